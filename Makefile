@@ -1,0 +1,50 @@
+# The two commands of the README are `make demo` and `make test`.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+PACKAGES := core $(wildcard plugins/*_plugin)
+SOURCES := $(addsuffix /src,$(PACKAGES))
+
+.PHONY: install demo test lint format docs catalogue bench clean
+.DEFAULT_GOAL := help
+
+help:  ## what each target does
+	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 12
+
+install: $(VENV)/.installed  ## a virtual environment with the project and its tools
+
+# torch goes first: asked for by another package, newer ones bring gigabytes of CUDA with them.
+$(VENV)/.installed: requirements-dev.txt constraints.txt pyproject.toml $(addsuffix /pyproject.toml,$(PACKAGES))
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/pip install --quiet torch -c constraints.txt
+	$(BIN)/pip install --quiet -r requirements-dev.txt -c constraints.txt
+	touch $@
+
+demo: install  ## the whole journey on the built-in corpus, in the folder demo/
+	rm -rf demo
+	$(BIN)/llm quickstart demo
+
+test: install  ## every test
+	$(BIN)/python -m pytest
+
+lint: install  ## ruff, mypy, the direction of imports, the generated files
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy $(SOURCES)
+	$(BIN)/lint-imports
+
+format: install  ## let ruff arrange the code
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+docs: install  ## write docs/commands.md from the command line itself
+	$(BIN)/python docs/generate_commands.py
+
+catalogue: install  ## write the list of first-party parts from the packages themselves
+	$(BIN)/python core/src/create_llm/kernel/write_catalogue.py
+
+bench: install  ## what docs/benchmarks.md reports
+	$(BIN)/python benchmarks/startup.py
+
+clean:  ## remove the virtual environment and what was built
+	rm -rf $(VENV) demo build dist

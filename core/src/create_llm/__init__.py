@@ -1,0 +1,36 @@
+"""create-llm: make a language model of your own.
+
+Importing this package is cheap: every public name is resolved on first use.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+__version__ = "0.1.0"
+
+if TYPE_CHECKING:
+    from create_llm.api import evaluate as evaluate
+    from create_llm.api import load as load
+    from create_llm.api import prepare as prepare
+    from create_llm.api import train as train
+    from create_llm.errors import CreateLLMError as CreateLLMError
+    from create_llm.hookspecs import hookimpl as hookimpl
+
+_HOMES = {
+    "CreateLLMError": "create_llm.errors",
+    "evaluate": "create_llm.api",
+    "hookimpl": "create_llm.hookspecs",
+    "load": "create_llm.api",
+    "prepare": "create_llm.api",
+    "train": "create_llm.api",
+}
+
+__all__ = ["CreateLLMError", "__version__", "evaluate", "hookimpl", "load", "prepare", "train"]
+
+
+def __getattr__(name: str) -> object:
+    if name not in _HOMES:
+        raise AttributeError(f"module 'create_llm' has no attribute {name!r}")
+    return getattr(import_module(_HOMES[name]), name)

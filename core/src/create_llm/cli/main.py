@@ -1,0 +1,200 @@
+"""The entry of the command line: global options, the group of verbs, errors to exit codes."""
+
+from __future__ import annotations
+
+import errno
+import os
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import click
+
+from create_llm import __version__
+from create_llm.errors import ConfigError, CreateLLMError, MemoryExhausted, StorageError
+from create_llm.kernel.plugins import Plugins, failure_line, load_plugins
+from create_llm.kernel.registry import Part
+
+GLOBAL_OPTIONS = """\
+Every command also takes: -C DIR (run as if started there), --set section.key=value (override
+llm.toml), --no-plugins, --debug (stack traces)."""
+
+
+@dataclass(frozen=True, slots=True)
+class App:
+    """What every verb receives as `ctx.obj`."""
+
+    plugins: Plugins
+    root: Path
+    overrides: tuple[str, ...]
+    debug: bool = False
+
+
+class VerbGroup(click.Group):
+    """Commands are parts: their summaries come from the registry, their bodies on first use."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        app: App = ctx.obj
+        return [part.name for part in _in_help_order(app)]
+
+    def get_command(self, ctx: click.Context, name: str) -> click.Command | None:
+        app: App = ctx.obj
+        command: click.Command = app.plugins.registry.get("commands", name).load()
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        # Click's own version imports every command to ask for its help.
+        app: App = ctx.obj
+        rows = [(part.name, _summary(part)) for part in _in_help_order(app)]
+        with formatter.section("Commands"):
+            formatter.write_dl(rows)
+        with formatter.section("Everywhere"):
+            formatter.write_text(" ".join(GLOBAL_OPTIONS.split()))
+
+
+def _in_help_order(app: App) -> list[Part]:
+    from create_llm.cli.verbs import VERBS
+
+    order = {verb: place for place, (verb, _) in enumerate(VERBS)}
+    parts = list(app.plugins.registry.parts("commands"))
+    return sorted(parts, key=lambda part: (order.get(part.name, len(order)), part.name))
+
+
+def _summary(part: Part) -> str:
+    return part.summary if part.plugin == "core" else f"{part.summary} [{part.plugin}]"
+
+
+@click.command(cls=VerbGroup, invoke_without_command=True)
+@click.version_option(__version__, package_name="create-llm-core", prog_name="create-llm")
+@click.pass_context
+def group(ctx: click.Context) -> None:
+    """Make a language model of your own.
+
+    \b
+    llm new my-llm && cd my-llm     a project folder
+    cp book.txt data/raw/           your text
+    llm train                       tokenizer, model, progress, a sample
+    llm generate --prompt "Once"    talk to it
+    """
+    if ctx.invoked_subcommand is None:
+        click.echo(ctx.get_help())
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    """Run the command line and exit with the code that cli.md promises."""
+    arguments = list(sys.argv[1:] if argv is None else argv)
+    debug = "--debug" in arguments
+    try:
+        sys.exit(_run(arguments))
+    except CreateLLMError as error:
+        _fail(error, debug)
+    except click.ClickException as error:
+        error.show()
+        sys.exit(error.exit_code)
+    except (KeyboardInterrupt, click.Abort):
+        click.echo("Interrupted. Nothing that was saved is lost; run the command again.", err=True)
+        sys.exit(130)
+    except BrokenPipeError:
+        # The reader (`| head`) has left; Python would complain again while flushing at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(0)
+    except MemoryError as error:
+        _fail(_out_of_memory(error), debug)
+    except OSError as error:
+        _fail(_storage_error(error), debug)
+    except Exception as error:
+        _bug(error, debug)
+
+
+def _run(arguments: list[str]) -> int:
+    options, rest = _split_global_options(arguments)
+    plugins = load_plugins(enabled=not options.no_plugins)
+    for record in plugins.failed():
+        click.echo(failure_line(record), err=True)
+    app = App(plugins, options.root, options.overrides, options.debug)
+    result = group.main(rest, prog_name="llm", obj=app, standalone_mode=False)
+    return result if isinstance(result, int) else 0
+
+
+@dataclass(frozen=True, slots=True)
+class _GlobalOptions:
+    root: Path
+    overrides: tuple[str, ...] = ()
+    no_plugins: bool = False
+    debug: bool = False
+
+
+def _split_global_options(arguments: list[str]) -> tuple[_GlobalOptions, list[str]]:
+    """Take the options that hold for every verb out of the line, wherever they stand in it."""
+    options, rest = _GlobalOptions(root=Path.cwd()), []
+    queue = iter(arguments)
+    for argument in queue:
+        name, equals, value = argument.partition("=")
+        if argument == "--":
+            rest.extend([argument, *queue])
+        elif argument == "--no-plugins":
+            options = replace(options, no_plugins=True)
+        elif argument == "--debug":
+            options = replace(options, debug=True)
+        elif argument == "-C":
+            options = replace(options, root=_folder(next(queue, None)))
+        elif name == "--set":
+            setting = value if equals else next(queue, None)
+            options = replace(options, overrides=(*options.overrides, _setting(setting)))
+        else:
+            rest.append(argument)
+    return options, rest
+
+
+def _folder(value: str | None) -> Path:
+    if value is None or not Path(value).is_dir():
+        raise ConfigError(f"-C needs an existing folder, got '{value}'", fixes=("llm -C DIR …",))
+    return Path(value).resolve()
+
+
+def _setting(value: str | None) -> str:
+    if value is None or "=" not in value:
+        raise ConfigError(
+            f"--set needs section.key=value, got '{value}'",
+            fixes=("for example: --set training.batch_size=8",),
+        )
+    return value
+
+
+def _fail(error: CreateLLMError, debug: bool) -> None:
+    click.echo(error.render(), err=True)
+    if debug:
+        raise error
+    sys.exit(error.exit_code)
+
+
+def _out_of_memory(error: MemoryError) -> MemoryExhausted:
+    return MemoryExhausted(
+        f"the machine ran out of memory: {error}",
+        fixes=("a smaller batch: --set training.batch_size=…", "a smaller template: llm new …"),
+    )
+
+
+def _storage_error(error: OSError) -> StorageError:
+    hints = {
+        errno.ENOSPC: ("free some disk space, then run the command again",),
+        errno.EACCES: ("check who owns the folder: ls -ld", "or work in another folder: -C DIR"),
+        errno.EROFS: ("the disk is mounted read-only; work in another folder: -C DIR",),
+    }
+    reason = error.strerror or str(error)
+    where = str(error.filename) if error.filename else None
+    fixes = hints.get(error.errno or 0, ("check the path and the disk, then run it again",))
+    return StorageError(f"reading or writing failed: {reason}", where=where, fixes=fixes)
+
+
+def _bug(error: Exception, debug: bool) -> None:
+    if debug:
+        raise error
+    click.echo(
+        f"Error: this is a bug in create-llm, not something you did: "
+        f"{type(error).__name__}: {error}\n"
+        "  try: run it again with --debug and report what it prints",
+        err=True,
+    )
+    sys.exit(1)

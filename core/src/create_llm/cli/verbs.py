@@ -1,0 +1,29 @@
+"""The core's own verbs, registered as any plugin registers its commands."""
+
+from __future__ import annotations
+
+from create_llm.hookspecs import Register, hookimpl
+
+# In the order of a first project; `llm --help` keeps it.
+VERBS = (
+    ("new", "Make a project folder to train a model in."),
+    ("quickstart", "See the whole journey on the built-in corpus, in a few minutes."),
+    ("data", "Look at the data and turn it into token shards."),
+    ("tokenizer", "Train or inspect a tokenizer."),
+    ("train", "Train a model; does whatever is missing first."),
+    ("evaluate", "Score a model on text: loss, perplexity, bits per byte."),
+    ("generate", "Continue a prompt with a trained model."),
+    ("chat", "Talk to a trained model in the terminal."),
+    ("runs", "List and show the runs of a project."),
+    ("synth", "Write synthetic text into data/raw."),
+    ("deploy", "Publish a model, after showing what that would do."),
+    ("plugins", "List, install and remove plugins."),
+    ("config", "Show and explain the configuration."),
+    ("doctor", "Check the installation and say what is wrong."),
+)
+
+
+@hookimpl
+def register_commands(register: Register) -> None:
+    for verb, summary in VERBS:
+        register(verb, f"create_llm.cli.{verb}:command", summary=summary)

@@ -1,0 +1,1 @@
+"""Documents → train/validation split → token shards → samples, and the order of samples."""

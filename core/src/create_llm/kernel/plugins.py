@@ -1,0 +1,264 @@
+"""Discovery: find the installed plugins, stage what each registers, keep failures as data.
+
+pluggy is used to check and call the hooks; each plugin is called alone, so that a failure has a
+name. A plugin's registrations are staged and committed all or none. Plugins run with full trust:
+this isolates the core from their failures, not from malice.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import sys
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+from functools import cache
+from importlib import import_module
+from types import ModuleType
+from typing import Literal
+
+import pluggy
+
+from create_llm import __version__, hookspecs
+from create_llm.errors import PluginError, nearest
+from create_llm.kernel.catalogue import distribution_of, install_command
+from create_llm.kernel.entry_points import InstalledPlugin, installed_plugins
+from create_llm.kernel.kinds import KINDS
+from create_llm.kernel.registry import Part, Registry
+
+# The core's own verbs come in by the same door as everybody's.
+CORE = InstalledPlugin("core", "create_llm.cli.verbs", "create-llm-core", __version__)
+
+
+@dataclass(frozen=True, slots=True)
+class PluginRecord:
+    """What became of one installed plugin; `parts` of a failed one were staged, not committed."""
+
+    plugin: InstalledPlugin
+    status: Literal["loaded", "failed", "disabled"]
+    error: str | None = None
+    parts: tuple[Part, ...] = ()
+
+    @property
+    def provides(self) -> dict[str, list[str]]:
+        """kind → names."""
+        kinds: dict[str, list[str]] = {}
+        for part in self.parts:
+            kinds.setdefault(part.kind, []).append(part.name)
+        return kinds
+
+
+@dataclass(frozen=True, slots=True)
+class Plugins:
+    """All installed plugins and the registry of the parts of those that loaded."""
+
+    records: tuple[PluginRecord, ...]
+    registry: Registry
+
+    def failed(self) -> list[PluginRecord]:
+        return [record for record in self.records if record.status == "failed"]
+
+    def require(self, name: str, *, where: str | None = None) -> PluginRecord:
+        """The loaded plugin called `name`; asking for one by name makes its failure an error.
+
+        Raises:
+            PluginError: it failed, is switched off, or is not installed.
+        """
+        matches = [r for r in self.records if name in (r.plugin.name, r.plugin.distribution)]
+        for record in matches:
+            if record.status == "loaded":
+                return record
+        if matches:
+            raise _unusable(matches[0], where)
+        distribution = distribution_of(name)
+        names = sorted(r.plugin.name for r in self.records)
+        match = nearest(name, names)
+        raise PluginError(
+            f"plugin '{name}' is not installed",
+            where=where,
+            fixes=(
+                *((f"did you mean '{match}'?",) if match else ()),
+                install_command(distribution or name),
+                f"installed are: {', '.join(names)}",
+            ),
+        )
+
+    def explain_missing(self, kind: str, name: str) -> PluginError | None:
+        """The failure behind a part that nobody provides, if a failed plugin is behind it."""
+        failed = self.failed()
+        certain = [r for r in failed if any((p.kind, p.name) == (kind, name) for p in r.parts)]
+        likely = [r for r in failed if name in (r.plugin.name, r.plugin.distribution)]
+        # A plugin that failed before it could register may have provided anything.
+        misspelt = nearest(name, self.registry.names(kind)) is not None
+        possible = [] if misspelt else [r for r in failed if not r.parts]
+        suspects = certain or likely or possible
+        return _unusable(suspects[0], f"{KINDS[kind].singular} '{name}'") if suspects else None
+
+
+def load_plugins(environ: Mapping[str, str] = os.environ, *, enabled: bool = True) -> Plugins:
+    """Load every installed plugin, each in isolation.
+
+    Args:
+        environ: `CREATE_LLM_PLUGINS=a,b` restricts loading to these names (empty: none);
+            `CREATE_LLM_STRICT=1` re-raises a plugin's failure.
+        enabled: False loads none (`--no-plugins`).
+    """
+    only = environ.get("CREATE_LLM_PLUGINS")
+    wanted = None if only is None else {name.strip() for name in only.split(",")}
+    strict = environ.get("CREATE_LLM_STRICT") == "1"
+    manager = pluggy.PluginManager("create_llm")
+    manager.add_hookspecs(hookspecs)
+    registry = Registry()
+    records = [_load(manager, CORE, registry, strict=True)]
+    for plugin in installed_plugins():
+        if not enabled or (wanted is not None and plugin.name not in wanted):
+            records.append(PluginRecord(plugin, "disabled"))
+        else:
+            records.append(_load(manager, plugin, registry, strict=strict))
+    plugins = Plugins(tuple(records), registry)
+    registry.explain_missing = plugins.explain_missing
+    return plugins
+
+
+@cache
+def default_plugins() -> Plugins:
+    """The plugins of this process, for callers that did not load them themselves."""
+    return load_plugins()
+
+
+def _load(
+    manager: pluggy.PluginManager, plugin: InstalledPlugin, registry: Registry, *, strict: bool
+) -> PluginRecord:
+    stage = _Stage(plugin, registry)
+    try:
+        # Output of a plugin's import would otherwise end up inside `--json`.
+        with contextlib.redirect_stdout(sys.stderr):
+            module = import_module(plugin.module)
+            _collect(manager, module, stage)
+    except (Exception, SystemExit) as error:
+        if strict:
+            raise
+        text = f"{type(error).__name__}: {error}"
+        return PluginRecord(plugin, "failed", text, tuple(stage.parts))
+    for part in stage.parts:
+        registry.add(part)
+    return PluginRecord(plugin, "loaded", None, tuple(stage.parts))
+
+
+def _collect(manager: pluggy.PluginManager, module: ModuleType, stage: _Stage) -> None:
+    """Call the module's hooks, and only this module's, with a staging `register`."""
+    already = set(manager.get_plugins())
+    manager.register(module, name=f"{stage.plugin.distribution}/{stage.plugin.name}")
+    try:
+        _check_hook_names(manager, module)
+        for kind in KINDS.values():
+            caller = manager.subset_hook_caller(kind.hook, already)
+            caller(register=stage.register_for(kind.name))
+        if not stage.parts:
+            raise PluginError(f"{module.__name__} registers nothing; is @hookimpl there?")
+    except BaseException:
+        manager.unregister(module)
+        raise
+
+
+def _check_hook_names(manager: pluggy.PluginManager, module: ModuleType) -> None:
+    hooks = [kind.hook for kind in KINDS.values()]
+    for caller in manager.get_hookcallers(module) or ():
+        if not caller.has_spec():
+            match = nearest(caller.name, hooks)
+            hint = f"; did you mean '{match}'?" if match else f"; hooks are: {', '.join(hooks)}"
+            raise PluginError(f"'{caller.name}' in {module.__name__} is not a hook{hint}")
+
+
+class _Stage:
+    """Collects one plugin's registrations, checked, before any of them counts."""
+
+    def __init__(self, plugin: InstalledPlugin, registry: Registry) -> None:
+        self.plugin = plugin
+        self.parts: list[Part] = []
+        self._core_names = {
+            (part.kind, part.name)
+            for kind in KINDS
+            for part in registry.parts(kind)
+            if part.distribution == CORE.distribution
+        }
+
+    def register_for(self, kind: str) -> hookspecs.Register:
+        def register(
+            name: str,
+            target: str,
+            *,
+            summary: str,
+            config: str | None = None,
+            requires: tuple[str, ...] = (),
+        ) -> None:
+            part = Part(
+                kind=kind,
+                name=name,
+                target=target,
+                summary=summary,
+                config=config,
+                requires=tuple(requires),
+                plugin=self.plugin.name,
+                distribution=self.plugin.distribution,
+            )
+            self._check(part)
+            self.parts.append(part)
+
+        return register
+
+    def _check(self, part: Part) -> None:
+        """Raise PluginError for a registration that could not work."""
+        singular = KINDS[part.kind].singular
+        if not part.name or "/" in part.name or part.name != part.name.strip():
+            raise PluginError(f"'{part.name}' cannot be the name of a {singular}")
+        _check_target(part.target)
+        if part.config is not None:
+            _check_target(part.config)
+        if (part.kind, part.name) in self._core_names:
+            raise PluginError(
+                f"{singular} '{part.name}' belongs to the core and cannot be replaced; "
+                "register it under another name"
+            )
+        if any((staged.kind, staged.name) == (part.kind, part.name) for staged in self.parts):
+            raise PluginError(f"{singular} '{part.name}' is registered twice by one plugin")
+        _check_requirements(part.requires)
+
+
+def _check_target(target: str) -> None:
+    module, _, attribute = target.partition(":")
+    if not module or not attribute:
+        raise PluginError(f"target '{target}' is not of the form 'module:attribute'")
+
+
+def _check_requirements(requires: Iterable[str]) -> None:
+    for requirement in requires:
+        kind, _, name = requirement.partition("/")
+        if kind not in KINDS or not name:
+            raise PluginError(f"requirement '{requirement}' is not of the form 'kind/name'")
+
+
+def _unusable(record: PluginRecord, where: str | None) -> PluginError:
+    plugin = record.plugin
+    if record.status == "disabled":
+        return PluginError(
+            f"plugin '{plugin.name}' ({plugin.distribution}) is switched off",
+            where=where,
+            fixes=("drop --no-plugins, or add it to CREATE_LLM_PLUGINS",),
+        )
+    return PluginError(
+        f"plugin '{plugin.name}' ({plugin.distribution} {plugin.version}) failed to load: "
+        f"{record.error}",
+        where=where,
+        fixes=(
+            f"update it: llm plugins install {plugin.distribution} --upgrade",
+            f"or remove it: llm plugins uninstall {plugin.distribution}",
+            "see the whole story: llm doctor",
+        ),
+    )
+
+
+def failure_line(record: PluginRecord) -> str:
+    """One line for the terminal about a plugin that failed and that nobody asked for."""
+    failed = replace(record, error=(record.error or "").splitlines()[0])
+    return f"warning: {_unusable(failed, None).what} (llm doctor says more)"

@@ -1,0 +1,1 @@
+"""The model bundle, generation and evaluation."""

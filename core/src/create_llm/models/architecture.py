@@ -1,0 +1,212 @@
+"""The architecture contract, and the base that keeps a new decoder at thirty lines."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any, ClassVar, Protocol, TypeVar
+
+import torch
+from pydantic import BaseModel
+from torch import Tensor, nn
+
+ConfigT = TypeVar("ConfigT", bound=BaseModel)
+HFConfig = dict[str, Any]
+"""A config.json in the Hugging Face form; its values are whatever JSON holds."""
+
+
+@dataclass(frozen=True, slots=True)
+class ModelOutput:
+    """What a model's forward returns: hidden states, and the projection to logits.
+
+    The two are kept apart so that an objective can project a chunk at a time: logits of a whole
+    batch are often the largest tensor of a training step.
+
+    Attributes:
+        hidden: [batch, length, width], after the last norm.
+        head: hidden states to logits [..., vocabulary].
+    """
+
+    hidden: Tensor
+    head: Callable[[Tensor], Tensor]
+
+    def logits(self) -> Tensor:
+        return self.head(self.hidden)
+
+
+@dataclass(frozen=True, slots=True)
+class ParamGroups:
+    """A model's parameters by what optimizers distinguish; each parameter stands in one group."""
+
+    matrices: tuple[nn.Parameter, ...]
+    embeddings: tuple[nn.Parameter, ...]
+    norms: tuple[nn.Parameter, ...]
+
+
+class Cache(Protocol):
+    """Keys and values of the tokens decoded so far."""
+
+    @property
+    def length(self) -> int:
+        """Tokens in the cache."""
+        ...
+
+
+class Architecture(ABC):
+    """One model family. Stateless: a class attribute or a pure function of its arguments.
+
+    `config` is the part's own pydantic model, as validated from the [model] section; it has a
+    `max_length`: the longest sequence, in tokens, that the model can read at once.
+
+    Attributes:
+        capabilities: of "causal", "masked", "seq2seq", "generate".
+        default_objective: name of the objective it is trained with unless another is chosen.
+    """
+
+    capabilities: ClassVar[frozenset[str]] = frozenset()
+    default_objective: ClassVar[str]
+
+    @abstractmethod
+    def build(self, config: Any, vocab_size: int) -> nn.Module:
+        """The module, uninitialised; allocates nothing under `torch.device("meta")`."""
+
+    @abstractmethod
+    def init(self, module: nn.Module, seed: int) -> None:
+        """Fill the parameters in place: the same seed gives the same values on every device."""
+
+    @abstractmethod
+    def blocks(self, module: nn.Module) -> list[nn.Module]:
+        """The repeated layers, for sharding, activation checkpointing and compilation."""
+
+    @abstractmethod
+    def param_groups(self, module: nn.Module) -> ParamGroups: ...
+
+    @abstractmethod
+    def flops(self, config: Any, vocab_size: int, length: int) -> float:
+        """Floating-point operations of training on one token (forward and backward)."""
+
+    @abstractmethod
+    def activation_bytes(self, config: Any, vocab_size: int, batch: int, length: int) -> int:
+        """Estimated bytes of what the backward pass keeps for one micro-batch, in fp32."""
+
+    @abstractmethod
+    def new_cache(self, module: nn.Module, batch: int, length: int) -> Cache:
+        """An empty cache for `batch` sequences of at most `length` tokens."""
+
+    @abstractmethod
+    def decode(self, module: nn.Module, tokens: Tensor, cache: Cache) -> Tensor:
+        """Logits [batch, vocabulary] that follow `tokens` [batch, n], which join the cache."""
+
+    @abstractmethod
+    def to_hf(
+        self, config: Any, vocab_size: int, state: Mapping[str, Tensor]
+    ) -> tuple[HFConfig, dict[str, Tensor]]:
+        """The config.json and the tensors, named as Hugging Face's transformers reads them."""
+
+    @abstractmethod
+    def from_hf(
+        self, hf_config: HFConfig, tensors: Mapping[str, Tensor]
+    ) -> tuple[Any, int, dict[str, Tensor]]:
+        """The inverse of `to_hf`: config, vocabulary size, state dict.
+
+        Raises:
+            DataError: a form this architecture does not read.
+        """
+
+
+@dataclass(slots=True)
+class _TokenCache:
+    """Keeps the tokens themselves: decoding recomputes, which any causal model can do."""
+
+    tokens: Tensor
+
+    @property
+    def length(self) -> int:
+        return self.tokens.shape[1]
+
+
+class CausalLM(Architecture):
+    """Base of decoder-only models: `config_class` and `build` are all that is left to write.
+
+    The module maps tokens [batch, length] to a `ModelOutput`, keeps its repeated layers in a
+    `layers` ModuleList, and its token embedding first. Override what your model does better: a
+    key-value cache in `new_cache` and `decode`, Hugging Face's names in `to_hf` and `from_hf`.
+    """
+
+    capabilities = frozenset({"causal", "generate"})
+    default_objective = "causal"
+    config_class: ClassVar[type[BaseModel]]
+
+    def init(self, module: nn.Module, seed: int) -> None:
+        generator = torch.Generator().manual_seed(seed)
+        with torch.no_grad():
+            for _, parameter in sorted(module.named_parameters()):
+                if parameter.ndim < 2:
+                    continue
+                values = torch.empty(parameter.shape).normal_(0.0, 0.02, generator=generator)
+                parameter.copy_(values)
+
+    def blocks(self, module: nn.Module) -> list[nn.Module]:
+        layers = module.get_submodule("layers")
+        return list(layers.children())
+
+    def param_groups(self, module: nn.Module) -> ParamGroups:
+        embedded = {id(p) for p in _embedding_parameters(module)}
+        parameters = list(module.parameters())
+        return ParamGroups(
+            matrices=tuple(p for p in parameters if p.ndim >= 2 and id(p) not in embedded),
+            embeddings=tuple(p for p in parameters if id(p) in embedded),
+            norms=tuple(p for p in parameters if p.ndim < 2),
+        )
+
+    def flops(self, config: Any, vocab_size: int, length: int) -> float:
+        """Six operations per parameter that multiplies a token (Kaplan et al. 2020, 2001.08361)."""
+        with torch.device("meta"):
+            module = self.build(config, vocab_size)
+        groups = self.param_groups(module)
+        weights = sum(p.numel() for p in groups.matrices)
+        head = max((p.numel() for p in groups.embeddings), default=0)
+        return 6.0 * (weights + head)
+
+    def activation_bytes(self, config: Any, vocab_size: int, batch: int, length: int) -> int:
+        with torch.device("meta"):
+            module = self.build(config, vocab_size)
+        width = max((p.shape[-1] for p in module.parameters()), default=1)
+        tokens = batch * length
+        return 4 * tokens * (16 * width * max(len(self.blocks(module)), 1) + 2 * vocab_size)
+
+    def new_cache(self, module: nn.Module, batch: int, length: int) -> Cache:
+        device = next(module.parameters()).device
+        return _TokenCache(torch.empty((batch, 0), dtype=torch.long, device=device))
+
+    def decode(self, module: nn.Module, tokens: Tensor, cache: Cache) -> Tensor:
+        assert isinstance(cache, _TokenCache)
+        cache.tokens = torch.cat([cache.tokens, tokens], dim=1)
+        output: ModelOutput = module(cache.tokens)
+        return output.head(output.hidden[:, -1])
+
+    def to_hf(
+        self, config: Any, vocab_size: int, state: Mapping[str, Tensor]
+    ) -> tuple[HFConfig, dict[str, Tensor]]:
+        return {**config.model_dump(mode="json"), "vocab_size": vocab_size}, dict(state)
+
+    def from_hf(
+        self, hf_config: HFConfig, tensors: Mapping[str, Tensor]
+    ) -> tuple[Any, int, dict[str, Tensor]]:
+        known = set(self.config_class.model_fields)
+        values = {key: value for key, value in hf_config.items() if key in known}
+        return self.config_class(**values), int(hf_config["vocab_size"]), dict(tensors)
+
+
+def _embedding_parameters(module: nn.Module) -> Iterator[Tensor]:
+    for child in module.modules():
+        if isinstance(child, nn.Embedding):
+            yield child.weight
+
+
+def count_parameters(architecture: Architecture, config: Any, vocab_size: int) -> int:
+    """Trainable parameters (shared ones once), counted on the meta device: allocates nothing."""
+    with torch.device("meta"):
+        module = architecture.build(config, vocab_size)
+    return sum(parameter.numel() for parameter in module.parameters())

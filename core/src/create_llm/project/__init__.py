@@ -1,0 +1,1 @@
+"""What lies where in a project folder, and the templates a project starts from."""

@@ -1,0 +1,190 @@
+"""What happens in a run, as frozen events appended to `logs/<run>/events.jsonl`.
+
+Every picture of a run is a reader of this file. One JSON object a line: `event`, `time` (UTC, ISO
+8601, milliseconds), `step` (optimizer updates completed), `session` (rises at each resume) and
+the event's own fields. A number that is not finite is null, with `nonfinite: true`. Readers skip
+a torn last line; the first line carries `schema`.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, ClassVar
+
+SCHEMA = 1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Event:
+    """Base of all events; `step` counts completed optimizer updates."""
+
+    name: ClassVar[str]
+    step: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TrainStart(Event):
+    """The run is about to take its first step (or its next one, after a resume)."""
+
+    name: ClassVar[str] = "train_start"
+    run: str
+    folder: str
+    model: str
+    parameters: int
+    total_steps: int
+    steps_per_epoch: float
+    tokens_per_step: int
+    train_tokens: int
+    val_tokens: int
+    device: str
+    precision: str
+    optimizer: str
+    seed: int
+    resumed_from: int | None = None
+    config: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EpochStart(Event):
+    name: ClassVar[str] = "epoch_start"
+    epoch: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StepEnd(Event):
+    """The state of training, averaged since the last `step` event.
+
+    Attributes:
+        loss: mean nats per counted token since the last `step` event.
+        tokens_per_second: counted tokens, all ranks, since the last `step` event.
+        grad_norm: of the last step, before clipping.
+        memory_bytes: in use by this process (resident on a CPU, allocated on a GPU).
+    """
+
+    name: ClassVar[str] = "step"
+    loss: float
+    learning_rate: float
+    tokens_per_second: float
+    grad_norm: float
+    eta_seconds: float
+    epoch: float
+    tokens: int
+    memory_bytes: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EvalEnd(Event):
+    """Losses in nats per token, over all of the validation part; `best` if none was lower."""
+
+    name: ClassVar[str] = "eval"
+    train_loss: float | None
+    val_loss: float
+    val_bits_per_byte: float | None
+    best: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SampleGenerated(Event):
+    name: ClassVar[str] = "sample"
+    prompt: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CheckpointSaved(Event):
+    """A checkpoint is durable. `reason`: interval, interrupt, pause, request or final."""
+
+    name: ClassVar[str] = "checkpoint"
+    path: str
+    reason: str
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunWarning(Event):
+    """Something a person should know; the run goes on."""
+
+    name: ClassVar[str] = "warning"
+    message: str
+    suggestion: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EpochEnd(Event):
+    """One pass over the training samples; `train_loss` is the mean over its steps."""
+
+    name: ClassVar[str] = "epoch_end"
+    epoch: int
+    train_loss: float
+    val_loss: float | None
+    learning_rate: float
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TrainEnd(Event):
+    """The run is over. `status`: completed, paused, interrupted, failed or diverged."""
+
+    name: ClassVar[str] = "train_end"
+    status: str
+    stopped_by: str
+    seconds: float
+    train_loss: float | None
+    val_loss: float | None
+    val_bits_per_byte: float | None
+    model: str | None = None
+    error: str | None = None
+
+
+class EventLog:
+    """Appends events to a file, one line each, flushed at once so that readers can follow."""
+
+    def __init__(self, path: Path, session: int) -> None:
+        self._session = session
+        fresh = not path.exists()
+        self._file = path.open("a", encoding="utf-8")
+        if not fresh:
+            self._end_torn_line(path)
+        self._header = {"schema": SCHEMA} if fresh else {}
+
+    def append(self, event: Event) -> None:
+        now = datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+        envelope = {"event": event.name, "time": now, "step": event.step, "session": self._session}
+        line = {**self._header, **envelope, **asdict(event)}
+        self._file.write(json.dumps(_finite(line), ensure_ascii=False) + "\n")
+        self._file.flush()
+        self._header = {}
+
+    def close(self) -> None:
+        self._file.close()
+
+    def _end_torn_line(self, path: Path) -> None:
+        with path.open("rb") as file:
+            file.seek(0, 2)
+            if file.tell() == 0:
+                return
+            file.seek(-1, 2)
+            torn = file.read(1) != b"\n"
+        if torn:
+            self._file.write("\n")
+
+
+def read_events(path: Path) -> Iterator[dict[str, Any]]:
+    """The events of a file, live or finished, as written; torn lines are skipped."""
+    with path.open(encoding="utf-8", errors="replace") as file:
+        for line in file:
+            try:
+                yield json.loads(line)
+            except ValueError:
+                continue
+
+
+def _finite(line: dict[str, Any]) -> dict[str, Any]:
+    """The line with non-finite numbers as null, which JSON can carry, and a flag that says so."""
+    bad = [k for k, v in line.items() if isinstance(v, float) and not math.isfinite(v)]
+    return {**line, **dict.fromkeys(bad), "nonfinite": True} if bad else line
