@@ -31,6 +31,7 @@ class CreateLLMError(Exception):
     """
 
     exit_code: ClassVar[int] = 1
+    label: ClassVar[str] = "Error"
 
     def __init__(self, what: str, *, where: str | None = None, fixes: Iterable[str] = ()) -> None:
         super().__init__(what)
@@ -40,7 +41,7 @@ class CreateLLMError(Exception):
 
     def render(self) -> str:
         """The message as the terminal shows it: what, where, what to do."""
-        lines = [f"Error: {self.what}"]
+        lines = [f"{self.label}: {self.what}"]
         if self.where:
             lines.append(f"  where: {self.where}")
         lines.extend(f"  try: {fix}" for fix in self.fixes)
@@ -85,10 +86,13 @@ class CredentialsError(CreateLLMError):
 
 class Paused(CreateLLMError):
     exit_code = 78
+    label = "Paused"
 
 
 class Interrupted(CreateLLMError):
     """The run was stopped by a signal after saving; `signal_number` gives 130 or 143."""
+
+    label = "Interrupted"
 
     def __init__(self, what: str, *, signal_number: int, fixes: Iterable[str] = ()) -> None:
         super().__init__(what, fixes=fixes)

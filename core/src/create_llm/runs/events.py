@@ -97,7 +97,7 @@ class SampleGenerated(Event):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CheckpointSaved(Event):
-    """A checkpoint is durable. `reason`: interval, interrupt, pause, request or final."""
+    """A checkpoint is durable. `reason`: what it was for (interval, evaluation, final …)."""
 
     name: ClassVar[str] = "checkpoint"
     path: str

@@ -1,1 +1,1 @@
-""""""
+"""Training objectives for create-llm."""

@@ -1,0 +1,154 @@
+"""The verbs of the command line, for Python.
+
+import create_llm
+
+create_llm.train("my-llm", max_steps=300)
+model = create_llm.load("my-llm/models/v1")
+print(model.generate("ROMEO:"))
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from create_llm.errors import DataError
+from create_llm.kernel.plugins import default_plugins
+
+if TYPE_CHECKING:
+    from create_llm.config import Config
+    from create_llm.data.prepare import PreparedData
+    from create_llm.models.bundle import ModelBundle
+    from create_llm.models.evaluation import Score
+    from create_llm.models.generation import Sampling
+    from create_llm.models.loaded import LoadedModel
+    from create_llm.project.folder import Project
+
+
+class Model:
+    """A loaded model; made by `create_llm.load`.
+
+    The keyword arguments of its methods are the fields of `Sampling` (max_new_tokens,
+    temperature, top_k, top_p, stop, seed); what is left out comes from the bundle.
+    """
+
+    def __init__(self, bundle: ModelBundle, loaded: LoadedModel) -> None:
+        self.bundle = bundle
+        self.loaded = loaded
+
+    def generate(self, prompt: str, **sampling: Any) -> str:
+        """The continuation of a prompt."""
+        return "".join(self.stream(prompt, **sampling))
+
+    def stream(self, prompt: str, **sampling: Any) -> Iterator[str]:
+        """The continuation of a prompt, piece by piece."""
+        from create_llm.models.generation import TextStream
+
+        yield from TextStream(self.loaded, prompt, self._sampling(sampling), _ignore)
+
+    def chat(self, messages: Sequence[dict[str, str]], **sampling: Any) -> str:
+        """The model's next turn after messages of the form {"role": …, "content": …}."""
+        from create_llm.models.conversation import Message, reply
+
+        turns = [Message(**message) for message in messages]
+        return "".join(reply(self.loaded, turns, self._sampling(sampling), _ignore)).strip()
+
+    def _sampling(self, given: dict[str, Any]) -> Sampling:
+        return sampling_of(self.bundle, **given)
+
+
+def load(path: str | Path, device: str = "cpu") -> Model:
+    """Open a bundle folder (models/v1) and bring the model into memory.
+
+    Args:
+        device: "cpu", "cuda" or "auto".
+
+    Raises:
+        DataError: no bundle, or a damaged one.
+    """
+    from create_llm.models.bundle import ModelBundle
+
+    bundle = ModelBundle.open(Path(path))
+    return Model(bundle, bundle.load(default_plugins().registry, device))
+
+
+def sampling_of(bundle: ModelBundle, **given: Any) -> Sampling:
+    """The bundle's sampling defaults, with what is given (and not None) in their place."""
+    from create_llm.models.generation import Sampling
+
+    defaults = bundle.sampling_defaults()
+    names = ("max_new_tokens", "temperature", "top_k", "top_p")
+    values = {name: defaults[name] for name in names if name in defaults}
+    values.update({name: value for name, value in given.items() if value is not None})
+    return Sampling(**values)
+
+
+def train(project: str | Path, **overrides: object) -> dict[str, Any]:
+    """Train a model in a project folder, doing whatever is missing first.
+
+    Args:
+        overrides: keys of the [training] section (max_steps=300), or any other key with two
+            underscores for the dot (model__layers=2).
+
+    Returns:
+        What logs/<run>/summary.json says; `model` is the bundle's folder.
+    """
+    from create_llm.training.job import Surroundings
+    from create_llm.training.launch import train as launch
+
+    folder, config = _open_project(project, overrides)
+    return launch(folder, config, default_plugins(), Surroundings()).summary
+
+
+def prepare(project: str | Path, **overrides: object) -> PreparedData:
+    """Train the tokenizer and write the token shards, where they are missing."""
+    from create_llm.data.pipeline import ensure_data, ensure_tokenizer
+
+    folder, config = _open_project(project, overrides)
+    return ensure_data(folder, config, ensure_tokenizer(folder, config))
+
+
+def evaluate(model: str | Path, text: str | Path) -> dict[str, Any]:
+    """Score a bundle on a text file.
+
+    Returns:
+        `loss` (nats per token), `perplexity`, `bits_per_byte`, `tokens`, `tokens_per_second`.
+    """
+    loaded = load(model)
+    try:
+        content = Path(text).read_text(encoding="utf-8")
+    except UnicodeDecodeError as error:
+        raise DataError(f"{text} is not UTF-8 text: {error}") from error
+    return score_dict(score_texts(loaded, [content]))
+
+
+def score_texts(model: Model, texts: Sequence[str]) -> Score:
+    """Score a loaded model on documents."""
+    from create_llm.training.scoring import score_documents
+
+    return score_documents(model.loaded, texts, default_plugins().registry)
+
+
+def score_dict(score: Score) -> dict[str, Any]:
+    """A score under the keys that scripts rely on."""
+    names = ("loss", "perplexity", "bits_per_byte", "tokens", "tokens_per_second")
+    return {name: getattr(score, name) for name in names}
+
+
+def _open_project(path: str | Path, overrides: dict[str, object]) -> tuple[Project, Config]:
+    from create_llm.config import load_config
+    from create_llm.project.folder import find_project
+
+    project = find_project(Path(path).resolve())
+    flags = {_dotted(name): (value, f"{name}=") for name, value in overrides.items()}
+    return project, load_config(project.root, default_plugins(), flags=flags)
+
+
+def _dotted(name: str) -> str:
+    section, underscores, key = name.partition("__")
+    return f"{section}.{key}" if underscores else f"training.{name}"
+
+
+def _ignore(notice: str) -> None:
+    del notice

@@ -1,0 +1,55 @@
+"""llm deploy: show what publishing a model would do, then do it."""
+
+from __future__ import annotations
+
+import json
+import sys
+from dataclasses import asdict
+from typing import TYPE_CHECKING
+
+import click
+
+from create_llm.cli.main import App
+
+if TYPE_CHECKING:
+    from create_llm.models.deploy import Plan
+
+
+@click.command(epilog="\b\nExample:\n  llm deploy v1 --to huggingface --dry-run")
+@click.argument("model", required=False)
+@click.option("--to", "target", required=True, help="Where; llm plugins list shows the targets.")
+@click.option("--dry-run", is_flag=True, help="Only show the plan: files, sizes, hashes, calls.")
+@click.option("--yes", is_flag=True, help="Do not ask before sending.")
+@click.option("--json", "as_json", is_flag=True, help="Print the plan or the result as JSON.")
+@click.pass_obj
+def command(
+    app: App, model: str | None, target: str, dry_run: bool, yes: bool, as_json: bool
+) -> None:
+    """Publish MODEL (by default the active one). The plan comes first, made without a network."""
+    from create_llm.config import load_config
+    from create_llm.models.versions import find_bundle
+    from create_llm.project.folder import find_project
+
+    part = app.plugins.registry.get("deploy_targets", target, where="--to")
+    project = find_project(app.root)
+    config = load_config(project.root, app.plugins, overrides=app.overrides)
+    deployer = part.load()(config.deployment.get(part.name))
+    plan: Plan = deployer.plan(find_bundle(model, project.models).path)
+    if dry_run or not as_json:
+        _show(plan, as_json=as_json)
+    if dry_run:
+        return
+    if not yes and sys.stdin.isatty() and not click.confirm("Send this?", err=True):
+        return
+    url = deployer.apply(plan)
+    click.echo(json.dumps({"url": url}) if as_json else url)
+
+
+def _show(plan: Plan, *, as_json: bool) -> None:
+    if as_json:
+        click.echo(json.dumps(asdict(plan), default=str))
+        return
+    for file in plan.files:
+        click.echo(f"{file.size:>14,}  {file.sha256[:12]}  {file.path}", err=True)
+    for call in plan.calls:
+        click.echo(call, err=True)

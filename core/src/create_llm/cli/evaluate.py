@@ -1,0 +1,81 @@
+"""llm evaluate: loss, perplexity and bits per byte of a model on a text."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Iterable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from create_llm.cli.main import App
+from create_llm.cli.models import open_model
+
+if TYPE_CHECKING:
+    from create_llm.project.folder import Project
+
+
+@click.command(epilog="\b\nExamples:\n  llm evaluate\n  llm evaluate v1 --text book.txt --json")
+@click.argument("model", required=False)
+@click.option(
+    "--text", type=click.Path(exists=True, dir_okay=False, path_type=Path), help="Score this file."
+)
+@click.option("--device", type=click.Choice(["auto", "cpu", "cuda"]), default="cpu")
+@click.option("--json", "as_json", is_flag=True, help="Print the figures as JSON on stdout.")
+@click.pass_obj
+def command(app: App, model: str | None, text: Path | None, device: str, as_json: bool) -> None:
+    """Score MODEL on the project's validation text, or on a file.
+
+    Bits per byte is the figure to compare models by: it does not depend on the tokenizer.
+    """
+    from create_llm.api import score_dict
+    from create_llm.training.scoring import score_documents
+
+    opened = open_model(app, model, device)
+    score = score_documents(opened.loaded, _texts(app, text), app.plugins.registry)
+    figures = score_dict(score)
+    _remember(app, str(opened.bundle.path), str(text) if text else "validation", figures)
+    if as_json:
+        click.echo(json.dumps(figures))
+        return
+    click.echo(f"{opened.bundle.path}")
+    for name, value in figures.items():
+        shown = f"{value:,}" if isinstance(value, int) else f"{value:.4f}"
+        click.echo(f"  {name.replace('_', ' '):<18} {shown}")
+
+
+def _texts(app: App, text: Path | None) -> Iterable[str]:
+    """The documents to score: a file as one, or the project's validation part."""
+    from create_llm.config import load_config
+    from create_llm.errors import DataError
+    from create_llm.project.folder import find_project
+    from create_llm.training.scoring import validation_documents
+
+    if text is None:
+        project = find_project(app.root)
+        config = load_config(project.root, app.plugins, overrides=app.overrides)
+        return validation_documents(project, config)
+    try:
+        return [text.read_text(encoding="utf-8")]
+    except UnicodeDecodeError as error:
+        raise DataError(
+            f"{text} is not UTF-8 text", where=f"byte {error.start}", fixes=("iconv -t utf-8 …",)
+        ) from error
+
+
+def _remember(app: App, model: str, text: str, figures: dict[str, object]) -> None:
+    """One line in logs/evaluations.jsonl, where the command runs inside a project."""
+    from create_llm.errors import ConfigError
+    from create_llm.project.folder import find_project
+
+    try:
+        project: Project = find_project(app.root)
+    except ConfigError:
+        return
+    project.logs.mkdir(exist_ok=True)
+    now = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
+    line = json.dumps({"time": now, "model": model, "text": text, **figures})
+    with (project.logs / "evaluations.jsonl").open("a", encoding="utf-8") as file:
+        file.write(line + "\n")

@@ -1,0 +1,54 @@
+"""llm generate: continue prompts with a trained model."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict
+from typing import Any
+
+import click
+
+from create_llm.cli.main import App
+from create_llm.cli.models import open_model, sampling_options, say
+
+
+@click.command(
+    epilog='\b\nExamples:\n  llm generate --prompt "Once upon a time"\n'
+    '  llm generate v2 --prompt "ROMEO:" --temperature 0.8 --seed 1'
+)
+@click.argument("model", required=False)
+@click.option("--prompt", "prompts", multiple=True, help="Text to continue; may be repeated.")
+@sampling_options
+@click.option("--device", type=click.Choice(["auto", "cpu", "cuda"]), default="cpu")
+@click.option("--json", "as_json", is_flag=True, help="Print the results as JSON on stdout.")
+@click.pass_obj
+def command(
+    app: App,
+    model: str | None,
+    prompts: tuple[str, ...],
+    device: str,
+    as_json: bool,
+    **sampling: Any,
+) -> None:
+    """Continue a prompt with MODEL: a bundle folder, vN or a run id; by default the active one.
+
+    Without a prompt the model begins a text of its own.
+    """
+    from create_llm.api import sampling_of
+    from create_llm.models.generation import TextStream
+
+    opened = open_model(app, model, device)
+    settings = sampling_of(opened.bundle, **sampling)
+    results = []
+    for prompt in prompts or ("",):
+        stream = TextStream(opened.loaded, prompt, settings, say)
+        if not as_json:
+            click.echo(prompt, nl=False)
+        for piece in stream:
+            if not as_json:
+                click.echo(piece, nl=False)
+        if not as_json:
+            click.echo()
+        results.append(asdict(stream.result()))
+    if as_json:
+        click.echo(json.dumps({"results": results}, ensure_ascii=False))

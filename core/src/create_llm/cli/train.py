@@ -1,0 +1,126 @@
+"""llm train: the whole pipeline, whatever is missing first."""
+
+from __future__ import annotations
+
+import json
+import sys
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from create_llm.cli.main import App
+from create_llm.errors import Interrupted, Paused
+
+if TYPE_CHECKING:
+    from create_llm.training.launch import Ended
+
+_EXAMPLES = """\b
+Examples:
+  llm train
+  llm train --max-steps 300 --learning-rate 1e-3
+  llm train --corpus-path book.txt --set model.layers=4
+"""
+
+# Flags that are another way to write keys of llm.toml.
+_KEYS = {
+    "corpus_path": ("data.train_path",),
+    "learning_rate": ("training.learning_rate",),
+    "epochs": ("training.epochs",),
+    "max_steps": ("training.max_steps",),
+    "batch_size": ("training.batch_size",),
+    "max_seq_length": ("model.max_length", "data.max_length"),
+    "seed": ("training.seed",),
+    "device": ("training.device",),
+}
+
+
+@click.command(epilog=_EXAMPLES)
+@click.option("--corpus-path", type=click.Path(), help="Text to train on, instead of data/raw.")
+@click.option("--learning-rate", type=float, help="The highest learning rate of the run.")
+@click.option("--epochs", type=int, help="Passes over the text; the run may end before.")
+@click.option("--max-steps", type=int, help="Optimizer updates of the whole run.")
+@click.option("--batch-size", type=int, help="Sequences in one forward pass.")
+@click.option("--max-seq-length", type=int, help="Tokens the model reads at once.")
+@click.option(
+    "--resume", default="auto", show_default=True, metavar="auto|never|RUN", help="What to go on."
+)
+@click.option("--seed", type=int, help="The same seed gives the same run.")
+@click.option("--device", type=click.Choice(["auto", "cpu", "cuda", "mps"]), help="Where to run.")
+@click.option("--json", "as_json", is_flag=True, help="Print the summary as JSON on stdout.")
+@click.pass_obj
+def command(app: App, *, resume: str, as_json: bool, **options: object) -> None:
+    """Train a model on the project's text; does whatever is missing first.
+
+    Trains the tokenizer, prepares the data, trains the model, saves it as models/vN. Ctrl-C saves
+    a checkpoint and stops; the same command goes on from there.
+    """
+    ended = run_training(app, _flags(options), resume=resume)
+    if as_json:
+        click.echo(json.dumps(ended.summary))
+    else:
+        _report(ended)
+
+
+def run_training(app: App, flags: dict[str, tuple[object, str]], *, resume: str) -> Ended:
+    """Train in the project at `app.root`; shared by every verb that trains.
+
+    Raises:
+        Paused, Interrupted: the run stopped early and can go on; says with which command.
+    """
+    from create_llm.cli.progress import progress_bars
+    from create_llm.config import load_config
+    from create_llm.project.folder import find_project
+    from create_llm.training.job import Surroundings
+    from create_llm.training.launch import train
+
+    project = find_project(app.root)
+    config = load_config(project.root, app.plugins, flags=flags, overrides=app.overrides)
+    with progress_bars() as progress:
+        around = Surroundings(
+            resume=resume,
+            ask=_ask if sys.stdin.isatty() else None,
+            progress=progress,
+            notice=lambda message: click.echo(f"warning: {message}", err=True),
+            command=tuple(sys.argv),
+        )
+        ended = train(project, config, app.plugins, around)
+    _raise_if_cut_short(ended)
+    return ended
+
+
+def _flags(options: dict[str, Any]) -> dict[str, tuple[object, str]]:
+    given = {name: value for name, value in options.items() if value is not None}
+    return {
+        key: (value, f"--{name.replace('_', '-')}")
+        for name, value in given.items()
+        for key in _KEYS[name]
+    }
+
+
+def _ask(question: str) -> bool:
+    return click.confirm(question, default=True, err=True)
+
+
+def _raise_if_cut_short(ended: Ended) -> None:
+    steps = ended.summary["steps"]
+    again = (f"go on from there: llm train --resume {ended.run}",)
+    if ended.stop.status == "paused":
+        raise Paused(f"run {ended.run} stopped after step {steps}", fixes=again)
+    if ended.stop.status == "interrupted":
+        raise Interrupted(
+            f"run {ended.run} saved step {steps} and stopped",
+            signal_number=ended.stop.signal_number or 2,
+            fixes=again,
+        )
+
+
+def _report(ended: Ended) -> None:
+    summary = ended.summary
+    click.echo(f"Trained {summary['parameters']:,} parameters in {summary['steps']} steps.")
+    if summary["val_bits_per_byte"] is not None:
+        click.echo(
+            f"val bits per byte {summary['val_bits_per_byte']:.3f}   "
+            f"val loss {summary['val_loss']:.3f}   {summary['tokens_per_second']:,.0f} tokens/s"
+        )
+    click.echo(f"Saved as {summary['model']}")
+    click.echo('Next: llm generate --prompt "…"   llm chat   llm evaluate')

@@ -1,0 +1,101 @@
+"""The model bundle: one folder that holds everything needed to use a model.
+
+    model.safetensors, config.json     weights and shape, as Hugging Face's transformers reads them
+    tokenizer.json, …                  whatever the tokenizer saves
+    generation_config.json             sampling defaults
+    README.md                          the model card
+    create_llm.json                    parts, provenance, figures; the bundle's format version
+    manifest.json                      sizes and SHA-256 of all of these
+
+Opening a bundle imports no torch.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from create_llm.errors import DataError
+from create_llm.kernel.registry import Registry
+from create_llm.storage.durable import read_manifest, verify
+
+if TYPE_CHECKING:
+    from create_llm.models.loaded import LoadedModel
+
+FORMAT = 1
+INFO = "create_llm.json"
+WEIGHTS = "model.safetensors"
+
+
+@dataclass(frozen=True, slots=True)
+class ModelBundle:
+    """An opened bundle; `info` is what create_llm.json says."""
+
+    path: Path
+    info: dict[str, Any]
+
+    @classmethod
+    def open(cls, path: Path) -> ModelBundle:
+        """Read what a bundle says of itself.
+
+        Raises:
+            DataError: the folder is no bundle, or one of a format this version cannot read.
+        """
+        if not (path / INFO).is_file():
+            raise DataError(
+                f"{path} is not a model bundle: it holds no {INFO}",
+                fixes=("train one: llm train", "see what there is: ls models/"),
+            )
+        try:
+            info: dict[str, Any] = json.loads((path / INFO).read_text(encoding="utf-8"))
+            bundle_format = info["format"]
+        except (ValueError, KeyError, TypeError) as error:
+            raise DataError(f"the bundle is damaged: {error}", where=str(path / INFO)) from error
+        if bundle_format != FORMAT:
+            raise DataError(
+                f"the bundle has format {bundle_format}; this version reads {FORMAT}",
+                where=str(path / INFO),
+                fixes=("update: llm plugins install create-llm-core --upgrade",),
+            )
+        return cls(path, info)
+
+    @property
+    def name(self) -> str:
+        return self.path.name
+
+    def hf_config(self) -> dict[str, Any]:
+        """config.json."""
+        config: dict[str, Any] = json.loads((self.path / "config.json").read_text("utf-8"))
+        return config
+
+    def sampling_defaults(self) -> dict[str, Any]:
+        """generation_config.json."""
+        text = (self.path / "generation_config.json").read_text("utf-8")
+        values: dict[str, Any] = json.loads(text)
+        return values
+
+    def weights_sha256(self) -> str:
+        """SHA-256 over the contents of all weight files, in name order, as recorded."""
+        records = read_manifest(self.path)
+        names = sorted(name for name in records if name.endswith(".safetensors"))
+        if len(names) == 1:
+            return records[names[0]].sha256
+        digest = hashlib.sha256()
+        for name in names:
+            digest.update((self.path / name).read_bytes())
+        return digest.hexdigest()
+
+    def load(self, registry: Registry, device: str = "cpu") -> LoadedModel:
+        """Verify every file and bring the model into memory.
+
+        Raises:
+            DataError: a file is missing or differs from what was written.
+            PluginError: the architecture or tokenizer it needs is not installed.
+        """
+        from create_llm.models.loaded import LoadedModel
+
+        verify(self.path)
+        return LoadedModel.from_bundle(self, registry, device)

@@ -1,0 +1,89 @@
+"""Scoring a model on text: every token counts once, the last partial window included."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import nn
+
+from create_llm.data.windows import Windows
+from create_llm.models.objective import Objective
+from create_llm.models.precision import autocast
+
+
+@dataclass(frozen=True, slots=True)
+class Score:
+    """A model's score on a text.
+
+    Attributes:
+        loss: mean nats per counted token.
+        tokens: how many tokens counted.
+        bytes: UTF-8 bytes of the text they spell, or None where the objective does not score it.
+    """
+
+    loss: float
+    tokens: int
+    bytes: int | None
+    seconds: float
+
+    @property
+    def perplexity(self) -> float:
+        return math.exp(self.loss) if self.loss < 700 else math.inf
+
+    @property
+    def bits_per_byte(self) -> float | None:
+        """What it takes to store the text with this model; does not depend on the tokenizer.
+
+        End-of-document tokens cost bits too and spell no bytes: they are in the sum.
+        """
+        if not self.bytes:
+            return None
+        return self.loss * self.tokens / math.log(2) / self.bytes
+
+    @property
+    def tokens_per_second(self) -> float:
+        return self.tokens / self.seconds if self.seconds else 0.0
+
+
+@torch.no_grad()
+def evaluate(
+    module: nn.Module,
+    objective: Objective,
+    windows: Windows,
+    *,
+    text_bytes: int | None,
+    batch_size: int,
+    device: torch.device,
+    precision: str,
+    between: Callable[[], None] = lambda: None,
+) -> Score:
+    """Score a module on all windows of a text.
+
+    Args:
+        windows: non-overlapping, so that each token is predicted once.
+        text_bytes: UTF-8 bytes of that text.
+        between: called between batches, to answer requests; may raise to abandon the score.
+    """
+    training = module.training
+    module.eval()
+    started = time.perf_counter()
+    total, count = torch.zeros((), dtype=torch.float64, device=device), 0
+    rng = np.random.default_rng(0)
+    try:
+        for first in range(0, len(windows), batch_size):
+            between()
+            indices = range(first, min(first + batch_size, len(windows)))
+            batch = objective.batch([windows[i] for i in indices], rng).to(device)
+            with autocast(device, precision):
+                loss = objective.loss(module(**batch.inputs), batch)
+            total += loss.total.double()
+            count += batch.count
+    finally:
+        module.train(training)
+    loss_per_token = float(total) / max(count, 1)
+    return Score(loss_per_token, count, text_bytes, time.perf_counter() - started)

@@ -1,0 +1,186 @@
+"""Continuing a prompt: sampling, stop conditions, and text that grows as it is made."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from create_llm.errors import ConfigError
+from create_llm.models.loaded import LoadedModel
+
+Notice = Callable[[str], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Sampling:
+    """How the next token is chosen.
+
+    Attributes:
+        temperature: logits are divided by it; 0 always takes the most likely token.
+        top_k: keep the k most likely tokens; 0 keeps all.
+        top_p: then keep the fewest tokens whose probabilities reach p (Holtzman et al. 2019,
+            arXiv 1904.09751); 1 keeps all.
+        stop: the text ends before the first of these strings.
+        seed: the same seed gives the same text; None draws one.
+    """
+
+    max_new_tokens: int = 100
+    temperature: float = 1.0
+    top_k: int = 50
+    top_p: float = 0.95
+    stop: tuple[str, ...] = ()
+    seed: int | None = None
+
+    def __post_init__(self) -> None:
+        checks = (
+            ("max_new_tokens", self.max_new_tokens >= 1, "1 or more"),
+            ("temperature", self.temperature >= 0, "0 or more"),
+            ("top_k", self.top_k >= 0, "0 or more (0 keeps all)"),
+            ("top_p", 0 < self.top_p <= 1, "above 0 and at most 1"),
+        )
+        for name, fine, allowed in checks:
+            if not fine:
+                raise ConfigError(f"{name} must be {allowed}, got {getattr(self, name)}")
+
+
+@dataclass(frozen=True, slots=True)
+class Completion:
+    """A finished text; `finish_reason` is "eos", "stop" or "length"."""
+
+    prompt: str
+    text: str
+    tokens: int
+    tokens_per_second: float
+    finish_reason: str
+
+
+def complete(
+    model: LoadedModel, prompt: str, sampling: Sampling, notice: Notice = lambda text: None
+) -> Completion:
+    """The whole continuation of a prompt; `notice` hears what a person should know."""
+    stream = TextStream(model, prompt, sampling, notice)
+    for _ in stream:
+        continue
+    return stream.result()
+
+
+class TextStream:
+    """Iterate to receive the text piece by piece; `result()` afterwards is the whole of it."""
+
+    def __init__(self, model: LoadedModel, prompt: str, sampling: Sampling, notice: Notice) -> None:
+        self._model = model
+        self._prompt = prompt
+        self._sampling = sampling
+        self._notice = notice
+        self._text = ""
+        self._tokens = 0
+        self._reason = "length"
+        self._seconds = 0.0
+
+    def __iter__(self) -> Iterator[str]:
+        started = time.perf_counter()
+        ids: list[int] = []
+        eos = self._model.tokenizer.special.eos
+        for token in _next_tokens(self._model, self._prompt, self._sampling, self._notice):
+            self._tokens += 1
+            if token == eos:
+                self._reason = "eos"
+                break
+            ids.append(token)
+            piece = self._grow(self._model.tokenizer.decode(ids))
+            if piece:
+                yield piece
+            if self._reason == "stop":
+                break
+        self._seconds = time.perf_counter() - started
+        rest = "" if self._reason == "stop" else self._model.tokenizer.decode(ids)
+        if len(rest) > len(self._text):
+            piece, self._text = rest[len(self._text) :], rest
+            yield piece
+
+    def result(self) -> Completion:
+        speed = self._tokens / self._seconds if self._seconds else 0.0
+        return Completion(self._prompt, self._text, self._tokens, speed, self._reason)
+
+    def _grow(self, text: str) -> str:
+        """What of the decoded text is new and final, cut before a stop string."""
+        found = [at for stop in self._sampling.stop if (at := text.find(stop)) >= 0]
+        if found:
+            self._reason = "stop"
+            text = text[: min(found)]
+        else:
+            text = text[: len(text) - self._held_back(text)]
+        piece, self._text = text[len(self._text) :], max(text, self._text, key=len)
+        return piece
+
+    def _held_back(self, text: str) -> int:
+        """Characters at the end that a later token may still change or that may begin a stop."""
+        # A character cut between two tokens decodes as U+FFFD until its rest arrives.
+        unfinished = len(text) - len(text.rstrip("\ufffd"))
+        begun = max(
+            (
+                size
+                for stop in self._sampling.stop
+                for size in range(1, len(stop))
+                if text.endswith(stop[:size])
+            ),
+            default=0,
+        )
+        return max(unfinished, begun)
+
+
+@torch.inference_mode()
+def _next_tokens(
+    model: LoadedModel, prompt: str, sampling: Sampling, notice: Notice
+) -> Iterator[int]:
+    """Token ids that follow the prompt, without end; an empty prompt begins a document."""
+    generator = torch.Generator()
+    generator.manual_seed(sampling.seed) if sampling.seed is not None else generator.seed()
+    ids = model.tokenizer.encode_batch([prompt])[0] or [model.tokenizer.special.eos]
+    if len(ids) >= model.context:
+        notice(
+            f"the prompt has {len(ids)} tokens and the model reads {model.context}: "
+            "only its end is used"
+        )
+    window, slid = ids[-(model.context - 1) :], False
+    cache = model.architecture.new_cache(model.module, 1, model.context)
+    fresh = window
+    for _ in range(sampling.max_new_tokens):
+        tokens = torch.tensor([fresh], device=model.device)
+        logits = model.architecture.decode(model.module, tokens, cache)[0]
+        token = choose(logits.float().cpu(), sampling, generator)
+        yield token
+        window, fresh = [*window, token], [token]
+        if len(window) >= model.context:
+            if not slid:
+                notice(f"past {model.context} tokens the model forgets the beginning of the text")
+            slid = True
+            # Half of the context is read again, so that this costs one prefill per half.
+            window = window[-max(model.context // 2, 1) :]
+            cache = model.architecture.new_cache(model.module, 1, model.context)
+            fresh = window
+
+
+def choose(logits: Tensor, sampling: Sampling, generator: torch.Generator) -> int:
+    """One token id from logits [vocabulary]."""
+    if sampling.temperature == 0:
+        return int(logits.argmax())
+    logits = logits / sampling.temperature
+    if 0 < sampling.top_k < logits.numel():
+        least = logits.topk(sampling.top_k).values[-1]
+        logits = logits.masked_fill(logits < least, float("-inf"))
+    probabilities = logits.softmax(-1)
+    if sampling.top_p < 1:
+        probabilities = _nucleus(probabilities, sampling.top_p)
+    return int(torch.multinomial(probabilities, 1, generator=generator))
+
+
+def _nucleus(probabilities: Tensor, top_p: float) -> Tensor:
+    ordered, places = probabilities.sort(descending=True)
+    # The token that crosses top_p is kept: what stands *before* it must be below.
+    ordered = ordered.masked_fill(ordered.cumsum(-1) - ordered >= top_p, 0.0)
+    return torch.zeros_like(probabilities).scatter(-1, places, ordered)

@@ -1,0 +1,62 @@
+"""A model in memory: module, tokenizer and the architecture that knows how to run them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import nn
+
+from create_llm.data.tokenizer import Tokenizer
+from create_llm.errors import ConfigError
+from create_llm.kernel.registry import Registry
+from create_llm.models.architecture import Architecture
+from create_llm.models.bundle import WEIGHTS, ModelBundle
+from create_llm.storage.tensors import load_tensors
+
+
+@dataclass(frozen=True, slots=True)
+class LoadedModel:
+    """Everything that generation and evaluation need.
+
+    Attributes:
+        config: the architecture's own configuration, with `max_length`, the context in tokens.
+    """
+
+    architecture: Architecture
+    module: nn.Module
+    config: Any
+    tokenizer: Tokenizer
+    device: torch.device
+
+    @classmethod
+    def from_bundle(cls, bundle: ModelBundle, registry: Registry, device: str) -> LoadedModel:
+        where = str(bundle.path)
+        target = registry.get("architectures", bundle.info["architecture"], where=where).load()
+        architecture: Architecture = target()
+        tokenizer_type = registry.get("tokenizers", bundle.info["tokenizer"], where=where).load()
+        tokenizer: Tokenizer = tokenizer_type.load(bundle.path)
+        tensors = load_tensors(bundle.path / WEIGHTS)
+        config, vocab_size, state = architecture.from_hf(bundle.hf_config(), tensors)
+        with torch.device("meta"):
+            module = architecture.build(config, vocab_size)
+        module.to_empty(device=_device(device))
+        module.load_state_dict(state)
+        module.eval()
+        return cls(architecture, module, config, tokenizer, _device(device))
+
+    @property
+    def context(self) -> int:
+        """The longest sequence the model can read at once, in tokens."""
+        return int(self.config.max_length)
+
+
+def _device(name: str) -> torch.device:
+    if name == "auto":
+        name = "cuda" if torch.cuda.is_available() else "cpu"
+    if name == "cuda" and not torch.cuda.is_available():
+        raise ConfigError(
+            "there is no usable GPU here", where="--device cuda", fixes=("--device cpu",)
+        )
+    return torch.device(name)

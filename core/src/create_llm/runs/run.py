@@ -1,0 +1,97 @@
+"""A run on disk: `logs/<run>/` with its manifest, events, summary and log."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from create_llm.storage.durable import Storage
+
+MANIFEST_SCHEMA = 1
+SUMMARY_SCHEMA = 1
+
+
+@dataclass(frozen=True, slots=True)
+class RunFolder:
+    """The files of one run.
+
+    Attributes:
+        path: logs/<run>.
+        checkpoints: checkpoints/<run>.
+    """
+
+    path: Path
+    checkpoints: Path
+
+    @property
+    def name(self) -> str:
+        return self.path.name
+
+    @property
+    def events(self) -> Path:
+        return self.path / "events.jsonl"
+
+    @property
+    def log(self) -> Path:
+        return self.path / "train.log"
+
+    def manifest(self) -> dict[str, Any]:
+        """run.json: what this run is; empty if it was never written."""
+        return _read_json(self.path / "run.json")
+
+    def summary(self) -> dict[str, Any]:
+        """summary.json: how the run ended; empty while it has not."""
+        return _read_json(self.path / "summary.json")
+
+    def status(self) -> str:
+        """completed, paused, interrupted, failed or diverged; "running" while it has not ended."""
+        return str(self.summary().get("status", "running"))
+
+    def write_manifest(self, manifest: dict[str, Any]) -> None:
+        self._write("run.json", {"schema": MANIFEST_SCHEMA, **manifest})
+
+    def write_summary(self, summary: dict[str, Any]) -> None:
+        self._write("summary.json", {"schema": SUMMARY_SCHEMA, **summary})
+
+    def forget_summary(self) -> None:
+        """A run that goes on has no summary until it ends again."""
+        (self.path / "summary.json").unlink(missing_ok=True)
+
+    def _write(self, name: str, value: dict[str, Any]) -> None:
+        self.path.mkdir(parents=True, exist_ok=True)
+        text = json.dumps(value, indent=2, ensure_ascii=False)
+        Storage().replace_file(self.path / name, text.encode())
+
+
+def runs_of(logs: Path, checkpoints: Path) -> Iterator[RunFolder]:
+    """The runs of a project, oldest first."""
+    if not logs.is_dir():
+        return
+    for path in sorted(logs.iterdir()):
+        if (path / "run.json").is_file():
+            yield RunFolder(path, checkpoints / path.name)
+
+
+def new_run(logs: Path, checkpoints: Path, now: datetime) -> RunFolder:
+    """A folder for a new run, named by the local time so that names sort by age."""
+    stem = now.strftime("%Y%m%d-%H%M%S")
+    for attempt in range(1, 1000):
+        path = logs / (stem if attempt == 1 else f"{stem}-{attempt}")
+        try:
+            path.mkdir(parents=True)
+        except FileExistsError:
+            continue
+        return RunFolder(path, checkpoints / path.name)
+    raise FileExistsError(f"{logs / stem}: a thousand runs were started in this second")
+
+
+def _read_json(path: Path) -> dict[str, Any]:
+    try:
+        value: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    except (FileNotFoundError, ValueError):
+        return {}
+    return value

@@ -1,0 +1,68 @@
+"""Tensors as safetensors files, streamed through `Storage`.
+
+The library's own writer opens the file itself, in Rust, out of reach of `Storage`; the format is
+an 8-byte little-endian length, a JSON header and the raw bytes
+(https://github.com/huggingface/safetensors#format).
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file
+from torch import Tensor
+
+from create_llm.errors import DataError
+
+_DTYPES = {
+    torch.float64: "F64",
+    torch.float32: "F32",
+    torch.float16: "F16",
+    torch.bfloat16: "BF16",
+    torch.int64: "I64",
+    torch.int32: "I32",
+    torch.uint8: "U8",
+    torch.bool: "BOOL",
+}
+
+
+def tensor_chunks(tensors: Mapping[str, Tensor]) -> Iterator[bytes | memoryview]:
+    """The bytes of a safetensors file, one tensor at a time, in name order.
+
+    Raises:
+        ValueError: a tensor holds a number that is not finite; such weights are never written.
+    """
+    header: dict[str, object] = {"__metadata__": {"format": "pt"}}
+    start = 0
+    for name, tensor in sorted(tensors.items()):
+        if tensor.is_floating_point() and not bool(torch.isfinite(tensor).all()):
+            raise ValueError(f"{name} holds numbers that are not finite")
+        stop = start + tensor.numel() * tensor.element_size()
+        header[name] = {
+            "dtype": _DTYPES[tensor.dtype],
+            "shape": list(tensor.shape),
+            "data_offsets": [start, stop],
+        }
+        start = stop
+    encoded = json.dumps(header, separators=(",", ":")).encode()
+    encoded += b" " * (-len(encoded) % 8)
+    yield len(encoded).to_bytes(8, "little") + encoded
+    for _, tensor in sorted(tensors.items()):
+        flat = tensor.detach().to("cpu").contiguous().reshape(-1)
+        yield flat.view(torch.uint8).numpy().data
+
+
+def load_tensors(path: Path) -> dict[str, Tensor]:
+    """Read a safetensors file to the CPU.
+
+    Raises:
+        DataError: the file is damaged or is no safetensors file.
+    """
+    try:
+        return load_file(path)
+    except (SafetensorError, ValueError) as error:
+        raise DataError(f"the weights cannot be read: {error}", where=str(path)) from error

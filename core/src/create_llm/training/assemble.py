@@ -1,0 +1,294 @@
+"""Put a run together: manifest, model, optimizer, data order, callbacks, trainer."""
+
+from __future__ import annotations
+
+import contextlib
+import math
+import platform
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from importlib.metadata import version
+
+import torch
+
+from create_llm import __version__
+from create_llm.config.hardware import resolve_device, resolve_precision
+from create_llm.data.order import SampleOrder
+from create_llm.data.windows import Windows
+from create_llm.models.architecture import count_parameters
+from create_llm.models.generation import Sampling
+from create_llm.models.loaded import LoadedModel
+from create_llm.runs.control import Control
+from create_llm.runs.events import TrainStart
+from create_llm.runs.run import RunFolder
+from create_llm.storage.checkpoints import CheckpointStore
+from create_llm.storage.durable import Storage
+from create_llm.training.batches import Batches
+from create_llm.training.callbacks import Callback
+from create_llm.training.checkpointing import Model, TrainState, read_checkpoint
+from create_llm.training.job import Job, Surroundings
+from create_llm.training.optimizers import OptimizerSettings, build_optimizer
+from create_llm.training.pick_run import Picked
+from create_llm.training.randomness import derive_seed
+from create_llm.training.schedule import Schedule
+from create_llm.training.session import Session, Validation
+from create_llm.training.stopping import StopWatch
+from create_llm.training.trainer import LoopSettings, Parts, Trainer
+from create_llm.training.wrapped import WrappedModel
+from create_llm.world import SingleProcess
+
+
+@dataclass(frozen=True, slots=True)
+class Frozen:
+    """Decided at a run's start and kept at every resume: other values give other bits."""
+
+    device: str
+    precision: str
+    precision_reason: str
+    threads: int
+    compiled: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Assembled:
+    """A run that is ready to go."""
+
+    run: RunFolder
+    frozen: Frozen
+    trainer: Trainer
+    session: Session
+    model: Model
+
+
+@contextlib.contextmanager
+def assemble(job: Job, picked: Picked, around: Surroundings) -> Iterator[Assembled]:
+    """Build everything, announce the run, and close its files afterwards."""
+    frozen, number = _write_manifest(job, picked, around)
+    torch.set_num_threads(frozen.threads)  # another number gives other last bits
+    device = torch.device(frozen.device)
+    model = _build_model(job, device)
+    trainer, session = _build_trainer(job, picked.run, model, frozen, number)
+    if picked.step is not None:
+        _restore(trainer, picked.step)
+    try:
+        with trainer.parts.watch:
+            session.emit(_train_start(job, picked, trainer, frozen))
+            _warn(job, session, trainer)
+            yield Assembled(picked.run, frozen, trainer, session, model)
+    finally:
+        session.close()
+
+
+def _write_manifest(job: Job, picked: Picked, around: Surroundings) -> tuple[Frozen, int]:
+    """run.json: what this run is. At a resume only the number of sessions changes."""
+    before = picked.run.manifest()
+    frozen = Frozen(**before["frozen"]) if before else _decide(job)
+    number = int(before.get("sessions", 0)) + 1
+    fresh = {
+        "run": picked.run.name,
+        "config": job.config.as_dict(),
+        "sources": {key: str(item.source) for key, item in job.config.settings.items()},
+        "identity": job.identity(),
+        "frozen": asdict(frozen),
+        "hardware": asdict(job.hardware),
+        "versions": versions(job),
+        "data": str(job.data.folder),
+    }
+    manifest = {**(before or fresh), "sessions": number, "command": list(around.command)}
+    picked.run.write_manifest(manifest)
+    picked.run.forget_summary()
+    return frozen, number
+
+
+def _decide(job: Job) -> Frozen:
+    precision, reason = resolve_precision(job.config, job.hardware)
+    device = resolve_device(job.config, job.hardware)
+    return Frozen(device, precision, reason, torch.get_num_threads())
+
+
+def versions(job: Job) -> dict[str, str]:
+    """Of everything that the result depends on."""
+    plugins = {
+        record.plugin.distribution: record.plugin.version
+        for record in job.plugins.records
+        if record.status == "loaded"
+    }
+    return {
+        "create_llm": __version__,
+        "python": platform.python_version(),
+        "torch": version("torch"),
+        **plugins,
+    }
+
+
+def _build_model(job: Job, device: torch.device) -> Model:
+    with torch.device("meta"):
+        module = job.architecture.build(job.model_options, job.vocab_size)
+    module.to_empty(device=device)
+    job.architecture.init(module, derive_seed(job.config.training.seed, "init"))
+    return Model(job.architecture, module, job.model_options, job.vocab_size)
+
+
+def _build_trainer(
+    job: Job, run: RunFolder, model: Model, frozen: Frozen, number: int
+) -> tuple[Trainer, Session]:
+    callbacks = _build_callbacks(job)
+    windows = Windows(job.data.train, job.sequence_length, job.config.data.stride)
+    every_step = any(callback.every_step for _, callback in callbacks)
+    settings = _loop_settings(job, windows, frozen, every_step=every_step)
+    session = _build_session(job, run, model, callbacks, frozen, number)
+    parts = Parts(
+        model=model,
+        wrapped=WrappedModel(model.module, job.objective),
+        optimizer=build_optimizer(
+            model.architecture.param_groups(model.module), _optimizer_settings(job)
+        ),
+        schedule=_schedule(job, settings.total_steps),
+        batches=_batches(job, windows),
+        store=CheckpointStore(run.checkpoints, job.config.checkpoints.save_total_limit, Storage()),
+        watch=StopWatch(Control(run.path)),
+        world=SingleProcess(),
+        outside=session,
+    )
+    return Trainer(settings, parts, TrainState()), session
+
+
+def _build_callbacks(job: Job) -> list[tuple[str, Callback]]:
+    return [
+        (selected.name, selected.part.load()(selected.options)) for selected in job.config.callbacks
+    ]
+
+
+def _build_session(
+    job: Job,
+    run: RunFolder,
+    model: Model,
+    callbacks: list[tuple[str, Callback]],
+    frozen: Frozen,
+    number: int,
+) -> Session:
+    generation = job.config.generation
+    device = torch.device(frozen.device)
+    loaded = LoadedModel(model.architecture, model.module, model.config, job.tokenizer, device)
+    return Session(
+        run,
+        number,
+        callbacks,
+        loaded,
+        job.objective,
+        Validation(
+            Windows(job.data.val, job.sequence_length),
+            job.data.val.bytes,
+            job.config.training.batch_size,
+        ),
+        precision=frozen.precision,
+        prompt=generation.prompt,
+        sampling=Sampling(
+            generation.max_new_tokens,
+            generation.temperature,
+            generation.top_k,
+            generation.top_p,
+            seed=job.config.training.seed,
+        ),
+    )
+
+
+def _loop_settings(job: Job, windows: Windows, frozen: Frozen, *, every_step: bool) -> LoopSettings:
+    training = job.config.training
+    return LoopSettings(
+        total_steps=_total_steps(job, windows),
+        batch_size=training.batch_size,
+        accumulation=training.gradient_accumulation_steps,
+        gradient_clip=training.gradient_clip,
+        log_interval=1 if every_step else job.config.logging.log_interval,
+        eval_interval=training.eval_interval,
+        save_interval=training.save_interval,
+        sample_interval=training.sample_interval or training.eval_interval,
+        seed=training.seed,
+        device=torch.device(frozen.device),
+        precision=frozen.precision,
+        save_on_interrupt=job.config.checkpoints.save_on_interrupt,
+    )
+
+
+def _total_steps(job: Job, windows: Windows) -> int:
+    """The run's length: max_steps or the last epoch, whichever comes first."""
+    training = job.config.training
+    if training.epochs is None:
+        return training.max_steps
+    per_step = training.batch_size * training.gradient_accumulation_steps
+    return min(training.max_steps, math.ceil(training.epochs * len(windows) / per_step))
+
+
+def _optimizer_settings(job: Job) -> OptimizerSettings:
+    training = job.config.training
+    return OptimizerSettings(
+        training.optimizer,
+        training.learning_rate,
+        training.weight_decay,
+        training.beta1,
+        training.beta2,
+    )
+
+
+def _schedule(job: Job, total_steps: int) -> Schedule:
+    training = job.config.training
+    return Schedule(
+        training.learning_rate,
+        training.warmup_steps,
+        total_steps,
+        training.min_learning_rate_ratio,
+    )
+
+
+def _batches(job: Job, windows: Windows) -> Batches:
+    seed = job.config.training.seed
+    order = SampleOrder(len(windows), seed, job.config.data.shuffle)
+    return Batches(windows, order, job.objective, seed)
+
+
+def _restore(trainer: Trainer, step: int) -> None:
+    """Put a trainer where a verified checkpoint was."""
+    parts = trainer.parts
+    trainer.restore(read_checkpoint(parts.store.path(step), parts.model, parts.optimizer))
+    best = parts.store.marked("best").get("val_loss")
+    if isinstance(best, float):
+        trainer.state.best_val_loss = best
+
+
+def _train_start(job: Job, picked: Picked, trainer: Trainer, frozen: Frozen) -> TrainStart:
+    training = job.config.training
+    per_step = training.batch_size * training.gradient_accumulation_steps
+    return TrainStart(
+        step=trainer.state.step,
+        run=picked.run.name,
+        folder=str(picked.run.path),
+        model=job.config.model.name,
+        parameters=count_parameters(job.architecture, job.model_options, job.vocab_size),
+        total_steps=trainer.settings.total_steps,
+        steps_per_epoch=trainer.steps_per_epoch,
+        tokens_per_step=per_step * job.sequence_length,
+        train_tokens=job.data.train.tokens,
+        val_tokens=job.data.val.tokens,
+        device=frozen.device,
+        precision=frozen.precision,
+        optimizer=training.optimizer,
+        seed=training.seed,
+        resumed_from=picked.step,
+        config=job.config.as_dict(),
+    )
+
+
+def _warn(job: Job, session: Session, trainer: Trainer) -> None:
+    """Say at the start what a person would otherwise find out late."""
+    schedule, training = trainer.parts.schedule, job.config.training
+    if schedule.warmup < training.warmup_steps:
+        session.warn(
+            f"training.warmup_steps is {training.warmup_steps}; {schedule.warmup} are used, a "
+            f"tenth of the {trainer.settings.total_steps} steps of this run"
+        )
+    if session.every_step:
+        session.warn(
+            f"{', '.join(session.every_step)} wants every step: training waits for the device "
+            "each time"
+        )

@@ -1,0 +1,80 @@
+"""Events to callbacks: plain objects, called in order, each failure kept to its own."""
+
+from __future__ import annotations
+
+import traceback
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from create_llm.errors import PluginError
+from create_llm.runs.events import Event
+from create_llm.training.callbacks import Callback, Signal
+
+_METHODS = {
+    "train_start": "on_train_start",
+    "epoch_start": "on_epoch_start",
+    "step": "on_step_end",
+    "eval": "on_eval_end",
+    "sample": "on_sample",
+    "checkpoint": "on_checkpoint",
+    "warning": "on_warning",
+    "epoch_end": "on_epoch_end",
+    "train_end": "on_train_end",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Dropped:
+    """A callback that failed and hears no more: its name, the event, and the traceback."""
+
+    name: str
+    event: str
+    error: str
+    traceback: str
+
+
+class Dispatcher:
+    """Calls the callbacks of a run; pluggy would stop at the first that raises.
+
+    Args:
+        callbacks: (name, callback) in the order of the configuration.
+        dropped: hears of each callback that failed and was not critical.
+    """
+
+    def __init__(
+        self, callbacks: list[tuple[str, Callback]], dropped: Callable[[Dropped], None]
+    ) -> None:
+        self._callbacks = callbacks
+        self._dropped = dropped
+
+    @property
+    def every_step(self) -> list[str]:
+        """Names of the callbacks that want each step, at the price of waiting for the device."""
+        return [name for name, callback in self._callbacks if callback.every_step]
+
+    def emit(self, event: Event) -> set[Signal]:
+        """Tell everyone; returns what they ask for.
+
+        Raises:
+            PluginError: a critical callback failed.
+        """
+        signals: set[Signal] = set()
+        for name, callback in list(self._callbacks):
+            try:
+                signal = getattr(callback, _METHODS[event.name])(event)
+            except Exception as error:
+                self._failed(name, callback, event, error)
+                continue
+            if isinstance(signal, Signal):
+                signals.add(signal)
+        return signals
+
+    def _failed(self, name: str, callback: Callback, event: Event, error: Exception) -> None:
+        text = f"{type(error).__name__}: {error}"
+        if callback.critical:
+            raise PluginError(
+                f"callback '{name}' failed at {event.name}: {text}",
+                fixes=(f"leave it out: take '{name}' out of plugins in llm.toml",),
+            ) from error
+        self._callbacks = [pair for pair in self._callbacks if pair[1] is not callback]
+        self._dropped(Dropped(name, event.name, text, traceback.format_exc()))

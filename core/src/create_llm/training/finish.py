@@ -1,0 +1,147 @@
+"""The end of a run: its model bundle and its summary, whatever the end was."""
+
+from __future__ import annotations
+
+import math
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from create_llm.models.bundle import FORMAT, INFO, WEIGHTS, ModelBundle
+from create_llm.models.card import model_card
+from create_llm.models.versions import next_version, set_active
+from create_llm.runs.events import TrainEnd
+from create_llm.storage.durable import Storage, read_manifest
+from create_llm.training.assemble import Assembled, versions
+from create_llm.training.job import Job
+from create_llm.training.stopping import Stop
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """How a run ended.
+
+    Attributes:
+        summary: what summary.json says.
+        model: the bundle's folder, for a completed run.
+    """
+
+    run: str
+    stop: Stop
+    summary: dict[str, Any]
+    model: Path | None
+
+
+def end_run(job: Job, run: Assembled, stop: Stop, *, error: str | None = None) -> Ended:
+    """Write the bundle (of a completed run), the summary and the last event."""
+    model = _save_bundle(job, run) if stop.status == "completed" else None
+    summary = _summary(job, run, stop, model)
+    run.run.write_summary(summary)
+    figures = run.trainer.figures
+    run.session.emit(
+        TrainEnd(
+            step=run.trainer.state.step,
+            status=stop.status,
+            stopped_by=stop.by,
+            seconds=summary["wall_seconds"],
+            train_loss=figures.train_loss,
+            val_loss=figures.val_loss,
+            val_bits_per_byte=figures.val_bits_per_byte,
+            model=str(model) if model else None,
+            error=error,
+        )
+    )
+    return Ended(run.run.name, stop, summary, model)
+
+
+def _save_bundle(job: Job, run: Assembled) -> Path:
+    """The next version of the project's model, from the final checkpoint; becomes active."""
+    storage, models = Storage(), job.project.models
+    folder = models / next_version(models)
+    final = run.trainer.parts.store.folder / "final"
+    info = _info(job, run)
+    with storage.commit(folder) as writer:
+        writer.link(WEIGHTS, final / WEIGHTS, read_manifest(final)[WEIGHTS])
+        writer.write("config.json", [(final / "config.json").read_bytes()])
+        job.tokenizer.save(writer.folder)
+        writer.adopt()
+        writer.write_json("generation_config.json", _generation_defaults(job))
+        writer.write_json(INFO, info)
+        writer.write("README.md", [model_card(folder.name, info).encode()])
+    set_active(models, folder.name)
+    return folder
+
+
+def _generation_defaults(job: Job) -> dict[str, Any]:
+    generation, special = job.config.generation, job.tokenizer.special
+    return {
+        "do_sample": generation.temperature > 0,
+        "max_new_tokens": generation.max_new_tokens,
+        "temperature": generation.temperature,
+        "top_k": generation.top_k,
+        "top_p": generation.top_p,
+        "eos_token_id": special.eos,
+        "bos_token_id": special.bos,
+        "pad_token_id": special.pad,
+    }
+
+
+def _info(job: Job, run: Assembled) -> dict[str, Any]:
+    """create_llm.json: which parts read this bundle, and where it comes from."""
+    state, figures = run.trainer.state, run.trainer.figures
+    return {
+        "format": FORMAT,
+        "run": run.run.name,
+        "architecture": job.config.model.name,
+        "tokenizer": job.config.tokenizer.name,
+        "parameters": _parameters(run),
+        "created": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
+        "metrics": {
+            "steps": state.step,
+            "tokens": state.tokens,
+            "train_loss": figures.train_loss,
+            "val_loss": figures.val_loss,
+            "val_perplexity": figures.val_perplexity,
+            "val_bits_per_byte": figures.val_bits_per_byte,
+        },
+        "data": {"key": job.data.key, "folder": str(job.data.folder.relative_to(job.project.root))},
+        "recipe": job.config.as_dict(),
+        "versions": versions(job),
+    }
+
+
+def _parameters(run: Assembled) -> int:
+    return sum(parameter.numel() for parameter in run.model.module.parameters())
+
+
+def _summary(job: Job, run: Assembled, stop: Stop, model: Path | None) -> dict[str, Any]:
+    """summary.json, with the keys that scripts rely on."""
+    run.trainer.count_wall_seconds()
+    state, figures = run.trainer.state, run.trainer.figures
+    return {
+        "status": stop.status,
+        "run": run.run.name,
+        "model": str(model) if model else None,
+        "steps": state.step,
+        "epochs": state.step / run.trainer.steps_per_epoch,
+        "tokens": state.tokens,
+        "wall_seconds": round(state.wall_seconds, 3),
+        "tokens_per_second": round(state.tokens / max(state.seconds, 1e-9), 1),
+        "parameters": _parameters(run),
+        "train_loss": _finite(figures.train_loss),
+        "val_loss": _finite(figures.val_loss),
+        "val_perplexity": _finite(figures.val_perplexity),
+        "val_bits_per_byte": _finite(figures.val_bits_per_byte),
+        "precision": run.frozen.precision,
+        "compiled": run.frozen.compiled,
+        "optimizer": job.config.training.optimizer,
+        "device": run.frozen.device,
+        "seed": job.config.training.seed,
+        "stopped_by": stop.by,
+        "model_sha256": ModelBundle.open(model).weights_sha256() if model else None,
+    }
+
+
+def _finite(value: float | None) -> float | None:
+    return value if value is not None and math.isfinite(value) else None

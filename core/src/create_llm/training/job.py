@@ -1,0 +1,145 @@
+"""What to train, on what: decided, and on disk, before a run begins."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from pydantic import BaseModel
+
+from create_llm.config import Config
+from create_llm.config.hardware import Hardware, check_fit, detect
+from create_llm.data.pipeline import ensure_data, ensure_tokenizer
+from create_llm.data.prepare import PreparedData, tokenizer_sha256
+from create_llm.data.tokenizer import Tokenizer
+from create_llm.errors import ConfigError
+from create_llm.kernel.plugins import Plugins
+from create_llm.kernel.registry import Registry
+from create_llm.models.architecture import Architecture, count_parameters
+from create_llm.models.objective import Objective
+from create_llm.project.folder import Project
+
+Ask = Callable[[str], bool]
+Progress = Callable[[str, int, int | None], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Surroundings:
+    """Who is there while a run is started.
+
+    Attributes:
+        resume: "auto", "never" or a run's id.
+        ask: asks a person yes or no; None where there is nobody.
+        progress: (stage, done, total) of what happens before training.
+        notice: hears what a person should know before training.
+        command: the command line, for the run's manifest.
+    """
+
+    resume: str = "auto"
+    ask: Ask | None = None
+    progress: Progress | None = None
+    notice: Callable[[str], None] = lambda message: None
+    command: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """What to train, on what: decided and on disk before a run is begun."""
+
+    project: Project
+    config: Config
+    plugins: Plugins
+    hardware: Hardware
+    architecture: Architecture
+    objective: Objective
+    tokenizer: Tokenizer
+    vocab_size: int
+    data: PreparedData
+
+    def identity(self) -> dict[str, object]:
+        """What makes this run this run: a change of any of it makes another one."""
+        return {
+            **self.config.identity(),
+            "data": self.data.key,
+            "tokenizer": tokenizer_sha256(self.tokenizer),
+        }
+
+    @property
+    def model_options(self) -> BaseModel | None:
+        return self.config.model.options
+
+    @property
+    def sequence_length(self) -> int:
+        """Tokens of one training sample."""
+        return _sequence_length(self.config)
+
+
+def prepare_job(project: Project, config: Config, plugins: Plugins, around: Surroundings) -> Job:
+    """Choose the parts, refuse what cannot work, then make the tokenizer and the token shards."""
+    registry, hardware = plugins.registry, detect(with_gpu=True)
+    architecture: Architecture = config.model.part.load()()
+    objective = _objective(config, architecture, registry)
+    _refuse_what_does_not_fit(config, architecture, hardware)
+    tokenizer = ensure_tokenizer(project, config, progress=around.progress)
+    data = ensure_data(project, config, tokenizer, progress=around.progress)
+    vocab_size = _vocab_size(config, tokenizer)
+    return Job(
+        project,
+        config,
+        plugins,
+        hardware,
+        architecture,
+        objective,
+        tokenizer,
+        vocab_size,
+        data,
+    )
+
+
+def _objective(config: Config, architecture: Architecture, registry: Registry) -> Objective:
+    selected = config.objective
+    if selected is not None:
+        chosen: Objective = selected.part.load()(selected.options)
+        return chosen
+    part = registry.get(
+        "objectives",
+        architecture.default_objective,
+        where=f"the default of architecture '{config.model.name}'",
+    )
+    default: Objective = part.load()(None)
+    return default
+
+
+def _refuse_what_does_not_fit(
+    config: Config, architecture: Architecture, hardware: Hardware
+) -> None:
+    options, vocab_size = config.model.options, _expected_vocab_size(config)
+    parameters = count_parameters(architecture, options, vocab_size)
+    activations = architecture.activation_bytes(
+        options, vocab_size, config.training.batch_size, _sequence_length(config)
+    )
+    check_fit(config, parameters, activations, hardware)
+
+
+def _sequence_length(config: Config) -> int:
+    length = config.data.max_length
+    assert length is not None, "load_config fills in what follows another key"
+    return length
+
+
+def _expected_vocab_size(config: Config) -> int:
+    """Before the tokenizer exists: what its options ask for, by the name they all use."""
+    asked: int | None = getattr(config.tokenizer.options, "vocab_size", None)
+    return config.vocab_size or asked or 256
+
+
+def _vocab_size(config: Config, tokenizer: Tokenizer) -> int:
+    """The model's vocabulary: the tokenizer's, or a larger one that was asked for."""
+    asked = config.vocab_size
+    if asked is not None and asked < tokenizer.vocab_size:
+        raise ConfigError(
+            f"model.vocab_size is {asked}, but the tokenizer has {tokenizer.vocab_size} tokens",
+            where=str(config.settings["model.vocab_size"].source),
+            fixes=("leave model.vocab_size out: it follows the tokenizer",),
+        )
+    return asked or tokenizer.vocab_size

@@ -1,0 +1,66 @@
+"""Sums of the loss that stay on the device until somebody reads them."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """What was summed since the last reading.
+
+    Attributes:
+        loss_sum: nats.
+        tokens: counted tokens.
+        seconds: spent in training steps.
+        bad_step: the first step whose loss or gradient was not finite, or None.
+    """
+
+    loss_sum: float
+    tokens: int
+    seconds: float
+    grad_norm: float
+    bad_step: int | None
+
+    @property
+    def loss(self) -> float:
+        """Mean nats per counted token."""
+        return self.loss_sum / max(self.tokens, 1)
+
+
+class Meter:
+    """Adding costs no synchronisation; `read` waits for the device."""
+
+    def __init__(self, device: torch.device) -> None:
+        self._loss_sum = torch.zeros((), dtype=torch.float64, device=device)
+        self._bad_step = torch.full((), -1, dtype=torch.int64, device=device)
+        self._grad_norm = torch.zeros((), device=device)
+        self._tokens = 0
+        self._seconds = 0.0
+
+    def add(
+        self, step: int, loss: Tensor, tokens: int, grad_norm: Tensor, bad: Tensor, seconds: float
+    ) -> None:
+        """Count one step; `loss` (nats), `grad_norm` and `bad` (bool) are device scalars."""
+        self._loss_sum += loss
+        self._bad_step.masked_fill_(bad & (self._bad_step < 0), step)
+        self._grad_norm = grad_norm
+        self._tokens += tokens
+        self._seconds += seconds
+
+    def read(self) -> Reading:
+        """Return the sums and start new ones."""
+        started = time.perf_counter()
+        bad_step = int(self._bad_step)
+        loss_sum, grad_norm = float(self._loss_sum), float(self._grad_norm)
+        seconds = self._seconds + time.perf_counter() - started
+        reading = Reading(
+            loss_sum, self._tokens, seconds, grad_norm, bad_step if bad_step >= 0 else None
+        )
+        self._loss_sum.zero_()
+        self._tokens, self._seconds = 0, 0.0
+        return reading

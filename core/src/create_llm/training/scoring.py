@@ -1,0 +1,61 @@
+"""Scoring a finished model on any text, in its own tokenizer."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Iterable, Iterator
+from itertools import pairwise
+from pathlib import Path
+
+from create_llm.config import Config
+from create_llm.data.pipeline import load_tokenizer
+from create_llm.data.prepare import open_prepared
+from create_llm.data.shards import ShardWriter, TokenShards
+from create_llm.data.split import utf8_size
+from create_llm.data.windows import Windows
+from create_llm.kernel.registry import Registry
+from create_llm.models.evaluation import Score, evaluate
+from create_llm.models.loaded import LoadedModel
+from create_llm.models.objective import Objective
+from create_llm.project.folder import Project
+
+BATCH = 8
+
+
+def score_documents(model: LoadedModel, texts: Iterable[str], registry: Registry) -> Score:
+    """The score over all documents, each begun and ended as in training."""
+    part = registry.get("objectives", model.architecture.default_objective)
+    objective: Objective = part.load()(None)
+    with tempfile.TemporaryDirectory(prefix="create-llm-") as folder:
+        shards = _shards(model, texts, Path(folder) / "text")
+        return evaluate(
+            model.module,
+            objective,
+            Windows(shards, model.context),
+            text_bytes=shards.bytes,
+            batch_size=BATCH,
+            device=model.device,
+            precision="fp32",
+        )
+
+
+def _shards(model: LoadedModel, texts: Iterable[str], folder: Path) -> TokenShards:
+    tokenizer = model.tokenizer
+    with ShardWriter(folder, tokenizer.vocab_size, tokenizer.special.eos) as writer:
+        for text in texts:
+            writer.add(tokenizer.encode_batch([text])[0], None, utf8_size(text))
+        writer.close()
+    return TokenShards.open(folder)
+
+
+def validation_documents(project: Project, config: Config) -> Iterator[str]:
+    """The texts of the prepared validation part, as they were before they became tokens.
+
+    Raises:
+        DataError: nothing has been prepared yet.
+    """
+    tokenizer = load_tokenizer(config.tokenizer.part, project.tokenizer)
+    shards = open_prepared(project.processed).val
+    starts = [*shards.document_starts(0, shards.documents).tolist(), shards.tokens]
+    for start, stop in pairwise(starts):
+        yield tokenizer.decode(shards.read(start, stop).tolist())

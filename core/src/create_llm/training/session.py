@@ -1,0 +1,129 @@
+"""The surroundings of a training loop: its log, its callbacks, its validation text."""
+
+from __future__ import annotations
+
+import json
+import traceback
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, replace
+from datetime import UTC, datetime
+from pathlib import Path
+
+from create_llm.data.windows import Windows
+from create_llm.models.evaluation import Score, evaluate
+from create_llm.models.generation import Sampling, complete
+from create_llm.models.loaded import LoadedModel
+from create_llm.models.objective import Objective
+from create_llm.runs.events import Event, EventLog, RunWarning
+from create_llm.runs.run import RunFolder
+from create_llm.training.callbacks import Callback, Signal
+from create_llm.training.dispatch import Dispatcher, Dropped
+from create_llm.training.randomness import derive_seed
+
+
+@dataclass(frozen=True, slots=True)
+class Validation:
+    """What a run is scored on."""
+
+    windows: Windows
+    text_bytes: int
+    batch_size: int
+
+
+class Session:
+    """One process's part of a run; the trainer's `Outside`."""
+
+    def __init__(
+        self,
+        run: RunFolder,
+        session: int,
+        callbacks: list[tuple[str, Callback]],
+        model: LoadedModel,
+        objective: Objective,
+        validation: Validation,
+        *,
+        precision: str,
+        prompt: str,
+        sampling: Sampling,
+    ) -> None:
+        self._log = EventLog(run.events, session)
+        self._text = TextLog(run.log)
+        self._dispatcher = Dispatcher(callbacks, self._dropped)
+        self._model = model
+        self._objective = objective
+        self._validation = validation
+        self._precision = precision
+        self._prompt = prompt
+        self._sampling = sampling
+        self._step = 0
+
+    @property
+    def every_step(self) -> list[str]:
+        return self._dispatcher.every_step
+
+    def emit(self, event: Event) -> set[Signal]:
+        self._step = event.step
+        self._log.append(event)
+        self._text.event(event)
+        return self._dispatcher.emit(event)
+
+    def warn(self, message: str, suggestion: str | None = None) -> None:
+        self.emit(RunWarning(step=self._step, message=message, suggestion=suggestion))
+
+    def score(self, between: Callable[[], None]) -> Score:
+        return evaluate(
+            self._model.module,
+            self._objective,
+            self._validation.windows,
+            text_bytes=self._validation.text_bytes,
+            batch_size=self._validation.batch_size,
+            device=self._model.device,
+            precision=self._precision,
+            between=between,
+        )
+
+    def sample(self, step: int) -> tuple[str, str]:
+        seed = derive_seed(self._sampling.seed or 0, "sample", step)
+        self._model.module.eval()
+        try:
+            done = complete(self._model, self._prompt, replace(self._sampling, seed=seed))
+        finally:
+            self._model.module.train()
+        return self._prompt, done.text
+
+    def failed(self, error: BaseException) -> None:
+        """Keep the stack trace, which the terminal does not show."""
+        self._text.write("".join(traceback.format_exception(error)))
+
+    def close(self) -> None:
+        self._log.close()
+        self._text.close()
+
+    def _dropped(self, dropped: Dropped) -> None:
+        self._text.write(dropped.traceback)
+        self.warn(
+            f"callback '{dropped.name}' failed at {dropped.event} and was dropped: {dropped.error}",
+            "training goes on without it; llm doctor checks the plugins",
+        )
+
+
+class TextLog:
+    """train.log: one line an event, and stack traces, for people with a pager."""
+
+    def __init__(self, path: Path) -> None:
+        self._file = path.open("a", encoding="utf-8", errors="backslashreplace")
+
+    def event(self, event: Event) -> None:
+        fields = " ".join(
+            f"{name}={json.dumps(value, ensure_ascii=False, default=str)}"
+            for name, value in asdict(event).items()
+        )
+        self.write(f"{event.name} {fields}\n")
+
+    def write(self, text: str) -> None:
+        now = datetime.now(UTC).isoformat(timespec="seconds")
+        self._file.write(f"{now} {text}")
+        self._file.flush()
+
+    def close(self) -> None:
+        self._file.close()
