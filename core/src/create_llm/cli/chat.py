@@ -19,7 +19,7 @@ _GOODBYE = {"exit", "quit"}
 @sampling_options
 @click.option("--device", type=click.Choice(["auto", "cpu", "cuda"]), default="cpu")
 @click.pass_obj
-def command(app: App, model: str | None, device: str, **sampling: Any) -> None:
+def command(app: App, /, model: str | None, device: str, **sampling: Any) -> None:
     """Talk to MODEL; `exit`, `quit` or Ctrl-D ends. Works through a pipe, too.
 
     A model that was only trained on plain text continues the conversation as it would continue

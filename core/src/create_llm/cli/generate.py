@@ -24,6 +24,7 @@ from create_llm.cli.models import open_model, sampling_options, say
 @click.pass_obj
 def command(
     app: App,
+    /,
     model: str | None,
     prompts: tuple[str, ...],
     device: str,

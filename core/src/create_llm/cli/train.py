@@ -12,7 +12,7 @@ from create_llm.cli.main import App
 from create_llm.errors import Interrupted, Paused
 
 if TYPE_CHECKING:
-    from create_llm.training.launch import Ended
+    from create_llm.training.finish import Ended
 
 _EXAMPLES = """\b
 Examples:
@@ -48,7 +48,7 @@ _KEYS = {
 @click.option("--device", type=click.Choice(["auto", "cpu", "cuda", "mps"]), help="Where to run.")
 @click.option("--json", "as_json", is_flag=True, help="Print the summary as JSON on stdout.")
 @click.pass_obj
-def command(app: App, *, resume: str, as_json: bool, **options: object) -> None:
+def command(app: App, /, *, resume: str, as_json: bool, **options: object) -> None:
     """Train a model on the project's text; does whatever is missing first.
 
     Trains the tokenizer, prepares the data, trains the model, saves it as models/vN. Ctrl-C saves

@@ -7,7 +7,6 @@ from create_llm.hookspecs import Register, hookimpl
 # In the order of a first project; `llm --help` keeps it.
 VERBS = (
     ("new", "Make a project folder to train a model in."),
-    ("quickstart", "See the whole journey on the built-in corpus, in a few minutes."),
     ("data", "Look at the data and turn it into token shards."),
     ("tokenizer", "Train or inspect a tokenizer."),
     ("train", "Train a model; does whatever is missing first."),

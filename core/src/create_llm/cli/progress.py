@@ -1,0 +1,53 @@
+"""Progress of what happens before training, on stderr."""
+
+from __future__ import annotations
+
+import contextlib
+import sys
+from collections.abc import Callable, Iterator
+
+import click
+
+Progress = Callable[[str, int, int | None], None]
+"""Called with a stage, what is done of it and how much there is (None: unknown), in bytes."""
+
+
+@contextlib.contextmanager
+def progress_bars() -> Iterator[Progress]:
+    """A bar for each stage on a terminal; elsewhere one line when a stage begins."""
+    if not sys.stderr.isatty():
+        yield _lines()
+        return
+    from rich.console import Console
+    from rich.progress import (
+        BarColumn,
+        DownloadColumn,
+        Progress,
+        TaskID,
+        TextColumn,
+        TimeRemainingColumn,
+    )
+
+    columns = (TextColumn("{task.description}"), BarColumn(), DownloadColumn())
+    with Progress(
+        *columns, TimeRemainingColumn(), console=Console(stderr=True), transient=True
+    ) as bars:
+        stages: dict[str, TaskID] = {}
+
+        def update(stage: str, done: int, total: int | None) -> None:
+            if stage not in stages:
+                stages[stage] = bars.add_task(stage, total=total)
+            bars.update(stages[stage], completed=done, total=total)
+
+        yield update
+
+
+def _lines() -> Progress:
+    seen: set[str] = set()
+
+    def update(stage: str, done: int, total: int | None) -> None:
+        if stage not in seen:
+            seen.add(stage)
+            click.echo(f"{stage} …", err=True)
+
+    return update

@@ -1,0 +1,76 @@
+"""Callbacks hear every event, and one's failure stays its own."""
+
+from __future__ import annotations
+
+import pytest
+
+from create_llm.errors import PluginError
+from create_llm.runs.events import EpochStart, TrainEnd
+from create_llm.training.callbacks import Callback, Signal
+from create_llm.training.dispatch import Dispatcher
+
+EVENT = EpochStart(step=3, epoch=1)
+
+
+class Recorder(Callback):
+    def __init__(self, answer=None):
+        self.heard = []
+        self.answer = answer
+
+    def on_epoch_start(self, event):
+        self.heard.append(event)
+        return self.answer
+
+
+class Broken(Callback):
+    def on_epoch_start(self, event):
+        raise RuntimeError("no")
+
+
+class CriticalAndBroken(Broken):
+    critical = True
+
+
+def dispatcher(*callbacks):
+    dropped = []
+    named = [(f"c{n}", callback) for n, callback in enumerate(callbacks)]
+    return Dispatcher(named, dropped.append), dropped
+
+
+def test_a_failing_callback_is_dropped_and_its_peers_go_on():
+    before, after = Recorder(), Recorder()
+    callbacks, dropped = dispatcher(before, Broken(), after)
+    callbacks.emit(EVENT)
+    callbacks.emit(EVENT)
+    assert before.heard == after.heard == [EVENT, EVENT]
+    assert [(d.name, d.event) for d in dropped] == [("c1", "epoch_start")]
+    assert "RuntimeError: no" in dropped[0].traceback
+
+
+def test_a_critical_callback_stops_the_run_and_is_named():
+    callbacks, _ = dispatcher(CriticalAndBroken())
+    with pytest.raises(PluginError, match="'c0' failed at epoch_start"):
+        callbacks.emit(EVENT)
+
+
+def test_signals_are_collected_and_other_answers_are_not():
+    callbacks, _ = dispatcher(Recorder(Signal.STOP), Recorder("nonsense"), Recorder(Signal.PAUSE))
+    assert callbacks.emit(EVENT) == {Signal.STOP, Signal.PAUSE}
+
+
+def test_every_event_has_a_method():
+    end = TrainEnd(
+        step=1, status="completed", stopped_by="max_steps", seconds=1.0,
+        train_loss=None, val_loss=None, val_bits_per_byte=None,
+    )  # fmt: skip
+    callbacks, dropped = dispatcher(Callback())
+    assert callbacks.emit(end) == set()
+    assert not dropped
+
+
+def test_who_wants_every_step_is_known():
+    class Eager(Callback):
+        every_step = True
+
+    callbacks, _ = dispatcher(Callback(), Eager())
+    assert callbacks.every_step == ["c1"]
