@@ -41,7 +41,7 @@ docs: install  ## write docs/commands.md from the command line itself
 	$(BIN)/python docs/generate_commands.py
 
 catalogue: install  ## write the list of first-party parts from the packages themselves
-	$(BIN)/python core/src/create_llm/kernel/write_catalogue.py
+	$(BIN)/python core/write_catalogue.py
 
 bench: install  ## what docs/benchmarks.md reports
 	$(BIN)/python benchmarks/startup.py

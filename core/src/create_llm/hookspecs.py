@@ -81,7 +81,7 @@ def register_deploy_targets(register: Register) -> None:
 
 @hookspec
 def register_objectives(register: Register) -> None:
-    """What a model is trained to do. Target: `(config) -> Objective`, see training.objective.
+    """What a model is trained to do. Target: `(config) -> Objective`, see models.objective.
 
     Used at each training and evaluation step. An architecture names its default.
     """

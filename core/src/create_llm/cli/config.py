@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import click
@@ -13,9 +12,7 @@ from create_llm.cli.main import App
 from create_llm.errors import ConfigError, CreateLLMError
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
-    from create_llm.config.explain import Explanation
+    from create_llm.config.explain import Explanation, Found
     from create_llm.config.resolved import Config, Setting
 
 _EXAMPLES = """\b
@@ -25,6 +22,11 @@ Examples:
   llm config explain training
   llm config schema > llm.schema.json
 """
+
+_KINDS = {
+    True: "identity: changing it makes another run; this run's checkpoints cannot go on with it",
+    False: "runtime: it can change when a run is resumed",
+}
 
 
 @click.group(epilog=_EXAMPLES)
@@ -64,14 +66,14 @@ def explain(app: App, key: str, as_json: bool) -> None:
     from create_llm.config.explain import find_keys
 
     found = find_keys(app.plugins.registry, _resolved(app), key)
-    single = len(found) == 1 and "." in found[0].key
-    if as_json:
-        rows = [explanation.as_dict() for explanation in found]
-        click.echo(json.dumps(rows[0] if single else {"section": key, "keys": rows}))
-    elif single:
-        click.echo(_in_full(found[0]))
+    rows = [explanation.as_dict() for explanation in found.keys]
+    if found.section_note is None:
+        click.echo(json.dumps(rows[0]) if as_json else _in_full(found.keys[0]))
+    elif as_json:
+        section = {"section": found.name, "what": found.section_note, "keys": rows}
+        click.echo(json.dumps(section))
     else:
-        click.echo(_section_text(key, found))
+        click.echo(_section_text(found))
 
 
 @command.command(epilog="Example: llm config schema > llm.schema.json")
@@ -81,3 +83,93 @@ def schema(app: App) -> None:
     from create_llm.config.json_schema import json_schema
 
     click.echo(json.dumps(json_schema(app.plugins.registry), indent=2))
+
+
+def _resolved(app: App) -> Config | None:
+    """The configuration, or None after a warning: keys can be explained without their values."""
+    from create_llm.config import load_config
+    from create_llm.project.folder import find_project
+
+    try:
+        root = find_project(app.root).root
+    except ConfigError:
+        root = app.root  # outside a project the defaults are explained
+    try:
+        return load_config(root, app.plugins, overrides=app.overrides)
+    except CreateLLMError as error:
+        click.echo(f"warning: shown without values, because {error.what}", err=True)
+        return None
+
+
+def _row(setting: Setting) -> dict[str, object]:
+    return {
+        "value": setting.value,
+        "from": setting.source.label,
+        "identity": setting.identity,
+    }
+
+
+def _rows(config: Config) -> list[tuple[str, str, str]]:
+    return [
+        (key, _spelled(setting.value), setting.source.label)
+        for key, setting in config.settings.items()
+    ]
+
+
+def _spelled(value: object) -> str:
+    from create_llm.config.problems import shown
+
+    return "unset" if value is None else shown(value)
+
+
+def _print_plain(config: Config) -> None:
+    rows = _rows(config)
+    keys, values = (max(len(row[column]) for row in rows) for column in (0, 1))
+    for key, value, source in rows:
+        click.echo(f"{key:<{keys}}  {value:<{values}}  {source}")
+
+
+def _print_table(config: Config) -> None:
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table("Key", "Value", "From", box=None, header_style="bold")
+    for row in _rows(config):
+        table.add_row(*row)
+    Console().print(table)
+
+
+def _in_full(found: Explanation) -> str:
+    parts = [
+        ("What it does", found.what),
+        ("What it costs", found.cost),
+        ("What to try", found.advice),
+        ("It takes", found.takes),
+        ("Default", _spelled(found.default)),
+        ("Belongs to", found.owner),
+        ("Kind", _KINDS[found.identity]),
+    ]
+    lines = [_headline(found), ""]
+    lines += [_paragraph(title, text) for title, text in parts if text]
+    return "\n".join(lines)
+
+
+def _section_text(found: Found) -> str:
+    lines = [f"[{found.name}]  {found.section_note}", ""]
+    for key in found.keys:
+        lines += [_headline(key), _paragraph("", key.what)]
+    return "\n".join([*lines, "", f"One key in full: llm config explain {found.name}.KEY"])
+
+
+def _headline(found: Explanation) -> str:
+    if found.setting:
+        return f"{found.key} = {_spelled(found.setting.value)}   (from: {found.setting.source})"
+    unused = f": {found.owner} is not in use" if found.owner else ""
+    return f"{found.key}{unused}"
+
+
+def _paragraph(title: str, text: str) -> str:
+    import textwrap
+
+    first = f"  {title:<14}" if title else " " * 4
+    return textwrap.fill(text, 96, initial_indent=first, subsequent_indent=" " * len(first))

@@ -3,20 +3,20 @@
 from __future__ import annotations
 
 import json
+from dataclasses import asdict, dataclass
 from itertools import islice
 from typing import TYPE_CHECKING
 
 import click
 
 from create_llm.cli.main import App
+from create_llm.cli.tokenizer import one_line, open_project, spelling, visible
 
 if TYPE_CHECKING:
-    from create_llm.config import Config
     from create_llm.data.documents import Document
     from create_llm.data.prepare import PreparedData
     from create_llm.data.shards import TokenShards
     from create_llm.data.tokenizer import Tokenizer
-    from create_llm.project.folder import Project
 
 # Fewer bytes than this are learnt by heart before anything general is.
 _LITTLE = 100_000
@@ -45,7 +45,7 @@ def prepare(app: App, as_json: bool) -> None:
     from create_llm.cli.progress import progress_bars
     from create_llm.data.pipeline import data_source, ensure_data, ensure_tokenizer, skipped_files
 
-    project, config = _open(app)
+    project, config = open_project(app)
     with progress_bars() as progress:
         tokenizer = ensure_tokenizer(project, config, progress=progress)
         data = ensure_data(project, config, tokenizer, progress=progress)
@@ -65,24 +65,18 @@ def preview(app: App, count: int, as_json: bool) -> None:
     from create_llm.cli.progress import progress_bars
     from create_llm.data.pipeline import data_source, ensure_tokenizer
 
-    project, config = _open(app)
+    project, config = open_project(app)
     with progress_bars() as progress:
         tokenizer = ensure_tokenizer(project, config, progress=progress)
     source = data_source(project, config)
     examples = [_example(document, tokenizer) for document in islice(source.documents(), count)]
     if as_json:
-        click.echo(json.dumps({"documents": examples}, ensure_ascii=False))
+        click.echo(
+            json.dumps({"documents": [asdict(example) for example in examples]}, ensure_ascii=False)
+        )
     else:
         for example in examples:
             _show_example(example)
-
-
-def _open(app: App) -> tuple[Project, Config]:
-    from create_llm.config import load_config
-    from create_llm.project.folder import find_project
-
-    project = find_project(app.root)
-    return project, load_config(project.root, app.plugins, overrides=app.overrides)
 
 
 def _side(shards: TokenShards) -> dict[str, int]:
@@ -131,17 +125,30 @@ def _show_prepared(data: PreparedData, tokenizer: Tokenizer, skipped: list[str])
         )
 
 
-def _example(document: Document, tokenizer: Tokenizer) -> dict[str, object]:
-    ids = [i for piece in tokenizer.encode_batch([document.text]) for i in piece]
-    return {
-        "origin": str(document.origin),
-        "text": document.text,
-        "ids": ids,
-        "tokens": [spelling(tokenizer, token_id) for token_id in ids],
-    }
+@dataclass(frozen=True)
+class Example:
+    """A document and the tokens that stand for it in the stream, with the EOS on both sides."""
+
+    origin: str
+    text: str
+    ids: list[int]
+    tokens: list[str]
 
 
-def spelling(tokenizer: Tokenizer, token_id: int) -> str:
-    """A token as readable text; one that is no whole character comes as its file spells it."""
-    text = tokenizer.decode([token_id])
-    return text if text and "\ufffd" not in text else tokenizer.token(token_id)
+def _example(document: Document, tokenizer: Tokenizer) -> Example:
+    eos = tokenizer.special.eos
+    ids = [eos, *tokenizer.encode_batch([document.text])[0], eos]
+    tokens = [spelling(tokenizer, token_id) for token_id in ids]
+    return Example(str(document.origin), document.text, ids, tokens)
+
+
+def _show_example(example: Example) -> None:
+    from create_llm.data.split import utf8_size
+
+    text, tokens = example.text, example.tokens
+    size = utf8_size(text)
+    click.secho(f"{example.origin}   {size:,} bytes, {len(tokens):,} tokens", bold=True)
+    more = "…" if len(text) > _SHOWN_TEXT else ""
+    click.echo(visible(text[:_SHOWN_TEXT]).rstrip("\n") + more)
+    more = " …" if len(tokens) > _SHOWN_TOKENS else ""
+    click.echo("tokens: " + "|".join(map(one_line, tokens[:_SHOWN_TOKENS])) + more + "\n")

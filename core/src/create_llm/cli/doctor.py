@@ -211,7 +211,7 @@ def _hardware() -> Iterator[Check]:
 
     machine = detect(with_gpu=True)
     memory = f"{machine.available_ram_bytes / 1e9:.1f} of {machine.ram_bytes / 1e9:.1f} GB RAM free"
-    bf16 = f"native ({machine.cpu_bf16})" if machine.cpu_bf16 else "not native, so fp32 is used"
+    bf16 = "native" if machine.cpu_bf16 else "not native, so fp32 is faster"
     yield Check("cpu", "ok", f"{machine.cores} cores, {memory}, bf16 {bf16}")
     if machine.gpu_name is not None:
         free, whole = machine.gpu_available_bytes / 1e9, machine.gpu_memory_bytes / 1e9

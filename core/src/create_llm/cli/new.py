@@ -48,7 +48,7 @@ def command(
     On a terminal it asks for what is left out; elsewhere, and with --yes, it takes the defaults.
     """
     from create_llm.project.recipe import Choices, make_recipe
-    from create_llm.project.scaffold import create_project, free_folder
+    from create_llm.project.scaffold import create_project
 
     plugins = tuple(plugin.strip() for plugin in names.split(",") if plugin.strip())
     choices = Choices(template, tokenizer, plugins, scripts, app.overrides)
@@ -133,11 +133,13 @@ def _next_steps(folder: Path, recipe: Recipe) -> None:
     from create_llm.project.pages import in_words
 
     template, prompt = recipe.template, shlex.quote(recipe.config.generation.prompt)
+    here = Path.cwd()
+    path = folder.relative_to(here) if folder.is_relative_to(here) else folder
     click.echo(
         f"Made {folder.name}, from the template {template.name}: "
         f"{in_words(template.parameters)} parameters, {template.time}.\n\n"
         "Next:\n"
-        f"  cd {shlex.quote(folder.name)}\n"
+        f"  cd {shlex.quote(str(path))}\n"
         "  cp your-text.txt data/raw/      the text to learn from\n"
         "  llm train                       tokenizer, model, progress, a sample\n"
         f"  llm generate --prompt {prompt}\n\n"

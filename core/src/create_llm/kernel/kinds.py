@@ -32,7 +32,7 @@ KINDS: dict[str, Kind] = {
         Kind("data_sources", "data source", "create_llm.data.source:DataSource"),
         Kind("callbacks", "callback", "create_llm.training.callbacks:Callback"),
         Kind("deploy_targets", "deploy target", "create_llm.models.deploy:DeployTarget"),
-        Kind("objectives", "objective", "create_llm.training.objective:Objective"),
+        Kind("objectives", "objective", "create_llm.models.objective:Objective"),
         Kind("templates", "template", "create_llm.project.templates:Template"),
         Kind("synthesizers", "synthesizer", "create_llm.data.source:Synthesizer"),
         Kind("commands", "command", "click:Command"),

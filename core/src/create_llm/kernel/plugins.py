@@ -21,7 +21,7 @@ import pluggy
 
 from create_llm import __version__, hookspecs
 from create_llm.errors import PluginError, nearest
-from create_llm.kernel.catalogue import distribution_of, install_command
+from create_llm.kernel.catalogue import distribution_of, install_command, providers_of
 from create_llm.kernel.entry_points import InstalledPlugin, installed_plugins
 from create_llm.kernel.kinds import KINDS
 from create_llm.kernel.registry import Part, Registry
@@ -69,9 +69,9 @@ class Plugins:
             if record.status == "loaded":
                 return record
         if matches:
-            raise _unusable(matches[0], where)
+            raise unusable(matches[0], where)
         distribution = distribution_of(name)
-        names = sorted(r.plugin.name for r in self.records)
+        names = sorted(r.plugin.name for r in self.records if r.plugin is not CORE)
         match = nearest(name, names)
         raise PluginError(
             f"plugin '{name}' is not installed",
@@ -79,20 +79,26 @@ class Plugins:
             fixes=(
                 *((f"did you mean '{match}'?",) if match else ()),
                 install_command(distribution or name),
-                f"installed are: {', '.join(names)}",
+                f"installed are: {', '.join(names) or 'none'}",
             ),
         )
 
     def explain_missing(self, kind: str, name: str) -> PluginError | None:
         """The failure behind a part that nobody provides, if a failed plugin is behind it."""
         failed = self.failed()
+        providers = providers_of(kind, name)
         certain = [r for r in failed if any((p.kind, p.name) == (kind, name) for p in r.parts)]
-        likely = [r for r in failed if name in (r.plugin.name, r.plugin.distribution)]
-        # A plugin that failed before it could register may have provided anything.
-        misspelt = nearest(name, self.registry.names(kind)) is not None
-        possible = [] if misspelt else [r for r in failed if not r.parts]
+        likely = [
+            r
+            for r in failed
+            if name in (r.plugin.name, r.plugin.distribution) or r.plugin.distribution in providers
+        ]
+        # A plugin that failed before it could register may have provided anything, unless the
+        # name is known to be another's or looks misspelt.
+        explained = providers or nearest(name, self.registry.names(kind)) is not None
+        possible = [] if explained else [r for r in failed if not r.parts]
         suspects = certain or likely or possible
-        return _unusable(suspects[0], f"{KINDS[kind].singular} '{name}'") if suspects else None
+        return unusable(suspects[0], f"{KINDS[kind].singular} '{name}'") if suspects else None
 
 
 def load_plugins(environ: Mapping[str, str] = os.environ, *, enabled: bool = True) -> Plugins:
@@ -100,8 +106,11 @@ def load_plugins(environ: Mapping[str, str] = os.environ, *, enabled: bool = Tru
 
     Args:
         environ: `CREATE_LLM_PLUGINS=a,b` restricts loading to these names (empty: none);
-            `CREATE_LLM_STRICT=1` re-raises a plugin's failure.
+            `CREATE_LLM_STRICT=1` makes a plugin's failure an error.
         enabled: False loads none (`--no-plugins`).
+
+    Raises:
+        PluginError: a plugin failed, and `CREATE_LLM_STRICT=1`.
     """
     only = environ.get("CREATE_LLM_PLUGINS")
     wanted = None if only is None else {name.strip() for name in only.split(",")}
@@ -135,39 +144,50 @@ def _load(
         with contextlib.redirect_stdout(sys.stderr):
             module = import_module(plugin.module)
             _collect(manager, module, stage)
-    except (Exception, SystemExit) as error:
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:  # SystemExit, and the panics of compiled extensions
+        record = PluginRecord(plugin, "failed", _in_words(error), tuple(stage.parts))
         if strict:
-            raise
-        text = f"{type(error).__name__}: {error}"
-        return PluginRecord(plugin, "failed", text, tuple(stage.parts))
+            raise unusable(record) from error
+        return record
     for part in stage.parts:
         registry.add(part)
     return PluginRecord(plugin, "loaded", None, tuple(stage.parts))
 
 
+def _in_words(error: BaseException) -> str:
+    # What the kernel itself found wrong is a sentence already.
+    return error.what if isinstance(error, PluginError) else f"{type(error).__name__}: {error}"
+
+
 def _collect(manager: pluggy.PluginManager, module: ModuleType, stage: _Stage) -> None:
     """Call the module's hooks, and only this module's, with a staging `register`."""
-    already = set(manager.get_plugins())
+    _check_hooks(manager, module)
+    # Registered for the length of these calls, so that no other plugin's hooks answer them.
     manager.register(module, name=f"{stage.plugin.distribution}/{stage.plugin.name}")
     try:
-        _check_hook_names(manager, module)
         for kind in KINDS.values():
-            caller = manager.subset_hook_caller(kind.hook, already)
-            caller(register=stage.register_for(kind.name))
-        if not stage.parts:
-            raise PluginError(f"{module.__name__} registers nothing; is @hookimpl there?")
-    except BaseException:
+            getattr(manager.hook, kind.hook)(register=stage.register_for(kind.name))
+    finally:
         manager.unregister(module)
-        raise
+    if not stage.parts:
+        raise PluginError(f"{module.__name__} registers nothing; is @hookimpl there?")
 
 
-def _check_hook_names(manager: pluggy.PluginManager, module: ModuleType) -> None:
+def _check_hooks(manager: pluggy.PluginManager, module: ModuleType) -> None:
+    """Raise PluginError for a hook that pluggy would never call: misspelt, or unmarked."""
     hooks = [kind.hook for kind in KINDS.values()]
-    for caller in manager.get_hookcallers(module) or ():
-        if not caller.has_spec():
-            match = nearest(caller.name, hooks)
+    functions = [name for name, value in vars(module).items() if callable(value)]
+    for name in functions:
+        options = manager.parse_hookimpl_opts(module, name)
+        if options is None and name in hooks:
+            raise PluginError(f"'{name}' in {module.__name__} lacks @hookimpl")
+        hook = name if options is None else options.get("specname") or name
+        if options is not None and hook not in hooks:
+            match = nearest(hook, hooks)
             hint = f"; did you mean '{match}'?" if match else f"; hooks are: {', '.join(hooks)}"
-            raise PluginError(f"'{caller.name}' in {module.__name__} is not a hook{hint}")
+            raise PluginError(f"'{hook}' in {module.__name__} is not a hook{hint}")
 
 
 class _Stage:
@@ -238,7 +258,8 @@ def _check_requirements(requires: Iterable[str]) -> None:
             raise PluginError(f"requirement '{requirement}' is not of the form 'kind/name'")
 
 
-def _unusable(record: PluginRecord, where: str | None) -> PluginError:
+def unusable(record: PluginRecord, where: str | None = None) -> PluginError:
+    """The error that says why a plugin that failed or is switched off cannot be used."""
     plugin = record.plugin
     if record.status == "disabled":
         return PluginError(
@@ -261,4 +282,4 @@ def _unusable(record: PluginRecord, where: str | None) -> PluginError:
 def failure_line(record: PluginRecord) -> str:
     """One line for the terminal about a plugin that failed and that nobody asked for."""
     failed = replace(record, error=(record.error or "").splitlines()[0])
-    return f"warning: {_unusable(failed, None).what} (llm doctor says more)"
+    return f"warning: {unusable(failed).what} (llm doctor says more)"

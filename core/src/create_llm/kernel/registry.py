@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from importlib import import_module
@@ -46,8 +48,12 @@ class Part:
     def _resolve(self, target: str) -> Any:
         module_name, _, attribute = target.partition(":")
         try:
-            return getattr(import_module(module_name), attribute)
-        except Exception as error:
+            # Output of a part's import would otherwise end up inside `--json`.
+            with contextlib.redirect_stdout(sys.stderr):
+                return getattr(import_module(module_name), attribute)
+        except KeyboardInterrupt:
+            raise
+        except BaseException as error:  # SystemExit, and the panics of compiled extensions
             raise PluginError(
                 f"{KINDS[self.kind].singular} '{self.name}' could not be loaded: "
                 f"{type(error).__name__}: {error}",
@@ -85,6 +91,10 @@ class Registry:
             unique = len(parts) == 1
             names.extend([name] if unique else sorted(f"{p.distribution}/{name}" for p in parts))
         return names
+
+    def ambiguous(self, kind: str) -> list[str]:
+        """The names that several plugins provide, so that they must be written in full."""
+        return sorted(name for name, parts in self._parts[kind].items() if len(parts) > 1)
 
     def get(self, kind: str, name: str, *, where: str | None = None) -> Part:
         """The part called `name`, or `distribution/name`.

@@ -22,7 +22,7 @@ class Template:
 
     Attributes:
         parameters: trainable parameters at the template's own vocabulary, within 5 %.
-        values: section → key → value, as llm.toml writes them.
+        values: as llm.toml nests them: section → key → value, and `plugins` above all sections.
         time: what training takes on the hardware it is meant for.
         first_changes: two or three sentences for the README: what to change first, and why.
         default: the one used where a project names none; one installed template says so.
@@ -31,7 +31,7 @@ class Template:
     name: str
     title: str
     parameters: int
-    values: Mapping[str, Mapping[str, Any]]
+    values: Mapping[str, Any]
     hardware: Hardware
     time: str
     first_changes: tuple[str, ...]

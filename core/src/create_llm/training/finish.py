@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 import time
 from dataclasses import dataclass
@@ -63,7 +64,7 @@ def _save_bundle(job: Job, run: Assembled) -> Path:
     info = _info(job, run)
     with storage.commit(folder) as writer:
         writer.link(WEIGHTS, final / WEIGHTS, read_manifest(final)[WEIGHTS])
-        writer.write("config.json", [(final / "config.json").read_bytes()])
+        writer.write_json("config.json", {**_read_json(final / "config.json"), **_special(job)})
         job.tokenizer.save(writer.folder)
         writer.adopt()
         writer.write_json("generation_config.json", _generation_defaults(job))
@@ -74,17 +75,30 @@ def _save_bundle(job: Job, run: Assembled) -> Path:
 
 
 def _generation_defaults(job: Job) -> dict[str, Any]:
-    generation, special = job.config.generation, job.tokenizer.special
+    generation = job.config.generation
     return {
         "do_sample": generation.temperature > 0,
         "max_new_tokens": generation.max_new_tokens,
         "temperature": generation.temperature,
         "top_k": generation.top_k,
         "top_p": generation.top_p,
+        **_special(job),
+    }
+
+
+def _special(job: Job) -> dict[str, int | None]:
+    """The control tokens, by the names that Hugging Face's configurations use."""
+    special = job.tokenizer.special
+    return {
         "eos_token_id": special.eos,
         "bos_token_id": special.bos,
         "pad_token_id": special.pad,
     }
+
+
+def _read_json(path: Path) -> dict[str, Any]:
+    value: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    return value
 
 
 def _info(job: Job, run: Assembled) -> dict[str, Any]:

@@ -185,7 +185,8 @@ class Trainer:
         return (micros_before * world.size + world.rank) * size
 
     def _due(self, interval: int) -> bool:
-        return self.state.step % interval == 0
+        """Every `interval` steps, and at the last one."""
+        return self.state.step % interval == 0 or self.state.step == self.settings.total_steps
 
     @property
     def _samples_per_step(self) -> int:

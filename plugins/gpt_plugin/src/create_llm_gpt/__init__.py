@@ -1,1 +1,1 @@
-""""""
+"""A decoder-only transformer in the Llama and Qwen3 forms."""

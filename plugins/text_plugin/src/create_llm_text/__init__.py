@@ -1,1 +1,1 @@
-""""""
+"""Plain-text files as a data source."""

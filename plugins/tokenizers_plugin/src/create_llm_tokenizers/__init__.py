@@ -1,1 +1,1 @@
-""""""
+"""Byte-level tokenizers: BPE trained on your text, and plain bytes."""

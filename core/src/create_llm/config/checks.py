@@ -1,0 +1,95 @@
+"""What keys must be together, and the values of keys that follow others."""
+
+from __future__ import annotations
+
+from create_llm.config.draft import Draft
+from create_llm.config.resolved import Selected
+from create_llm.config.schema import DataConfig, ModelConfig, TrainingConfig
+from create_llm.config.values import KeyPath, Layer, Source
+
+Followed = dict[KeyPath, Source]
+"""Keys that were left unset, with the key they follow."""
+
+
+def check_lengths(draft: Draft, data: DataConfig, model: Selected | None) -> None:
+    """Note sequences that the model cannot read, and strides that would skip text."""
+    longest = option(model, "max_length")
+    length = data.max_length or longest
+    if model and not length:
+        draft.problem(
+            f"data.max_length is not set, and architecture '{model.part.name}' sets no limit",
+            draft.file.place(("data",)),
+            "set it in llm.toml, below [data]: max_length = 256",
+            "what it does: llm config explain data.max_length",
+        )
+    if data.max_length and longest and data.max_length > longest:
+        draft.problem(
+            f"data.max_length is {data.max_length}, more than the model can read: "
+            f"model.max_length is {longest}",
+            draft.place(("data", "max_length")),
+            f"shorten the sequences: data.max_length = {longest}",
+            f"or enlarge the model: model.max_length = {data.max_length}",
+        )
+    if data.stride and length and data.stride > length:
+        draft.problem(
+            f"data.stride is {data.stride}, more than data.max_length, which is {length}: "
+            "the text in between would never be seen",
+            draft.place(("data", "stride")),
+            f"set data.stride to at most {length}",
+            "or leave it out: sequences then follow one another without overlap",
+        )
+
+
+def check_vocabulary(draft: Draft, model: ModelConfig, tokenizer: Selected | None) -> None:
+    """Note a model that has no row for some of its tokenizer's tokens."""
+    tokens = option(tokenizer, "vocab_size")
+    if model.vocab_size and tokens and model.vocab_size < tokens:
+        draft.problem(
+            f"model.vocab_size is {model.vocab_size}, fewer than the {tokens} tokens of "
+            "tokenizer.vocab_size",
+            draft.place(("model", "vocab_size")),
+            "leave model.vocab_size out: the model then has as many as the tokenizer",
+            f"or set model.vocab_size to at least {tokens}",
+        )
+
+
+def check_precision(draft: Draft, training: TrainingConfig) -> None:
+    """Note two keys that contradict each other."""
+    if training.precision == "bf16" and not training.mixed_precision:
+        draft.problem(
+            'training.precision is "bf16", but training.mixed_precision is false',
+            draft.place(("training", "precision")),
+            'for full precision: training.precision = "fp32"',
+            "for bfloat16: leave training.mixed_precision out",
+        )
+
+
+def filled_in(
+    data: DataConfig, training: TrainingConfig, model: Selected
+) -> tuple[DataConfig, TrainingConfig, Followed]:
+    """The two sections with the values of keys that were left to follow another one."""
+    longest = option(model, "max_length")
+    length = data.max_length or longest
+    samples = training.sample_interval or training.eval_interval
+    followed: dict[KeyPath, tuple[int | None, int | None, str]] = {
+        ("data", "max_length"): (data.max_length, longest, "model.max_length"),
+        ("data", "stride"): (data.stride, length, "data.max_length"),
+        ("training", "sample_interval"): (
+            training.sample_interval,
+            samples,
+            "training.eval_interval",
+        ),
+    }
+    sources = {
+        path: Source(f"as {leader}", Layer.DEFAULT)
+        for path, (given, value, leader) in followed.items()
+        if given is None and value is not None
+    }
+    data = data.model_copy(update={"max_length": length, "stride": data.stride or length})
+    return data, training.model_copy(update={"sample_interval": samples}), sources
+
+
+def option(selected: Selected | None, name: str) -> int | None:
+    """A whole-number option of a part, if it has one of this name."""
+    value = getattr(selected.options, name, None) if selected else None
+    return value if isinstance(value, int) else None

@@ -1,0 +1,222 @@
+"""What each key means: the schema's words, joined with the value it has and where that is from."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+from pydantic import BaseModel
+
+from create_llm.config.keys import advice_of, fields_of, installed_models, is_identity
+from create_llm.config.layers import canonical
+from create_llm.config.resolved import Config, Setting
+from create_llm.config.schema import PART_TABLES, SECTIONS
+from create_llm.config.settings import parts_by_section
+from create_llm.config.values import KeyPath, dotted
+from create_llm.errors import ConfigError, did_you_mean
+from create_llm.kernel.kinds import KINDS
+from create_llm.kernel.registry import Part, Registry
+
+Explanations = dict[KeyPath, "Explanation"]
+
+SECTION_NOTES = {
+    "callbacks": "Options of callbacks, each in a table of its own: [callbacks.NAME].",
+    "deployment": "Where models are published, each target in a table: [deployment.NAME].",
+}
+_PLUGINS = (
+    "The plugins whose callbacks watch each run. It stands at the top of llm.toml, before the "
+    "first [section]."
+)
+_TYPES = {
+    "integer": "a whole number",
+    "number": "a number",
+    "boolean": "true or false",
+    "string": "text",
+    "array": "a list",
+    "object": "a table",
+}
+_BOUNDS = {
+    "minimum": "at least",
+    "exclusiveMinimum": "greater than",
+    "maximum": "at most",
+    "exclusiveMaximum": "less than",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Explanation:
+    """One key.
+
+    Attributes:
+        setting: its value and source; None if the configuration does not resolve, or if its
+            part is not the one that is chosen.
+        part: the part that the key belongs to; None for the core's own.
+    """
+
+    key: str
+    what: str
+    cost: str | None
+    advice: str | None
+    takes: str
+    default: object
+    identity: bool
+    part: Part | None = None
+    setting: Setting | None = None
+
+    @property
+    def owner(self) -> str | None:
+        return f"{KINDS[self.part.kind].singular} '{self.part.name}'" if self.part else None
+
+    def as_dict(self) -> dict[str, object]:
+        return {
+            "key": self.key,
+            "value": self.setting.value if self.setting else None,
+            "from": self.setting.source.label if self.setting else None,
+            "what": self.what,
+            "cost": self.cost,
+            "try": self.advice,
+            "takes": self.takes,
+            "default": self.default,
+            "identity": self.identity,
+            "part": self.owner,
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """What a name stands for: one key, or a section (then with what it is for)."""
+
+    name: str
+    keys: tuple[Explanation, ...]
+    section_note: str | None = None
+
+
+def find_keys(registry: Registry, config: Config | None, name: str) -> Found:
+    """The key called `name`, or all keys of the section called `name`.
+
+    A key may be given without its section where only one section has it.
+
+    Args:
+        config: None where it does not resolve: keys are then explained without their values.
+
+    Raises:
+        ConfigError: there is neither; says which is nearest.
+    """
+    known = explanations(registry, config)
+    path = canonical(tuple(name.split(".")))
+    if path in known:
+        return Found(known[path].key, (known[path],))
+    inside = tuple(known[key] for key in known if key[: len(path)] == path)
+    if inside or name in PART_TABLES:
+        return Found(name, inside, _note(name))
+    named = [found for key, found in known.items() if key[-1] == name]
+    if len(named) == 1:
+        return Found(named[0].key, (named[0],))
+    raise _no_such_key(name, known, named)
+
+
+def explanations(registry: Registry, config: Config | None) -> Explanations:
+    """Every key of the core and of every installed part, in the order of the sections."""
+    settings = config.settings if config else {}
+    known: Explanations = {}
+    for path, found in _all(registry, config):
+        known.setdefault(path, replace(found, setting=settings.get(found.key)))
+    return known
+
+
+def _all(registry: Registry, config: Config | None) -> Iterator[tuple[KeyPath, Explanation]]:
+    yield ("plugins",), _simple("plugins", _PLUGINS, "a list of names", [])
+    chosen = parts_by_section(config) if config else {}
+    for name, section in SECTIONS.items():
+        yield from _of_model((name,), section.model, None)
+        if section.selector is None:
+            continue
+        assert section.kind is not None
+        selected = chosen.get(name)
+        mine = selected.part if selected else None
+        models = installed_models(registry, section.kind)
+        # The chosen part comes first: it has the word on keys that several parts have.
+        for part, model in sorted(models, key=lambda pair: pair[0] != mine):
+            yield from _of_model((name,), model, part)
+    for part in registry.parts("callbacks"):
+        what = f"Whether this callback watches each run. {part.summary}"
+        key = ("logging", part.name)
+        yield key, _simple(dotted(key), what, "true or false", False, part)
+    for table, kind in PART_TABLES.items():
+        for part, model in installed_models(registry, kind):
+            yield from _of_model((table, part.name), model, part)
+
+
+def _of_model(
+    prefix: KeyPath, model: type[BaseModel], part: Part | None
+) -> Iterator[tuple[KeyPath, Explanation]]:
+    properties = model.model_json_schema().get("properties", {})
+    section = SECTIONS.get(prefix[0])
+    of_a_run = section is not None and section.selector is not None
+    for name, field in fields_of(model).items():
+        if part and section and name in section.model.model_fields:
+            continue
+        cost, advice = advice_of(field)
+        required = field.is_required()
+        path = (*prefix, name)
+        yield (
+            path,
+            Explanation(
+                key=dotted(path),
+                what=field.description or "Its plugin does not describe it.",
+                cost=cost,
+                advice=advice,
+                takes=_takes(properties.get(name, {})),
+                default=None if required else properties.get(name, {}).get("default"),
+                identity=is_identity(field, default=of_a_run),
+                part=part,
+            ),
+        )
+
+
+def _simple(
+    key: str, what: str, takes: str, default: object, part: Part | None = None
+) -> Explanation:
+    advice = "See what is installed with `llm plugins list`."
+    return Explanation(key, what, None, advice, takes, default, identity=False, part=part)
+
+
+def _note(name: str) -> str:
+    section = SECTIONS.get(name)
+    return (section.model.__doc__ or "") if section else SECTION_NOTES.get(name, "")
+
+
+def _takes(schema: Mapping[str, Any]) -> str:
+    """The values that a property of a JSON Schema allows, in words."""
+    choices = [choice for choice in schema.get("anyOf", [schema]) if choice.get("type") != "null"]
+    unset = ["or unset"] if len(choices) < len(schema.get("anyOf", choices)) else []
+    return ", ".join([" or ".join(_one_of(choice) for choice in choices), *unset])
+
+
+def _one_of(schema: Mapping[str, Any]) -> str:
+    if "enum" in schema:
+        return f"one of {', '.join(map(str, schema['enum']))}"
+    words = [_TYPES.get(schema.get("type", ""), "a value")]
+    words += [f"{word} {schema[bound]:g}" for bound, word in _BOUNDS.items() if bound in schema]
+    return ", ".join(words)
+
+
+def _no_such_key(name: str, known: Explanations, named: list[Explanation]) -> ConfigError:
+    keys = [dotted(path) for path in known]
+    if named:
+        return ConfigError(
+            f"several sections have a key '{name}'",
+            fixes=[f"llm config explain {found.key}" for found in named],
+        )
+    near = did_you_mean(name, [*keys, *SECTIONS, *PART_TABLES])
+    if not near:
+        near = did_you_mean(name, [path[-1] for path in known])
+    return ConfigError(
+        f"there is no key '{name}'",
+        fixes=(
+            *near,
+            f"sections are: {', '.join([*SECTIONS, *PART_TABLES])}",
+            "see every key with its value: llm config show",
+        ),
+    )

@@ -1,0 +1,256 @@
+"""What the machine has, what follows from it, and what it cannot carry."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from create_llm.errors import ConfigError
+
+if TYPE_CHECKING:
+    from create_llm.config.resolved import Config
+    from create_llm.config.values import KeyPath
+    from create_llm.project.templates import Template
+
+KEPT_FREE = 0.1
+"""The share of the available memory that a run leaves to the system."""
+
+# fp32 weight, gradient and the optimizer's averages: two for Adam, a momentum for SGD.
+STATE_BYTES = {"adamw": 16, "adam": 16, "sgd": 12}
+
+_CGROUP = Path("/sys/fs/cgroup")
+
+
+@dataclass(frozen=True, slots=True)
+class Hardware:
+    """One machine; memory in bytes.
+
+    Attributes:
+        cores: logical processors that this process may use.
+        ram_bytes: memory of the machine, or of the container if that is less.
+        available_ram_bytes: what can be taken of it without swapping.
+        cpu_bf16: whether the processor multiplies bfloat16 natively (AVX512-BF16 or AMX).
+        gpu_name: of the first CUDA device; None if there is none, or if nobody looked.
+        gpu_available_bytes: of gpu_memory_bytes, what is free.
+        gpu_bf16: whether that device multiplies bfloat16 natively.
+        mps: whether there is an Apple GPU; its memory is the machine's.
+    """
+
+    cores: int
+    ram_bytes: int
+    available_ram_bytes: int
+    cpu_bf16: bool = False
+    gpu_name: str | None = None
+    gpu_memory_bytes: int = 0
+    gpu_available_bytes: int = 0
+    gpu_bf16: bool = False
+    mps: bool = False
+
+
+def detect(*, with_gpu: bool = False) -> Hardware:
+    """Look at this machine.
+
+    Args:
+        with_gpu: import torch to look for a GPU, which takes a second or more; otherwise it is
+            looked for only where torch is imported already.
+    """
+    import psutil
+
+    memory = psutil.virtual_memory()
+    total, available = memory.total, memory.available
+    limit = _container_limit()
+    if limit is not None:
+        total, available = min(total, limit[0]), min(available, limit[1])
+    hardware = Hardware(_cores(), total, available, _native_bf16())
+    return _with_gpu(hardware) if with_gpu or "torch" in sys.modules else hardware
+
+
+def derived_values(hardware: Hardware) -> tuple[Mapping[KeyPath, int], str]:
+    """Defaults that follow from the machine, and why.
+
+    Where memory is short the micro-batch shrinks and accumulation makes up for it, so that the
+    effective batch, and with it what is learned, stays that of every other machine. Total memory
+    decides, not what is free: the same machine must give the same run twice.
+    """
+    gigabytes = hardware.ram_bytes / 1e9
+    batch_size = 32 if gigabytes >= 8 else 16 if gigabytes >= 4 else 8
+    values: dict[KeyPath, int] = {
+        ("training", "batch_size"): batch_size,
+        ("training", "gradient_accumulation_steps"): 32 // batch_size,
+    }
+    return (values if batch_size < 32 else {}), f"{gigabytes:.1f} GB of memory"
+
+
+def resolve_device(config: Config, hardware: Hardware) -> str:
+    """The device to train on: cpu, cuda or mps; `hardware` must have been asked for its GPU.
+
+    Raises:
+        ConfigError: the configuration names one that is not here.
+    """
+    wanted = config.training.device
+    here = [*(["cuda"] if hardware.gpu_name else []), *(["mps"] if hardware.mps else []), "cpu"]
+    if wanted == "auto":
+        return here[0]
+    if wanted in here:
+        return wanted
+    raise ConfigError(
+        f'training.device is "{wanted}", but torch finds no such device here',
+        where=config.settings["training.device"].source.label,
+        fixes=(
+            f"train on what there is: --device {here[0]}",
+            'let it be chosen: training.device = "auto"',
+            "for an NVIDIA GPU: check the driver with nvidia-smi, and that torch was built for it",
+        ),
+    )
+
+
+def resolve_precision(config: Config, hardware: Hardware) -> tuple[str, str]:
+    """fp32 or bf16, and why.
+
+    Raises:
+        ConfigError: the configuration asks for bf16 where the device does not have it.
+    """
+    device = resolve_device(config, hardware)
+    native = {"cpu": hardware.cpu_bf16, "cuda": hardware.gpu_bf16}.get(device, False)
+    wanted = config.training.precision
+    if wanted == "fp32":
+        return "fp32", "the configuration says so"
+    if wanted == "auto" and not config.training.mixed_precision:
+        return "fp32", "training.mixed_precision is off"
+    if native:
+        return "bf16", f"this {device} device multiplies bfloat16 natively"
+    if wanted == "auto":
+        return "fp32", f"this {device} device has no native bfloat16"
+    raise ConfigError(
+        f'training.precision is "bf16", but this {device} device has no native bfloat16',
+        where=config.settings["training.precision"].source.label,
+        fixes=(
+            'use full precision: training.precision = "fp32"',
+            'let it be chosen: training.precision = "auto"',
+        ),
+    )
+
+
+def check_fit(
+    config: Config,
+    parameters: int,
+    activation_bytes: int,
+    hardware: Hardware,
+    templates: Iterable[Template] = (),
+) -> None:
+    """Refuse, before any work, a run that cannot fit into memory.
+
+    Args:
+        parameters: trainable parameters of the model.
+        activation_bytes: of one micro-batch of training.batch_size, in fp32.
+        templates: the installed ones, to name a smaller one that would fit.
+
+    Raises:
+        ConfigError: with the numbers, and with a batch or a template that fits.
+    """
+    free, where = _available(config, hardware)
+    budget = int(free * (1 - KEPT_FREE))
+    # Mixed precision keeps the activations of matrix products, most of them, in 16 bits.
+    share = 0.5 if resolve_precision(config, hardware)[0] == "bf16" else 1.0
+    state = parameters * STATE_BYTES[config.training.optimizer]
+    activations = int(activation_bytes * share)
+    if state + activations <= budget:
+        return
+    fitting = max(budget - state, 0) * config.training.batch_size // max(activations, 1)
+    raise ConfigError(
+        f"this run needs about {_size(state + activations)} of memory, and {where} has "
+        f"{_size(free)} free, of which {KEPT_FREE:.0%} stay with the system: {_size(state)} for "
+        f"{parameters:,} parameters ({STATE_BYTES[config.training.optimizer]} bytes each: "
+        f"weights, gradients, {config.training.optimizer}) and {_size(activations)} for a batch "
+        f"of {config.training.batch_size}",
+        where=f"training.batch_size, {config.settings['training.batch_size'].source}",
+        fixes=_fit_fixes(config, int(fitting), budget, templates),
+    )
+
+
+def _fit_fixes(
+    config: Config, fitting: int, budget: int, templates: Iterable[Template]
+) -> tuple[str, ...]:
+    smaller = _smaller_model(config, budget, templates)
+    if fitting < 1:
+        return smaller
+    training = config.training
+    effective = training.batch_size * training.gradient_accumulation_steps
+    batch = next(size for size in range(fitting, 0, -1) if effective % size == 0)
+    return (
+        f"reduce training.batch_size from {training.batch_size} to {batch} and learn the same: "
+        f"--set training.batch_size={batch} "
+        f"--set training.gradient_accumulation_steps={effective // batch} "
+        f"(the largest batch that fits is {fitting})",
+        *smaller,
+    )
+
+
+def _smaller_model(config: Config, budget: int, templates: Iterable[Template]) -> tuple[str, ...]:
+    """Advice that names the largest template that leaves half of the memory to activations."""
+    most = budget // 2 // STATE_BYTES[config.training.optimizer]
+    fitting = [t for t in templates if t.parameters <= most]
+    advice = f"choose a smaller model: about {most / 1e6:.0f} million parameters fit well here"
+    if not fitting:
+        return (advice, "or shorten the sequences: data.max_length")
+    best = max(fitting, key=lambda template: template.parameters)
+    named = f'project.template = "{best.name}" has {best.parameters / 1e6:.0f} million'
+    return (f"{advice}; {named}", "or shorten the sequences: data.max_length")
+
+
+def _available(config: Config, hardware: Hardware) -> tuple[int, str]:
+    if resolve_device(config, hardware) == "cuda":
+        return hardware.gpu_available_bytes, hardware.gpu_name or "the GPU"
+    return hardware.available_ram_bytes, "this machine"
+
+
+def _size(count: float) -> str:
+    return f"{count / 1e9:.1f} GB" if count >= 1e9 else f"{count / 1e6:.0f} MB"
+
+
+def _cores() -> int:
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+def _native_bf16() -> bool:
+    cpuinfo = Path("/proc/cpuinfo")
+    if not cpuinfo.is_file():
+        return False
+    flags = cpuinfo.read_text("utf-8", "replace").split()
+    return "avx512_bf16" in flags or "amx_bf16" in flags
+
+
+def _container_limit() -> tuple[int, int] | None:
+    """The memory limit of this container (cgroup v2) and what is free below it, if it has one."""
+    try:
+        limit = int((_CGROUP / "memory.max").read_text("ascii"))
+        used = int((_CGROUP / "memory.current").read_text("ascii"))
+        rows = (_CGROUP / "memory.stat").read_text("ascii").splitlines()
+    except (OSError, ValueError):  # no such files, or "max": no limit
+        return None
+    # Cached files count as used, but the kernel gives them back when memory is asked for.
+    cached = sum(int(row.split()[1]) for row in rows if row.startswith("inactive_file "))
+    return limit, max(limit - used + cached, 0)
+
+
+def _with_gpu(hardware: Hardware) -> Hardware:
+    import torch
+
+    hardware = replace(hardware, mps=torch.backends.mps.is_available())
+    if not torch.cuda.is_available():
+        return hardware
+    free, total = torch.cuda.mem_get_info(0)
+    return replace(
+        hardware,
+        gpu_name=torch.cuda.get_device_name(0),
+        gpu_memory_bytes=total,
+        gpu_available_bytes=free,
+        # Older devices emulate it, which is slower than fp32.
+        gpu_bf16=torch.cuda.get_device_capability(0) >= (8, 0),
+    )

@@ -1,0 +1,149 @@
+"""From llm.toml and the layers around it to one validated configuration."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import TypeVar
+
+from pydantic import BaseModel
+
+from create_llm.config.attached import attached, deployment
+from create_llm.config.checks import check_lengths, check_precision, check_vocabulary, filled_in
+from create_llm.config.draft import Draft
+from create_llm.config.hardware import Hardware, detect
+from create_llm.config.layers import (
+    dotenv_layer,
+    environment_layer,
+    flag_layer,
+    hardware_layer,
+    set_layer,
+    template_layer,
+    without_aliases,
+)
+from create_llm.config.problems import raise_all
+from create_llm.config.resolved import Config, Selected
+from create_llm.config.schema import (
+    SECTIONS,
+    CheckpointConfig,
+    DataConfig,
+    GenerationConfig,
+    LoggingConfig,
+    ModelConfig,
+    ProjectConfig,
+    TrainingConfig,
+)
+from create_llm.config.sections import check_shape, core_keys, part_of
+from create_llm.config.settings import settings_of
+from create_llm.config.toml_file import read_toml
+from create_llm.config.values import merge
+from create_llm.errors import CreateLLMError
+from create_llm.kernel.plugins import Plugins
+from create_llm.project.folder import CONFIG_NAME
+
+ModelT = TypeVar("ModelT", bound=BaseModel)
+Sections = Mapping[str, BaseModel | None]
+
+
+def load_config(
+    root: Path,
+    plugins: Plugins,
+    *,
+    flags: Mapping[str, tuple[object, str]] = {},
+    overrides: Sequence[str] = (),
+    environ: Mapping[str, str] = os.environ,
+    hardware: Hardware | None = None,
+) -> Config:
+    """The configuration of the project in `root`, validated whole.
+
+    Strongest first: flags, `--set`, the environment (CREATE_LLM_SECTION__KEY), .env, llm.toml,
+    the template, what follows from the hardware, the schema's defaults. An option of a part that
+    a stronger layer has replaced by another part is left out.
+
+    Args:
+        flags: dotted key → (value, the flag as typed); None for a flag that was not given.
+        overrides: "section.key=value", each.
+        hardware: None: this machine.
+
+    Raises:
+        ConfigError: everything that is wrong, each with its place; a ConfigProblems once the
+            file could be read.
+        PluginError: a part or plugin that a person named is missing or has failed.
+        StorageError: a file cannot be read.
+    """
+    problems: list[CreateLLMError] = []
+    file = read_toml(root / CONFIG_NAME)
+    written = [
+        file.entries,
+        dotenv_layer(root / ".env"),
+        environment_layer(environ),
+        set_layer(overrides, problems),
+        flag_layer(flags),
+    ]
+    written = [without_aliases(entries, problems) for entries in written]
+    above, known = merge(written), len(problems)
+    template = without_aliases(template_layer(plugins.registry, above, problems), problems)
+    complete = len(problems) == known
+    derived = hardware_layer(hardware or detect(), template | above)
+    layers = [derived, template, *written]
+    return _resolve(Draft.of(plugins, file, layers, problems, complete=complete))
+
+
+def _resolve(draft: Draft) -> Config:
+    check_shape(draft)
+    core = {name: core_keys(draft, name) for name in SECTIONS}
+    parts = {name: part_of(draft, name) for name in SECTIONS}
+    callbacks = attached(draft)
+    targets = deployment(draft)
+    _check_together(draft, core, parts)
+    raise_all(draft.problems)
+
+    model, vocab_size = _chosen(parts, "model"), _section(core, ModelConfig).vocab_size
+    data, training, followed = filled_in(
+        _section(core, DataConfig), _section(core, TrainingConfig), model
+    )
+    config = Config(
+        project=_section(core, ProjectConfig),
+        data=data,
+        training=training,
+        checkpoints=_section(core, CheckpointConfig),
+        logging=_section(core, LoggingConfig),
+        generation=_section(core, GenerationConfig),
+        model=model,
+        vocab_size=vocab_size,
+        tokenizer=_chosen(parts, "tokenizer"),
+        source=_chosen(parts, "data"),
+        objective=parts["objective"],
+        plugins=callbacks.plugins,
+        switches=callbacks.switches,
+        callbacks=callbacks.callbacks,
+        deployment=targets,
+        settings={},
+    )
+    return replace(config, settings=settings_of(config, draft.entries, followed))
+
+
+def _check_together(draft: Draft, core: Sections, parts: Mapping[str, Selected | None]) -> None:
+    """What only sections that are valid by themselves can be asked."""
+    match core:
+        case {"data": DataConfig() as data}:
+            check_lengths(draft, data, parts["model"])
+    match core:
+        case {"model": ModelConfig() as model}:
+            check_vocabulary(draft, model, parts["tokenizer"])
+    match core:
+        case {"training": TrainingConfig() as training}:
+            check_precision(draft, training)
+
+
+def _section(core: Sections, model: type[ModelT]) -> ModelT:
+    """The section of this type; `raise_all` has seen to it that there is one."""
+    return next(section for section in core.values() if isinstance(section, model))
+
+
+def _chosen(parts: Mapping[str, Selected | None], section: str) -> Selected:
+    selected = parts[section]
+    assert selected is not None  # `raise_all` has seen to it
+    return selected

@@ -1,0 +1,246 @@
+"""The sections of llm.toml and the core's own keys in them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from pydantic import BaseModel
+
+from create_llm.config.keys import SectionModel, key
+from create_llm.config.training_keys import TrainingConfig as TrainingConfig
+
+
+class ProjectConfig(SectionModel):
+    """What the project was started from."""
+
+    template: str | None = key(
+        None,
+        "The template whose values hold wherever you set nothing yourself.",
+        cost="Nothing by itself; a larger template means a larger model, hence more memory, more "
+        "hours and more text to learn from.",
+        advice="Start with the smallest and move up once its validation loss stops falling.",
+    )
+
+
+class ModelConfig(SectionModel):
+    """Which model is trained; all other keys belong to the architecture that `name` chooses."""
+
+    name: str = key(
+        description="The architecture: the kind of network that is trained.",
+        cost="Architectures differ in what they can do (some only read, some also write) and in "
+        "speed; this one's own keys decide how large it is.",
+        advice="See which ones are installed with `llm plugins list`.",
+        identity=True,
+    )
+    vocab_size: int | None = key(
+        None,
+        "How many different tokens the model knows. Unset: as many as the tokenizer has.",
+        cost="Each token adds one row of the model's width to its embedding: 32,000 tokens of "
+        "width 512 are 16 million parameters.",
+        advice="Leave it unset; a number above the tokenizer's only reserves unused rows.",
+        identity=True,
+        ge=2,
+        le=10_000_000,
+    )
+
+
+class TokenizerConfig(SectionModel):
+    """How text becomes tokens; all other keys belong to the tokenizer that `name` chooses."""
+
+    name: str = key(
+        description="The algorithm that learns which pieces of text become one token.",
+        cost="Training a tokenizer takes seconds to minutes, once. Another tokenizer means new "
+        "token shards and a new model.",
+        advice="Compare two tokenizers by bits per byte; perplexity is not comparable across them.",
+        identity=True,
+    )
+
+
+class DataConfig(SectionModel):
+    """Which text the model learns from; other keys belong to the source that `source` chooses."""
+
+    source: str = key(
+        description="Where the text comes from.",
+        cost="Reading the text and writing token shards takes time once; runs then reuse them.",
+        advice="See which sources are installed with `llm plugins list`.",
+        identity=True,
+    )
+    val_split: float = key(
+        0.1,
+        "The share of the documents that is kept back: the model is scored on it, never trained.",
+        cost="What is kept back is not learned from; a tiny share makes the score noisy.",
+        advice="0.1 for a few megabytes of text; 0.01 is enough from about a gigabyte on.",
+        identity=True,
+        gt=0,
+        lt=1,
+    )
+    max_length: int | None = key(
+        None,
+        "The length of a training sequence, in tokens. Unset: the longest that the model reads.",
+        cost="Memory grows at least in proportion; the work of attention grows with its square.",
+        advice="Shorten it when memory runs out: half the length fits about twice the batch, but "
+        "the model then learns nothing about connections longer than that.",
+        identity=True,
+        ge=1,
+    )
+    stride: int | None = key(
+        None,
+        "How many tokens the next training sequence begins after this one. Unset: max_length, so "
+        "that sequences do not overlap.",
+        cost="At half of max_length every token is seen twice an epoch, and an epoch takes twice "
+        "as long.",
+        advice="Leave it unset, unless the text is so short that an epoch has only a few steps.",
+        identity=True,
+        ge=1,
+    )
+    shuffle: bool = key(
+        True,
+        "Whether the training sequences come in a random order, another one in each epoch.",
+        cost="Nothing worth measuring: the order is computed, not stored.",
+        advice="Keep it on. Off, the model forgets the beginning of the text while it reads the "
+        "end.",
+        identity=True,
+    )
+
+
+class ObjectiveConfig(SectionModel):
+    """What the model is trained to do; other keys belong to the objective that `name` chooses."""
+
+    name: str | None = key(
+        None,
+        "What the model learns to predict. Unset: what its architecture is made for.",
+        cost="A model can only be used for what it was trained to do.",
+        advice="Leave it unset, unless you fine-tune.",
+        identity=True,
+    )
+
+
+class CheckpointConfig(SectionModel):
+    """What is kept of a run while it trains."""
+
+    save_total_limit: int = key(
+        3,
+        "How many checkpoints of a run stay on disk; older ones are deleted, never the best.",
+        cost="A checkpoint holds weights and optimizer state: about 12 bytes a parameter with "
+        "AdamW, so 120 MB for 10 million parameters.",
+        advice="3 is enough to go on after a crash; keep more to compare stages of the training.",
+        ge=2,
+    )
+    save_on_interrupt: bool = key(
+        True,
+        "Whether Ctrl-C and a shutdown save a checkpoint before the program ends.",
+        cost="The program takes as long to end as one checkpoint takes to write.",
+        advice="Keep it on: off, everything since the last checkpoint is lost.",
+    )
+    resume_from_checkpoint: str | None = key(
+        None,
+        "The checkpoint to continue from. Unset: the newest valid one of a matching run.",
+        cost="A checkpoint of a run with another model, data or optimizer is refused.",
+        advice="Leave it unset; `llm train --resume` decides for one command.",
+    )
+
+
+class LoggingConfig(SectionModel):
+    """What is written about a run. `NAME = true` or `false` also switches the callback NAME."""
+
+    log_interval: int = key(
+        100,
+        "Steps between two reports of the loss.",
+        cost="Each report makes the device wait for the loss. Every 10 steps it is hardly "
+        "noticeable; every step it can slow a GPU down.",
+        advice="10 for short runs, so that the curve has points; 100 for long ones.",
+        ge=1,
+    )
+    log_dir: str = key(
+        "logs",
+        "The folder for logs, relative to the project.",
+        cost="A few megabytes for a long run.",
+        advice="Leave it, unless the project lies on a slow or shared disk.",
+        min_length=1,
+    )
+
+
+class GenerationConfig(SectionModel):
+    """How text is sampled, while training and by `llm generate`, unless the command says more."""
+
+    prompt: str = key(
+        "",
+        "The beginning that samples continue.",
+        cost="Nothing.",
+        advice="Take the first words of a typical document of yours.",
+    )
+    max_new_tokens: int = key(
+        100,
+        "How many tokens are generated at most.",
+        cost="Time grows in proportion: each token is one pass through the model.",
+        advice="100 tokens are roughly 75 English words with a vocabulary of 32,000, and fewer "
+        "with a smaller one.",
+        ge=1,
+    )
+    temperature: float = key(
+        1.0,
+        "How much chance there is in the choice of each token: 0 always takes the likeliest, 1 "
+        "follows the model's probabilities.",
+        cost="Nothing. Low values repeat themselves, high ones lose the thread.",
+        advice="0.7 to 0.9 for readable stories from a small model.",
+        ge=0,
+    )
+    top_k: int = key(
+        50,
+        "Only this many of the likeliest tokens are considered; 0 considers all.",
+        cost="Nothing worth measuring.",
+        advice="20 to 100; smaller is safer and duller.",
+        ge=0,
+    )
+    top_p: float = key(
+        0.95,
+        "Only the likeliest tokens that together have this probability are considered; 1 "
+        "considers all (nucleus sampling, Holtzman et al. 2019).",
+        cost="Nothing worth measuring.",
+        advice="0.9 to 0.95; set it to 1 to see the effect of top_k alone.",
+        gt=0,
+        le=1,
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Section:
+    """One [section]: the core's keys and, where `kind` is set, keys that belong to parts.
+
+    Attributes:
+        selector: the key whose value names the part that owns the other keys; None with a kind:
+            the other keys are themselves names of parts.
+    """
+
+    model: type[BaseModel]
+    kind: str | None = None
+    selector: str | None = None
+
+    @property
+    def requires_part(self) -> bool:
+        return self.selector is not None and self.model.model_fields[self.selector].is_required()
+
+
+SECTIONS: Mapping[str, Section] = {
+    "project": Section(ProjectConfig),
+    "model": Section(ModelConfig, "architectures", "name"),
+    "tokenizer": Section(TokenizerConfig, "tokenizers", "name"),
+    "data": Section(DataConfig, "data_sources", "source"),
+    "objective": Section(ObjectiveConfig, "objectives", "name"),
+    "training": Section(TrainingConfig),
+    "checkpoints": Section(CheckpointConfig),
+    "logging": Section(LoggingConfig, "callbacks"),
+    "generation": Section(GenerationConfig),
+}
+
+PART_TABLES: Mapping[str, str] = {"callbacks": "callbacks", "deployment": "deploy_targets"}
+"""Sections that hold a table for each part of a kind: [callbacks.NAME], [deployment.NAME]."""
+
+ALIASES: Mapping[tuple[str, str], tuple[str, str]] = {
+    ("training", "gradient_accumulation"): ("training", "gradient_accumulation_steps"),
+    ("model", "type"): ("model", "name"),
+    ("tokenizer", "type"): ("tokenizer", "name"),
+    ("model", "size"): ("project", "template"),
+}
+"""Other names of keys, accepted everywhere."""

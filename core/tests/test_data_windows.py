@@ -1,0 +1,83 @@
+"""Windows: every token is predicted once, and none is lost at the end."""
+
+from collections import Counter
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from create_llm.data.shards import ShardWriter, TokenShards
+from create_llm.data.windows import Windows
+
+
+def stream(folder, length, counted=None):
+    """Shards of 0, 1, 2 … length, 0: one document between its two EOS."""
+    with ShardWriter(folder, 1000, 0, file_tokens=5) as writer:
+        writer.add(range(1, length + 1), counted, length)
+        writer.close()
+    return TokenShards.open(folder)
+
+
+@pytest.fixture(scope="module")
+def streams(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("streams")
+    return {length: stream(folder / str(length), length) for length in range(40)}
+
+
+@given(st.integers(0, 39), st.integers(1, 45))
+def test_each_token_is_predicted_exactly_once(streams, document, length):
+    shards = streams[document]
+    windows = Windows(shards, length)
+    predicted = Counter()
+    for i in range(len(windows)):
+        tokens = windows[i].tokens
+        assert 2 <= len(tokens) <= length + 1
+        assert (
+            tokens.tolist() == shards.read(0, shards.tokens)[i * length :][: len(tokens)].tolist()
+        )
+        predicted.update(range(i * length + 1, i * length + len(tokens)))
+    assert predicted == Counter(range(1, shards.tokens))
+
+
+@given(st.integers(1, 39), st.integers(1, 20), st.data())
+def test_overlapping_windows_cover_everything_and_none_is_superfluous(
+    streams, document, length, data
+):
+    stride = data.draw(st.integers(1, length))
+    shards = streams[document]
+    windows = Windows(shards, length, stride)
+    covers = [
+        set(range(i * stride + 1, i * stride + len(windows[i].tokens))) for i in range(len(windows))
+    ]
+    assert set.union(*covers) == set(range(1, shards.tokens))
+    assert all(len(windows[i].tokens) == length + 1 for i in range(len(windows) - 1))
+    assert len(covers) == 1 or not covers[-1] <= covers[-2]
+
+
+def test_flags_come_with_their_tokens(tmp_path):
+    flags = [True, False, True, True, False]
+    windows = Windows(stream(tmp_path / "flags", 5, flags), 3)
+    got = [(w.tokens.tolist(), w.counted.tolist()) for w in windows]
+    assert got == [
+        ([0, 1, 2, 3], [True, True, False, True]),
+        ([3, 4, 5, 0], [True, True, False, False]),
+    ]
+    assert windows[0].counted.dtype == np.bool_
+
+
+def test_without_flags_everything_counts(streams):
+    assert Windows(streams[9], 4)[0].counted is None
+
+
+def test_places_outside_are_refused(streams):
+    windows = Windows(streams[9], 4)
+    for place in (-1, len(windows)):
+        with pytest.raises(IndexError):
+            windows[place]
+
+
+@pytest.mark.parametrize("stride", [0, 5])
+def test_a_stride_that_would_skip_tokens_is_refused(streams, stride):
+    with pytest.raises(ValueError, match="stride"):
+        Windows(streams[9], 4, stride)

@@ -1,0 +1,124 @@
+"""The callback `console`: what a run has to say, in the order it happens."""
+
+from __future__ import annotations
+
+from rich.console import Console as Terminal
+
+from create_llm.runs.events import (
+    CheckpointSaved,
+    EpochEnd,
+    EvalEnd,
+    RunWarning,
+    SampleGenerated,
+    StepEnd,
+    TrainEnd,
+    TrainStart,
+)
+from create_llm.training.callbacks import Callback
+from create_llm_console.config import ConsoleConfig
+from create_llm_console.screens import LiveScreen, PlainScreen, Progressed, Screen, Tone
+from create_llm_console.words import count, duration, loss
+
+
+class Console(Callback):
+    """Shows a run on stderr, so that stdout stays free for results.
+
+    Args:
+        config: the callback's section of llm.toml.
+        terminal: where to draw, if not on stderr.
+    """
+
+    def __init__(self, config: ConsoleConfig, terminal: Terminal | None = None) -> None:
+        self._config = config
+        self._screen = _screen(config, terminal or Terminal(stderr=True, highlight=False))
+        self._total = 0
+        self._bits_per_byte: float | None = None
+
+    def on_train_start(self, event: TrainStart) -> None:
+        self._total = event.total_steps
+        self._screen.line(
+            f"run {event.run}: {event.model}, {count(event.parameters)} parameters, "
+            f"{count(event.train_tokens)} tokens to learn from, {count(event.val_tokens)} held out"
+        )
+        self._screen.line(
+            f"{event.total_steps} steps of {count(event.tokens_per_step)} tokens, "
+            f"{event.optimizer}, {event.precision} on {event.device}, seed {event.seed}",
+            "quiet",
+        )
+        if event.resumed_from is not None:
+            self._screen.line(f"resumed from step {event.resumed_from}", "good")
+        self._screen.start(event.step, event.total_steps)
+
+    def on_step_end(self, event: StepEnd) -> None:
+        figures = (
+            f"loss {loss(event.loss)}",
+            f"{count(event.tokens_per_second)} tokens/s",
+            f"lr {event.learning_rate:.2e}",
+            *_bits_per_byte("val", self._bits_per_byte),
+        )
+        eta = duration(event.eta_seconds)
+        self._screen.progress(Progressed(event.step, self._total, eta, figures))
+
+    def on_eval_end(self, event: EvalEnd) -> None:
+        self._bits_per_byte = event.val_bits_per_byte
+        figures = (
+            f"step {event.step}: validation loss {loss(event.val_loss)}",
+            *_bits_per_byte("", event.val_bits_per_byte),
+            *((f"train loss {loss(event.train_loss)}",) if event.train_loss is not None else ()),
+            *(("the best so far",) if event.best else ()),
+        )
+        self._screen.line(", ".join(figures))
+
+    def on_sample(self, event: SampleGenerated) -> None:
+        if self._config.samples:
+            self._screen.sample(f"sample at step {event.step}", event.prompt + event.text)
+
+    def on_checkpoint(self, event: CheckpointSaved) -> None:
+        took = f"{event.seconds:.1f}s"
+        self._screen.line(f"checkpoint ({event.reason}, {took}): {event.path}", "quiet")
+
+    def on_warning(self, event: RunWarning) -> None:
+        self._screen.line(f"warning: {event.message}", "warning")
+        if event.suggestion:
+            self._screen.line(f"  try: {event.suggestion}", "warning")
+
+    def on_epoch_end(self, event: EpochEnd) -> None:
+        self._screen.line(
+            f"epoch {event.epoch}: train loss {loss(event.train_loss)}, "
+            f"validation loss {loss(event.val_loss)}, lr {event.learning_rate:.2e}, "
+            f"{duration(event.seconds)}"
+        )
+
+    def on_train_end(self, event: TrainEnd) -> None:
+        self._screen.stop()
+        tone = _TONES.get(event.status, "bad")
+        self._screen.line(
+            f"{event.status} at step {event.step} of {self._total} after "
+            f"{duration(event.seconds)} ({event.stopped_by})",
+            tone,
+        )
+        figures = (
+            f"train loss {loss(event.train_loss)}",
+            f"validation loss {loss(event.val_loss)}",
+            *_bits_per_byte("", event.val_bits_per_byte),
+        )
+        self._screen.line(", ".join(figures))
+        if event.error:
+            self._screen.line(event.error, tone)
+        if event.model:
+            self._screen.line(f"model: {event.model}")
+
+
+_TONES: dict[str, Tone] = {"completed": "good", "paused": "warning", "interrupted": "warning"}
+
+
+def _bits_per_byte(label: str, value: float | None) -> tuple[str, ...]:
+    """One figure, or none where nothing was measured."""
+    return () if value is None else (f"{label} {value:.3f} bits/byte".lstrip(),)
+
+
+def _screen(config: ConsoleConfig, terminal: Terminal) -> Screen:
+    # Not `terminal.is_terminal`: FORCE_COLOR, common in CI, makes it true for files and pipes.
+    capable = terminal.file.isatty() and not terminal.no_color and not terminal.is_dumb_terminal
+    live = capable if config.style == "auto" else config.style == "live"
+    return LiveScreen(terminal) if live else PlainScreen(terminal)

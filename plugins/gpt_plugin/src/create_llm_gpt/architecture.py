@@ -1,0 +1,122 @@
+"""The architecture named ``gpt``: what the core asks of a model."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import ClassVar
+
+import torch
+from pydantic import BaseModel
+from torch import Tensor, nn
+
+from create_llm.models.architecture import Cache, CausalLM, HFConfig, ParamGroups
+from create_llm_gpt.config import GPTConfig
+from create_llm_gpt.hf import from_hf_config, from_hf_tensors, to_hf_config, to_hf_tensors
+from create_llm_gpt.model import GPTModel, KeyValueCache
+
+_RESIDUAL_OUTPUTS = ("attention.out.weight", "ffn.down.weight")
+_STANDARD_DEVIATION = 0.02
+_PROJECTED = 2048
+"""Positions whose logits exist at one time under the default objective."""
+
+
+class GPT(CausalLM):
+    """A decoder-only transformer with a key-value cache, on disk in the Qwen3 or Llama form."""
+
+    config_class: ClassVar[type[BaseModel]] = GPTConfig
+
+    def build(self, config: GPTConfig, vocab_size: int) -> GPTModel:
+        return GPTModel(config, vocab_size)
+
+    def init(self, module: nn.Module, seed: int) -> None:
+        """Normal, 0.02; what adds to the residual stream is smaller by sqrt(2 · layers), so that
+        the stream's variance does not grow with depth (GPT-2). Norms start at one.
+
+        Drawn on the CPU in the parameters' order, hence equal on every device.
+        """
+        generator = torch.Generator().manual_seed(seed)
+        residual = _STANDARD_DEVIATION / (2 * len(self.blocks(module))) ** 0.5
+        with torch.no_grad():
+            for name, parameter in module.named_parameters():
+                if parameter.ndim < 2:
+                    parameter.fill_(1.0)
+                    continue
+                deviation = residual if name.endswith(_RESIDUAL_OUTPUTS) else _STANDARD_DEVIATION
+                values = torch.empty(parameter.shape).normal_(0.0, deviation, generator=generator)
+                parameter.copy_(values)
+
+    def param_groups(self, module: nn.Module) -> ParamGroups:
+        """An untied head counts as an embedding: it is sized by the vocabulary, as they are."""
+        groups = super().param_groups(module)
+        head = _gpt(module).lm_head
+        if head is None:
+            return groups
+        matrices = tuple(p for p in groups.matrices if p is not head.weight)
+        return ParamGroups(matrices, (*groups.embeddings, *head.parameters()), groups.norms)
+
+    def flops(self, config: GPTConfig, vocab_size: int, length: int) -> float:
+        """6 per weight that multiplies a token, the head among them (Kaplan et al. 2020,
+        2001.08361), and 6 · layers · width · length for attention: PaLM (2204.02311, appendix B)
+        counts 12, but a causal token sees half of the others on average.
+        """
+        weights = super().flops(config, vocab_size, length)
+        return weights + 6.0 * config.layers * config.heads * config.head_width * length
+
+    def activation_bytes(self, config: GPTConfig, vocab_size: int, batch: int, length: int) -> int:
+        """What each operation keeps, counted, and the largest part of the head.
+
+        A block keeps both norms' inputs and outputs, qkv, the rotated queries and keys, what
+        attention returns, gate_up and its product, and dropout's masks; the fused attention
+        kernels keep no length x length matrix. The head's three are logits, log-probabilities
+        and gradient of as many positions as the causal objective projects at a time.
+        """
+        queries = config.heads * config.head_width
+        keys = config.key_value_heads * config.head_width
+        block = 4.0 * config.dim + 3 * queries + 3 * keys + 3 * config.ffn_width + config.heads
+        if config.dropout:
+            block += 2 * config.dim
+        if config.attention_dropout:
+            block += 3.25 * config.heads * length
+        body = batch * length * (config.layers * block + 2 * config.dim)
+        return int(4 * (body + 3 * vocab_size * min(batch * length, _PROJECTED)))
+
+    def new_cache(self, module: nn.Module, batch: int, length: int) -> KeyValueCache:
+        """
+        Raises:
+            ValueError: `length` exceeds the model's `max_length`.
+        """
+        model = _gpt(module)
+        config, weight = model.config, model.embedding.weight
+        if length > config.max_length:
+            raise ValueError(f"a cache of {length} tokens exceeds max_length {config.max_length}")
+        shape = (config.layers, batch, config.key_value_heads, length, config.head_width)
+        return KeyValueCache(weight.new_empty(shape), weight.new_empty(shape))
+
+    @torch.no_grad()
+    def decode(self, module: nn.Module, tokens: Tensor, cache: Cache) -> Tensor:
+        """
+        Raises:
+            ValueError: the tokens do not fit the cache; what then goes is the caller's choice.
+        """
+        assert isinstance(cache, KeyValueCache)
+        model = _gpt(module)
+        hidden = model(tokens, cache).hidden
+        return model.project(hidden[:, -1])
+
+    def to_hf(
+        self, config: GPTConfig, vocab_size: int, state: Mapping[str, Tensor]
+    ) -> tuple[HFConfig, dict[str, Tensor]]:
+        dtype = state["embedding.weight"].dtype
+        tensors = to_hf_tensors(config, vocab_size, state)
+        return to_hf_config(config, vocab_size, dtype), tensors
+
+    def from_hf(
+        self, hf_config: HFConfig, tensors: Mapping[str, Tensor]
+    ) -> tuple[GPTConfig, int, dict[str, Tensor]]:
+        config, vocab_size = from_hf_config(hf_config)
+        return config, vocab_size, from_hf_tensors(config, vocab_size, tensors)
+
+
+def _gpt(module: nn.Module) -> GPTModel:
+    assert isinstance(module, GPTModel)
+    return module

@@ -1,0 +1,194 @@
+"""The module: pre-norm decoder blocks with rotary positions, SwiGLU and fused projections.
+
+Llama: Touvron et al. 2023, 2302.13971. Qwen3: 2505.09388, whose attention normalises queries and
+keys per head. RMSNorm: 1910.07467. Rotary positions: 2104.09864, in the convention of Hugging
+Face's transformers (the two halves of a head turn together), so that weights need no permutation.
+SwiGLU: 2002.05202. Grouped-query attention: 2305.13245.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from create_llm.models.architecture import ModelOutput
+from create_llm_gpt.config import GPTConfig
+from create_llm_gpt.ops import rms_norm, rotate, swiglu
+
+
+@dataclass(slots=True)
+class KeyValueCache:
+    """Keys and values of every layer: [layers, batch, kv_heads, capacity, head_dim]."""
+
+    keys: Tensor
+    values: Tensor
+    length: int = 0
+
+    @property
+    def capacity(self) -> int:
+        return self.keys.shape[3]
+
+    def layer(self, index: int) -> LayerCache:
+        return LayerCache(self.keys[index], self.values[index], self.length)
+
+
+@dataclass(frozen=True, slots=True)
+class LayerCache:
+    """One layer's view of a cache whose first `start` positions are filled."""
+
+    keys: Tensor
+    values: Tensor
+    start: int
+
+    def extend(self, keys: Tensor, values: Tensor) -> tuple[Tensor, Tensor]:
+        """Store [batch, kv_heads, n, head_dim]; return all positions up to them."""
+        end = self.start + keys.shape[2]
+        self.keys[:, :, self.start : end] = keys
+        self.values[:, :, self.start : end] = values
+        return self.keys[:, :, :end], self.values[:, :, :end]
+
+
+class RMSNorm(nn.RMSNorm):
+    """torch's, with the eager CPU kernel of `ops`."""
+
+    weight: nn.Parameter
+    eps: float
+
+    def forward(self, x: Tensor) -> Tensor:
+        return rms_norm(x, self.weight, self.eps)
+
+
+class Attention(nn.Module):
+    def __init__(self, config: GPTConfig) -> None:
+        super().__init__()
+        self.heads, self.kv_heads = config.heads, config.key_value_heads
+        self.head_width = config.head_width
+        self.dropout = config.attention_dropout
+        rows = (self.heads + 2 * self.kv_heads) * self.head_width
+        self.qkv = nn.Linear(config.dim, rows, bias=False)
+        self.out = nn.Linear(self.heads * self.head_width, config.dim, bias=False)
+        normalised = config.form == "qwen3"
+        self.q_norm = RMSNorm(self.head_width, config.norm_eps) if normalised else nn.Identity()
+        self.k_norm = RMSNorm(self.head_width, config.norm_eps) if normalised else nn.Identity()
+
+    def forward(self, x: Tensor, cos: Tensor, sin: Tensor, past: LayerCache | None) -> Tensor:
+        batch, length, _ = x.shape
+        qkv = self.qkv(x).view(batch, length, -1, self.head_width)
+        q, k, v = qkv.split((self.heads, self.kv_heads, self.kv_heads), dim=2)
+        q = rotate(self.q_norm(q), cos, sin).transpose(1, 2)
+        k = rotate(self.k_norm(k), cos, sin).transpose(1, 2)
+        v = v.transpose(1, 2)
+        if past is not None:
+            k, v = past.extend(k, v)
+        attended = _attend(q, k, v, self.dropout if self.training else 0.0)
+        # A view: the fused kernels write [batch, length, heads, head_dim].
+        joined: Tensor = self.out(attended.transpose(1, 2).reshape(batch, length, -1))
+        return joined
+
+
+class FeedForward(nn.Module):
+    def __init__(self, config: GPTConfig) -> None:
+        super().__init__()
+        self.gate_up = nn.Linear(config.dim, 2 * config.ffn_width, bias=False)
+        self.down = nn.Linear(config.ffn_width, config.dim, bias=False)
+
+    def forward(self, x: Tensor) -> Tensor:
+        out: Tensor = self.down(swiglu(self.gate_up(x)))
+        return out
+
+
+class Block(nn.Module):
+    def __init__(self, config: GPTConfig) -> None:
+        super().__init__()
+        self.dropout = config.dropout
+        self.attention_norm = RMSNorm(config.dim, config.norm_eps)
+        self.attention = Attention(config)
+        self.ffn_norm = RMSNorm(config.dim, config.norm_eps)
+        self.ffn = FeedForward(config)
+
+    def forward(
+        self, x: Tensor, cos: Tensor, sin: Tensor, past: LayerCache | None = None
+    ) -> Tensor:
+        """x [batch, length, dim]; cos and sin [length, 1, head_dim / 2], fp32."""
+        attended = self.attention(self.attention_norm(x), cos, sin, past)
+        x = x + F.dropout(attended, self.dropout, self.training)
+        return x + F.dropout(self.ffn(self.ffn_norm(x)), self.dropout, self.training)
+
+
+class GPTModel(nn.Module):
+    """tokens [batch, length] to hidden states, and the head that projects them."""
+
+    def __init__(self, config: GPTConfig, vocab_size: int) -> None:
+        super().__init__()
+        self.config = config
+        self.embedding = nn.Embedding(vocab_size, config.dim)
+        self.layers = nn.ModuleList(Block(config) for _ in range(config.layers))
+        self.norm = RMSNorm(config.dim, config.norm_eps)
+        self.lm_head = None if config.tied else nn.Linear(config.dim, vocab_size, bias=False)
+
+    def forward(self, tokens: Tensor, cache: KeyValueCache | None = None) -> ModelOutput:
+        """tokens int64 [batch, length]; with a cache they follow what it holds, and join it.
+
+        Raises:
+            ValueError: more tokens than `max_length`, or than the cache has room for.
+        """
+        start = 0 if cache is None else cache.length
+        end = start + tokens.shape[1]
+        self._check_room(end, cache)
+        cos, sin = _rotary_tables(self.config, start, end, tokens.device)
+        x = self.embedding(tokens)
+        for index, block in enumerate(self.layers):
+            x = block(x, cos, sin, None if cache is None else cache.layer(index))
+        if cache is not None:
+            cache.length = end
+        return ModelOutput(hidden=self.norm(x), head=self.project)
+
+    def project(self, hidden: Tensor) -> Tensor:
+        """Hidden states [..., dim] to logits [..., vocabulary]."""
+        if self.lm_head is None:
+            return F.linear(hidden, self.embedding.weight)
+        logits: Tensor = self.lm_head(hidden)
+        return logits
+
+    def _check_room(self, end: int, cache: KeyValueCache | None) -> None:
+        if end > self.config.max_length:
+            raise ValueError(f"{end} tokens do not fit max_length {self.config.max_length}")
+        if cache is not None and end > cache.capacity:
+            raise ValueError(
+                f"{end} tokens do not fit the cache, which has room for {cache.capacity}"
+            )
+
+
+def _rotary_tables(
+    config: GPTConfig, start: int, end: int, device: torch.device
+) -> tuple[Tensor, Tensor]:
+    """cos and sin of positions start … end, [end - start, 1, head_dim / 2], fp32.
+
+    Computed at each forward, once for all layers: well below a thousandth of its time, and
+    nothing is left to go stale when the module moves, is built on the meta device or compiled.
+    """
+    width = config.head_width
+    exponents = torch.arange(0, width, 2, dtype=torch.float32, device=device) / width
+    positions = torch.arange(start, end, dtype=torch.float32, device=device)
+    angles = positions[:, None, None] * (1.0 / config.rope_theta**exponents)
+    return angles.cos(), angles.sin()
+
+
+def _attend(q: Tensor, k: Tensor, v: Tensor, dropout: float) -> Tensor:
+    """Causal attention of the last n positions: q [batch, heads, n, head_dim]."""
+    grouped = q.shape[1] != k.shape[1]
+    if grouped and q.is_cuda and q.dtype == torch.float32:
+        # The one fused CUDA kernel for fp32 does not share key heads.
+        groups = q.shape[1] // k.shape[1]
+        k, v = k.repeat_interleave(groups, dim=1), v.repeat_interleave(groups, dim=1)
+        grouped = False
+    n, total = q.shape[2], k.shape[2]
+    mask = None
+    if 1 < n < total:
+        mask = torch.ones(n, total, dtype=torch.bool, device=q.device).tril(total - n)
+    return F.scaled_dot_product_attention(
+        q, k, v, attn_mask=mask, dropout_p=dropout, is_causal=n == total, enable_gqa=grouped
+    )

@@ -1,0 +1,20 @@
+"""What this package brings: the architecture named ``gpt``."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from create_llm import hookimpl
+
+if TYPE_CHECKING:
+    from create_llm.hookspecs import Register
+
+
+@hookimpl
+def register_architectures(register: Register) -> None:
+    register(
+        "gpt",
+        "create_llm_gpt.architecture:GPT",
+        summary="Decoder-only transformer, in the Qwen3 or Llama form.",
+        config="create_llm_gpt.config:GPTConfig",
+    )

@@ -1,0 +1,314 @@
+"""The decoder: shapes, causality, gradients, initialisation, cache, and its estimates."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+import torch.nn.functional as F
+from pydantic import ValidationError
+from torch import Tensor, nn
+
+from create_llm.kernel.plugins import default_plugins
+from create_llm.models.architecture import ModelOutput, count_parameters
+from create_llm_gpt import model as gpt_model
+from create_llm_gpt.architecture import GPT
+from create_llm_gpt.config import GPTConfig
+from create_llm_gpt.model import GPTModel
+from create_llm_gpt.ops import rms_norm, rotate, swiglu
+
+VOCAB = 61
+SMALL = GPTConfig(max_length=32, layers=2, heads=4, kv_heads=2, dim=32, dropout=0.0)
+FORMS = [
+    SMALL,
+    SMALL.model_copy(update={"form": "llama", "kv_heads": None, "tied": False}),
+]
+
+
+def made(config: GPTConfig = SMALL, seed: int = 1) -> GPTModel:
+    architecture = GPT()
+    module = architecture.build(config, VOCAB)
+    architecture.init(module, seed)
+    return module.eval()
+
+
+def some_tokens(batch: int = 3, length: int = 20, seed: int = 0) -> Tensor:
+    return torch.randint(0, VOCAB, (batch, length), generator=torch.Generator().manual_seed(seed))
+
+
+def loss_of(module: nn.Module, tokens: Tensor) -> Tensor:
+    output: ModelOutput = module(tokens)
+    return F.cross_entropy(output.logits()[:, :-1].flatten(0, 1).float(), tokens[:, 1:].flatten())
+
+
+def sees_the_future(module: nn.Module) -> bool:
+    """Whether changing token 11 changes the logits of any token before it."""
+    tokens = some_tokens()
+    changed = tokens.clone()
+    changed[:, 11] = (changed[:, 11] + 1) % VOCAB
+    with torch.no_grad():
+        before, after = module(tokens).logits(), module(changed).logits()
+    assert not torch.allclose(before[:, 11:], after[:, 11:])
+    return not torch.allclose(before[:, :11], after[:, :11], atol=1e-6)
+
+
+def test_the_plugin_registers_it() -> None:
+    part = default_plugins().registry.get("architectures", "gpt")
+    assert part.load() is GPT
+    assert part.config_model() is GPTConfig
+
+
+@pytest.mark.parametrize("config", FORMS, ids=lambda config: config.form)
+def test_shapes(config: GPTConfig) -> None:
+    output = made(config)(some_tokens())
+    assert output.hidden.shape == (3, 20, 32)
+    assert output.logits().shape == (3, 20, VOCAB)
+    assert len(GPT().blocks(made(config))) == config.layers
+
+
+@pytest.mark.parametrize("config", FORMS, ids=lambda config: config.form)
+def test_causal(config: GPTConfig) -> None:
+    assert not sees_the_future(made(config))
+
+
+def test_a_model_that_looks_ahead_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
+    def looks_ahead(q: Tensor, k: Tensor, v: Tensor, dropout: float) -> Tensor:
+        return F.scaled_dot_product_attention(q, k, v, enable_gqa=True)
+
+    monkeypatch.setattr(gpt_model, "_attend", looks_ahead)
+    assert sees_the_future(made())
+
+
+def test_word_order_matters() -> None:
+    tokens = some_tokens()
+    swapped = tokens.clone()
+    swapped[:, [2, 7]] = tokens[:, [7, 2]]
+    model = made()
+    assert not torch.allclose(model(tokens).hidden[:, 15], model(swapped).hidden[:, 15], atol=1e-5)
+
+
+@pytest.mark.parametrize("config", FORMS, ids=lambda config: config.form)
+def test_gradients_reach_every_parameter(config: GPTConfig) -> None:
+    model = made(config).train()
+    loss_of(model, some_tokens()).backward()
+    for name, parameter in model.named_parameters():
+        assert parameter.grad is not None, name
+        assert parameter.grad.abs().max() > 0, name
+
+
+@pytest.mark.parametrize("config", FORMS, ids=lambda config: config.form)
+def test_meta_build_allocates_nothing_and_fills_later(config: GPTConfig) -> None:
+    with torch.device("meta"):
+        model = GPT().build(config, VOCAB)
+    assert all(tensor.is_meta for tensor in [*model.parameters(), *model.buffers()])
+    real = made(config)
+    assert count_parameters(GPT(), config, VOCAB) == sum(p.numel() for p in real.parameters())
+    model.to_empty(device="cpu")
+    model.load_state_dict(real.state_dict())
+    assert torch.equal(model.eval()(some_tokens()).hidden, real(some_tokens()).hidden)
+
+
+def test_initial_values() -> None:
+    first, same, other = made(seed=1), made(seed=1), made(seed=2)
+    for (name, a), b in zip(first.named_parameters(), same.parameters(), strict=True):
+        assert torch.equal(a, b), name
+    assert not torch.equal(first.embedding.weight, other.embedding.weight)
+    assert first.embedding.weight.std().item() == pytest.approx(0.02, rel=0.1)
+    down = first.get_parameter("layers.0.ffn.down.weight")
+    assert down.std().item() == pytest.approx(0.02 / 2, rel=0.1)  # sqrt(2 · 2 layers)
+    assert torch.equal(first.norm.weight, torch.ones(32))
+
+
+def steps_with_cache(model: GPTModel, tokens: Tensor, prefill: int) -> Tensor:
+    """Logits [batch, length - prefill + 1, vocabulary]: a prompt at once, then token by token."""
+    architecture = GPT()
+    cache = architecture.new_cache(model, *tokens.shape)
+    logits = [architecture.decode(model, tokens[:, :prefill], cache)]
+    for index in range(prefill, tokens.shape[1]):
+        assert cache.length == index
+        logits.append(architecture.decode(model, tokens[:, index : index + 1], cache))
+    return torch.stack(logits, dim=1)
+
+
+@pytest.mark.parametrize("prefill", [1, 7])
+@pytest.mark.parametrize("config", FORMS, ids=lambda config: config.form)
+def test_cached_logits_equal_uncached(config: GPTConfig, prefill: int) -> None:
+    model, tokens = made(config), some_tokens()
+    expected = model(tokens).logits()[:, prefill - 1 :]
+    cached = steps_with_cache(model, tokens, prefill)
+    torch.testing.assert_close(cached, expected, rtol=1e-4, atol=1e-5)
+
+
+def test_a_prompt_in_two_parts_equals_one() -> None:
+    model, tokens, architecture = made(), some_tokens(), GPT()
+    cache = architecture.new_cache(model, 3, 20)
+    architecture.decode(model, tokens[:, :8], cache)
+    logits = architecture.decode(model, tokens[:, 8:], cache)
+    torch.testing.assert_close(logits, model(tokens).logits()[:, -1], rtol=1e-4, atol=1e-5)
+
+
+def test_a_position_off_by_one_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
+    model, tokens = made(), some_tokens()
+    # Larger weights, so that attention is not nearly uniform and positions count.
+    with torch.no_grad():
+        for block in model.layers:
+            block.get_parameter("attention.qkv.weight").mul_(20)
+    expected = model(tokens).logits()[:, 6:]
+    right = gpt_model._rotary_tables
+
+    def late(config: GPTConfig, start: int, end: int, device: torch.device) -> tuple[Tensor, ...]:
+        late_by = 1 if start else 0
+        return right(config, start + late_by, end + late_by, device)
+
+    torch.testing.assert_close(steps_with_cache(model, tokens, 7), expected, rtol=1e-4, atol=1e-5)
+    monkeypatch.setattr(gpt_model, "_rotary_tables", late)
+    assert not torch.allclose(steps_with_cache(model, tokens, 7), expected, rtol=1e-4, atol=1e-5)
+
+
+def test_what_does_not_fit_is_refused() -> None:
+    model, architecture = made(), GPT()
+    with pytest.raises(ValueError, match="33 tokens do not fit max_length 32"):
+        model(some_tokens(length=33))
+    with pytest.raises(ValueError, match="exceeds max_length 32"):
+        architecture.new_cache(model, 1, 33)
+    cache = architecture.new_cache(model, 3, 8)
+    architecture.decode(model, some_tokens(length=8), cache)
+    with pytest.raises(ValueError, match="9 tokens do not fit the cache"):
+        architecture.decode(model, some_tokens(length=1), cache)
+    assert cache.length == 8
+
+
+def test_overfits_one_batch() -> None:
+    model, tokens = made().train(), some_tokens()
+    optimizer = torch.optim.AdamW(model.parameters(), lr=3e-3)
+    for _ in range(120):
+        optimizer.zero_grad()
+        loss = loss_of(model, tokens)
+        loss.backward()
+        optimizer.step()
+    assert loss.item() < 0.1
+
+
+def test_dropout_acts_only_while_training() -> None:
+    config = SMALL.model_copy(update={"dropout": 0.2, "attention_dropout": 0.2})
+    model, tokens = made(config), some_tokens()
+    assert torch.equal(model(tokens).hidden, model(tokens).hidden)
+    model.train()
+    assert not torch.equal(model(tokens).hidden, model(tokens).hidden)
+
+
+@pytest.mark.parametrize("config", FORMS, ids=lambda config: config.form)
+def test_bf16_autocast(config: GPTConfig) -> None:
+    model, tokens = made(config).train(), some_tokens()
+    exact = loss_of(model, tokens)
+    with torch.autocast("cpu", torch.bfloat16):
+        loss = loss_of(model, tokens)
+        loss.backward()
+    assert loss.item() == pytest.approx(exact.item(), rel=1e-2)
+    assert all(p.grad is not None and p.grad.isfinite().all() for p in model.parameters())
+
+
+def test_traces_without_a_graph_break() -> None:
+    model, tokens = made(), some_tokens()
+    compiled = torch.compile(model, fullgraph=True, backend="aot_eager")
+    torch.testing.assert_close(compiled(tokens).logits(), model(tokens).logits())
+
+
+def test_eager_cpu_operations_equal_their_definitions() -> None:
+    generator = torch.Generator().manual_seed(0)
+    # Queries reach them as a slice of qkv, not contiguous.
+    wide = torch.randn(2, 5, 7, 8, generator=generator)
+    angles = torch.randn(5, 1, 4, generator=generator)
+    weight = torch.randn(8, generator=generator)
+
+    def defined_rotation(x: Tensor) -> Tensor:
+        cos, sin = (torch.cat((t, t), -1) for t in (angles.cos(), angles.sin()))
+        return x * cos + torch.cat((-x[..., 4:], x[..., :4]), -1) * sin
+
+    pairs = [
+        (lambda x, w: rms_norm(x, w, 1e-6), lambda x, w: F.rms_norm(x, (8,), w, 1e-6)),
+        (
+            lambda x, w: rotate(x * w, angles.cos(), angles.sin()),
+            lambda x, w: defined_rotation(x * w),
+        ),
+        (lambda x, w: swiglu(x * w), lambda x, w: F.silu((x * w)[..., :4]) * (x * w)[..., 4:]),
+    ]
+    for ours, defined in pairs:
+        results = []
+        for function in (ours, defined):
+            x, w = wide.clone().requires_grad_(), weight.clone().requires_grad_()
+            y = function(x[:, :, 1:5], w)
+            (y * torch.arange(y.numel()).view(y.shape).sin()).sum().backward()
+            results.append((y, x.grad, w.grad))
+        torch.testing.assert_close(results[0], results[1])
+
+
+@pytest.mark.parametrize("config", FORMS, ids=lambda config: config.form)
+def test_parameter_groups_partition_the_parameters(config: GPTConfig) -> None:
+    model = made(config)
+    groups = GPT().param_groups(model)
+    listed = [*groups.matrices, *groups.embeddings, *groups.norms]
+    assert sorted(map(id, listed)) == sorted(map(id, model.parameters()))
+    assert len(groups.embeddings) == (1 if config.tied else 2)
+    assert len(groups.matrices) == 4 * config.layers
+    assert all(parameter.ndim == 1 for parameter in groups.norms)
+
+
+def test_flops_counts_weights_head_and_half_the_attention() -> None:
+    config = GPTConfig(layers=2, heads=4, dim=64, ffn_dim=128)
+    weights = 2 * (4 * 64 * 64 + 3 * 64 * 128) + 1000 * 64
+    expected = 6 * weights + 6 * 2 * 64 * 256
+    assert GPT().flops(config, 1000, 256) == expected
+    untied = config.model_copy(update={"tied": False})
+    assert GPT().flops(untied, 1000, 256) == expected
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [{"dropout": 0.1}, {"form": "llama", "kv_heads": None}, {"attention_dropout": 0.1}],
+    ids=str,
+)
+def test_activation_bytes_is_what_autograd_keeps(changes: dict[str, object]) -> None:
+    config = GPTConfig(max_length=128, layers=3, heads=4, kv_heads=2, dim=128, dropout=0.0)
+    config = config.model_copy(update=changes)
+    model = made(config).train()
+    own = {parameter.untyped_storage().data_ptr() for parameter in model.parameters()}
+    kept: dict[int, Tensor] = {}
+
+    def keep(tensor: Tensor) -> Tensor:
+        if tensor.untyped_storage().data_ptr() not in own:
+            kept[tensor.untyped_storage().data_ptr()] = tensor
+        return tensor
+
+    with torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor):
+        output = model(some_tokens(batch=8, length=128))
+    measured = sum(tensor.untyped_storage().nbytes() for tensor in kept.values())
+    del output
+    # Without a vocabulary only the blocks are left.
+    assert GPT().activation_bytes(config, 0, 8, 128) == pytest.approx(measured, rel=0.1)
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        ({"dim": 100, "heads": 8}, "dim 100 is not divisible by heads 8; try dim 96"),
+        ({"dim": 24, "heads": 8}, "dim 24 / heads 8 = 3 is odd"),
+        ({"head_dim": 33}, "head_dim 33 is odd"),
+        ({"heads": 8, "kv_heads": 3}, "kv_heads can be 1, 2, 4, 8"),
+        ({"dropout": 1.0}, "less than 1"),
+        ({"layers": 0}, "greater than or equal to 1"),
+        ({"form": "gpt2"}, "'qwen3' or 'llama'"),
+        ({"widht": 3}, "Extra inputs"),
+    ],
+)
+def test_configurations_that_cannot_work(values: dict[str, object], message: str) -> None:
+    with pytest.raises(ValidationError, match=message):
+        GPTConfig.model_validate(values)
+
+
+def test_every_key_is_described() -> None:
+    for name, field in GPTConfig.model_fields.items():
+        assert field.description, name
+        assert isinstance(field.json_schema_extra, dict), name
+        assert set(field.json_schema_extra) == {"cost", "try"}, name
+    assert GPTConfig(dim=512).ffn_width == 1408
+    assert GPTConfig(dim=192).ffn_width == 512

@@ -1,0 +1,27 @@
+"""What this package brings: four templates. Each is a module of data, imported when chosen."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from create_llm import hookimpl
+
+if TYPE_CHECKING:
+    from create_llm.hookspecs import Register
+
+TEMPLATES = {
+    "nano": "1M parameters: the whole journey in two minutes, on any computer.",
+    "tiny": "10M parameters: a first model of your own text, on a laptop.",
+    "small": "100M parameters: a fluent model of one kind of text, on one GPU.",
+    "base": "1B parameters: a general base model, on several GPUs.",
+}
+
+# What every template's values name, so that a missing package is reported before a folder is made.
+REQUIRES = ("architectures/gpt", "callbacks/console", "data_sources/text", "tokenizers/bpe")
+
+
+@hookimpl
+def register_templates(register: Register) -> None:
+    for name, summary in TEMPLATES.items():
+        target = f"create_llm_templates.{name}:{name.upper()}"
+        register(name, target, summary=summary, requires=REQUIRES)

@@ -1,0 +1,28 @@
+"""The keys of the [data] section of llm.toml that belong to the source `text`."""
+
+from __future__ import annotations
+
+from pydantic import BaseModel, ConfigDict, Field
+
+
+class TextConfig(BaseModel):
+    """Where the text is, and how it is divided into documents."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    train_path: str = Field(
+        default="data/raw",
+        min_length=1,
+        description="A text file, or a folder of .txt and .md files, read with its subfolders.",
+    )
+    val_path: str | None = Field(
+        default=None,
+        min_length=1,
+        description="Text kept for validation; without it, val_split of the documents is.",
+    )
+    separator: str | None = Field(
+        default=None,
+        min_length=1,
+        description="What stands between two documents of a file, such as '<|endoftext|>'; "
+        "without it, files are divided into blocks of whole lines, at most 16 KB each.",
+    )

@@ -1,0 +1,229 @@
+"""`llm plugins` and `llm doctor` in an environment of their own, with real installs by pip."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import sysconfig
+import venv
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+
+import pytest
+
+GOOD = """\
+from create_llm import hookimpl
+
+@hookimpl
+def register_tokenizers(register):
+    register("roar", "json:dumps", summary="A tokenizer.")
+"""
+OFFLINE = {"PIP_NO_INDEX": "1", "PIP_NO_DEPS": "1", "PIP_NO_BUILD_ISOLATION": "0"}
+
+
+@pytest.fixture
+def apart(llm, tmp_path: Path):
+    """`llm` in a new environment that sees the packages of this one."""
+    home = tmp_path / "environment"
+    venv.create(home, symlinks=True)
+    paths = {"base": str(home), "platbase": str(home)}
+    site = Path(sysconfig.get_path("purelib", "venv", vars=paths))
+    ours = sysconfig.get_path("purelib")
+    # addsitedir, so that the .pth files of editable installs count too.
+    (site / "ours.pth").write_text(f"import site; site.addsitedir({ours!r})\n")
+    return partial(llm, python=home / "bin" / "python", env=OFFLINE)
+
+
+@pytest.fixture
+def lion(write_distribution: Callable[[str, str, str], Path]) -> Path:
+    return write_distribution("my-lion", "lion", GOOD)
+
+
+def names(apart) -> set[str]:
+    listed = apart("plugins", "list", "--json")
+    assert listed.returncode == 0, listed.stderr
+    return {entry["name"] for entry in json.loads(listed.stdout)["plugins"]}
+
+
+def test_a_plugin_comes_and_goes(apart, lion: Path):
+    assert "lion" not in names(apart)
+
+    installed = apart("plugins", "install", f"./{lion.name}", "-C", str(lion.parent))
+    assert installed.returncode == 0, installed.stderr
+    assert installed.stdout == "plugin 'lion' (my-lion 1.0) is ready\n"
+    assert "Successfully installed my-lion-1.0" in installed.stderr
+    assert "lion" in names(apart)
+
+    asked = apart("plugins", "uninstall", "lion")
+    assert asked.returncode == 2
+    assert "--yes" in asked.stderr
+    assert "lion" in names(apart)
+
+    removed = apart("plugins", "uninstall", "My_Lion", "--yes")
+    assert removed.returncode == 0, removed.stderr
+    assert removed.stdout == "removed: my-lion\n"
+    assert "lion" not in names(apart)
+
+
+def test_installing_what_brings_no_plugin_says_so(apart, lion: Path):
+    text = (lion / "pyproject.toml").read_text()
+    (lion / "pyproject.toml").write_text(text.replace("create_llm.plugins", "somebody.else"))
+    installed = apart("plugins", "install", str(lion))
+    assert installed.returncode == 0, installed.stderr
+    assert "no plugin" in installed.stdout
+
+
+def test_pip_in_the_project_is_not_pip(apart, lion: Path, tmp_path: Path):
+    (tmp_path / "pip.py").write_text("print('hijacked')")
+    installed = apart("plugins", "install", str(lion), cwd=tmp_path)
+    assert "hijacked" not in installed.stderr
+    assert installed.returncode == 0, installed.stderr
+
+
+@pytest.mark.parametrize(
+    ("written", "given"),
+    [
+        ("gpt", "create-llm-gpt"),
+        ("byte", "create-llm-tokenizers"),
+        ("gpt==99.1", "create-llm-gpt==99.1"),
+        ("no-such-plugin", "no-such-plugin"),
+    ],
+)
+def test_short_names_of_our_own_are_completed(llm, tmp_path: Path, written: str, given: str):
+    # An empty index: pip says what it was asked for, and what is installed already is enough.
+    env = OFFLINE | {"PIP_TARGET": str(tmp_path), "PIP_FIND_LINKS": str(tmp_path)}
+    result = llm("plugins", "install", written, env=env)
+    assert result.returncode == 70
+    assert f"requirement {given} " in result.stderr
+    assert result.stderr.rstrip().endswith("llm plugins list")
+
+
+def test_an_index_out_of_reach_is_a_network_error(llm, tmp_path: Path):
+    # Port 9, discard: nobody listens.
+    env = {"PIP_INDEX_URL": "http://127.0.0.1:9/simple", "PIP_RETRIES": "1", "PIP_CONFIG_FILE": ""}
+    env |= {"PIP_TARGET": str(tmp_path), "PIP_EXTRA_INDEX_URL": ""}
+    result = llm("plugins", "install", "no-such-plugin", env=env)
+    assert result.returncode == 69, result.stderr
+    assert "could not reach the package index" in result.stderr
+
+
+@pytest.mark.parametrize("name", ["-r", "--index-url=http://127.0.0.1:9", "-e"])
+def test_options_of_pip_are_not_names(llm, name: str):
+    result = llm("plugins", "install", "--", name)
+    assert result.returncode == 2
+    assert "an option of pip" in result.stderr
+
+
+@pytest.mark.parametrize("name", ["core", "create-llm-core", "Create_LLM.core"])
+def test_the_core_stays(llm, name: str):
+    result = llm("plugins", "uninstall", name, "--yes")
+    assert result.returncode == 2
+    assert "the core cannot remove itself" in result.stderr
+
+
+@pytest.mark.parametrize(("name", "hint"), [("gtp", "did you mean 'gpt'?"), ("torch", "list")])
+def test_only_plugins_are_uninstalled(llm, name: str, hint: str):
+    result = llm("plugins", "uninstall", name, "--yes")
+    assert result.returncode == 2
+    assert f"no plugin '{name}' is installed" in result.stderr
+    assert hint in result.stderr
+
+
+def test_the_table_is_aligned_plain_text_off_a_terminal(llm):
+    result = llm("plugins", "list")
+    assert "\x1b" not in result.stdout
+    head, *rows = result.stdout.splitlines()
+    assert head.split() == ["PLUGIN", "DISTRIBUTION", "VERSION", "STATUS", "PROVIDES"]
+    (gpt,) = [row for row in rows if row.startswith("gpt ")]
+    assert gpt[head.index("STATUS") :].split()[0] == "loaded"
+    assert gpt[head.index("PROVIDES") :] == "architectures: gpt"
+
+
+def test_the_core_is_not_listed_as_a_plugin(llm):
+    listed = json.loads(llm("plugins", "list", "--json").stdout)["plugins"]
+    assert "core" not in {entry["name"] for entry in listed}
+    keys = {"name", "distribution", "version", "status", "error", "provides"}
+    assert all(set(entry) == keys for entry in listed)
+
+
+def diagnosis(llm, *arguments: str, **options) -> tuple[int, dict[str, dict]]:
+    result = llm("doctor", "--json", *arguments, **options)
+    report = json.loads(result.stdout)
+    assert report["ok"] is (result.returncode == 0)
+    return result.returncode, {check["name"]: check for check in report["checks"]}
+
+
+def test_doctor_finds_this_installation_sound_and_keeps_its_secrets(llm, tmp_path: Path):
+    (tmp_path / ".env").write_text("WANDB_API_KEY=from-the-file\nOTHER=x\n")
+    env = {"HF_TOKEN": "hf_secret", "EMPTY_TOKEN": ""}
+    code, checks = diagnosis(llm, cwd=tmp_path, env=env)
+    assert code == 0, checks
+    assert {"python", "plugin gpt", "command", "cpu", "gpu", "disk"} <= set(checks)
+    assert "torch" in checks["packages"]["message"]
+    assert checks["project"]["message"].startswith("none here")
+    tokens = checks["tokens"]["message"].split(", ")
+    assert {"HF_TOKEN", "WANDB_API_KEY (.env)"} <= set(tokens)
+    assert "EMPTY_TOKEN" not in tokens
+    assert "hf_secret" not in str(checks)
+    assert "from-the-file" not in str(checks)
+
+
+def test_doctor_finds_another_owner_of_the_command(apart, llm, write_distribution):
+    other = write_distribution("other-llm", "other", "")
+    text = (other / "pyproject.toml").read_text()
+    points = text.replace('entry-points."create_llm.plugins"', "scripts")
+    points = points.replace('other = "other_llm_module"', 'llm = "other_llm_module:main"')
+    (other / "pyproject.toml").write_text(points)
+    assert apart("plugins", "install", str(other)).returncode == 0
+    _, checks = diagnosis(apart)
+    assert checks["command"]["status"] == "warn"
+    assert "other-llm" in checks["command"]["message"]
+    assert "create-llm" in checks["command"]["fixes"][0]
+
+
+def test_doctor_says_what_is_wrong_with_a_project(llm, tmp_path: Path):
+    assert llm("new", "p", "--template", "nano", "--yes", cwd=tmp_path).returncode == 0
+    project = tmp_path / "p"
+    with (project / "llm.toml").open("a") as file:
+        file.write("\n[trainig]\nmax_steps = 1\n")
+    code, checks = diagnosis(llm, cwd=project)
+    assert code == 2
+    assert "trainig" in checks["project"]["message"]
+    assert "training" in checks["project"]["message"] + str(checks["project"]["fixes"])
+
+
+def test_doctor_checks_a_project_without_plugins_as_far_as_it_can(llm, tmp_path: Path):
+    assert llm("new", "p", "--template", "nano", "--yes", cwd=tmp_path).returncode == 0
+    code, checks = diagnosis(llm, "--no-plugins", cwd=tmp_path / "p")
+    assert code == 0, checks
+    assert checks["project"]["status"] == "warn"
+
+
+def test_doctor_knows_plugins_that_are_not_there(llm, tmp_path: Path):
+    _, checks = diagnosis(llm, cwd=tmp_path, env={"CREATE_LLM_PLUGINS": "gpt, gtp"})
+    assert "gtp" in checks["plugins"]["message"]
+    assert checks["plugin console"]["status"] == "warn"
+
+
+def test_a_terminal_gets_a_table_in_colour():
+    pytest.importorskip("pty")
+    import os
+    import pty
+
+    control, terminal = pty.openpty()
+    command = [sys.executable, "-c", "from create_llm.cli import main; main()", "plugins", "list"]
+    environment = {k: v for k, v in os.environ.items() if k not in ("NO_COLOR", "TERM")}
+    process = subprocess.Popen(command, stdout=terminal, env={**environment, "TERM": "xterm"})
+    os.close(terminal)
+    shown = b""
+    # Linux ends the reading with an error once the other side is closed.
+    try:
+        while chunk := os.read(control, 65536):
+            shown += chunk
+    except OSError:
+        pass
+    assert process.wait() == 0
+    assert b"\x1b[" in shown
+    assert b"gpt" in shown
