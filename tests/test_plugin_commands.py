@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+import os
 import subprocess
 import sys
 import sysconfig
@@ -207,23 +209,39 @@ def test_doctor_knows_plugins_that_are_not_there(llm, tmp_path: Path):
     assert checks["plugin console"]["status"] == "warn"
 
 
-def test_a_terminal_gets_a_table_in_colour():
-    pytest.importorskip("pty")
-    import os
-    import pty
-
+def on_a_terminal(*arguments: str, answer: str = "") -> tuple[int, str]:
+    """Run `llm` with a terminal on all three sides; returns its exit code and what it showed."""
+    pty = pytest.importorskip("pty")
     control, terminal = pty.openpty()
-    command = [sys.executable, "-c", "from create_llm.cli import main; main()", "plugins", "list"]
+    command = [sys.executable, "-c", "from create_llm.cli import main; main()", *arguments]
     environment = {k: v for k, v in os.environ.items() if k not in ("NO_COLOR", "TERM")}
-    process = subprocess.Popen(command, stdout=terminal, env={**environment, "TERM": "xterm"})
+    process = subprocess.Popen(
+        command,
+        stdin=terminal,
+        stdout=terminal,
+        stderr=terminal,
+        env={**environment, "TERM": "xterm"},
+    )
     os.close(terminal)
+    os.write(control, answer.encode())
     shown = b""
     # Linux ends the reading with an error once the other side is closed.
-    try:
+    with contextlib.suppress(OSError):
         while chunk := os.read(control, 65536):
             shown += chunk
-    except OSError:
-        pass
-    assert process.wait() == 0
-    assert b"\x1b[" in shown
-    assert b"gpt" in shown
+    os.close(control)
+    return process.wait(), shown.decode()
+
+
+def test_a_terminal_gets_a_table_in_colour():
+    code, shown = on_a_terminal("plugins", "list")
+    assert code == 0
+    assert "\x1b[" in shown
+    assert "architectures: gpt" in shown
+
+
+def test_on_a_terminal_uninstalling_asks_and_takes_no_for_an_answer():
+    code, shown = on_a_terminal("plugins", "uninstall", "gpt", answer="n\n")
+    assert code == 0
+    assert "Remove create-llm-gpt?" in shown
+    assert "nothing was removed" in shown
