@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from create_llm.cli.main import App, group
+from create_llm.cli.app import App, group
 from create_llm.kernel.plugins import load_plugins
 
 TARGET = Path(__file__).with_name("commands.md")

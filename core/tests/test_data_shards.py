@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from create_llm.data.shards import ShardWriter, TokenShards
@@ -32,6 +32,7 @@ def stream_of(documents):
 ids = st.lists(st.integers(1, 299), max_size=9)
 
 
+@settings(deadline=None, max_examples=40)
 @given(st.lists(ids, max_size=8), st.integers(1, 7), st.data())
 def test_what_is_read_is_what_was_written(documents, file_tokens, data):
     with tempfile.TemporaryDirectory() as folder:
@@ -51,6 +52,7 @@ def test_what_is_read_is_what_was_written(documents, file_tokens, data):
         shards.verify()
 
 
+@settings(deadline=None, max_examples=40)
 @given(st.lists(st.lists(st.booleans(), min_size=1, max_size=6), min_size=1, max_size=6))
 def test_flags_are_kept_for_every_token(flags):
     with tempfile.TemporaryDirectory() as folder:

@@ -4,7 +4,7 @@ import itertools
 import math
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from create_llm.data.split import is_validation, split_position, utf8_size, working_fraction
@@ -47,6 +47,7 @@ def test_only_as_much_is_read_as_the_answer_needs():
     assert len(read) < 30
 
 
+@settings(deadline=None)
 @given(
     st.sets(st.text(min_size=1), min_size=2, max_size=8),
     st.floats(min_value=1e-9, max_value=1 - 1e-9),
@@ -78,6 +79,7 @@ def test_almost_no_text_is_said_to_be_too_little():
         working_fraction(["hello"], 0.1)
 
 
+@settings(deadline=None)
 @given(st.text())
 def test_sizes_are_those_of_utf8(text):
     assert utf8_size(text) == len(text.encode())

@@ -4,7 +4,7 @@ from collections import Counter
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from create_llm.data.shards import ShardWriter, TokenShards
@@ -25,6 +25,7 @@ def streams(tmp_path_factory):
     return {length: stream(folder / str(length), length) for length in range(40)}
 
 
+@settings(deadline=None)
 @given(st.integers(0, 39), st.integers(1, 45))
 def test_each_token_is_predicted_exactly_once(streams, document, length):
     shards = streams[document]
@@ -40,6 +41,7 @@ def test_each_token_is_predicted_exactly_once(streams, document, length):
     assert predicted == Counter(range(1, shards.tokens))
 
 
+@settings(deadline=None)
 @given(st.integers(1, 39), st.integers(1, 20), st.data())
 def test_overlapping_windows_cover_everything_and_none_is_superfluous(
     streams, document, length, data

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner, Result
 
+from create_llm.cli.app import App
 from create_llm.cli.config import command
-from create_llm.cli.main import App
 from create_llm.config.explain import explanations
 from create_llm.config.json_schema import json_schema
 from create_llm.config.schema import SECTIONS
@@ -50,6 +50,11 @@ class TestShow:
             "from": "llm.toml:2",
             "identity": True,
         }
+
+    def test_on_a_terminal_values_are_not_markup(self, llm, monkeypatch):
+        monkeypatch.setattr("create_llm.cli.config._on_terminal", lambda: True)
+        output = llm("show", overrides=["generation.prompt=[/bold]"]).output
+        assert '"[/bold]"' in output
 
     def test_secrets_of_dotenv_do_not_appear(self, llm, tmp_path):
         (tmp_path / ".env").write_text("HF_TOKEN=hf_canary\nCREATE_LLM_TRAINING__SEED=9\n")

@@ -45,6 +45,10 @@ class TestSyntax:
     def test_too_large(self, load):
         assert "larger than 1 MB" in problem(load, "#" * 1_000_001).what
 
+    def test_too_many_keys(self, load):
+        toml = "".join(f"[s{number}]\n" for number in range(10_001))
+        assert "more than 10,000 keys" in problem(load, toml).what
+
     def test_not_utf8(self, load):
         assert problem(load, b"# ok\n# \xff\n").where == "llm.toml:2"
 
@@ -259,6 +263,13 @@ name = "piece"
             assert f"{problem.where}: {problem.what}" in caught.value.render()
             assert problem.fixes[0] in caught.value.render()
 
+    def test_a_flood_is_cut_short(self, load):
+        with pytest.raises(ConfigProblems) as caught:
+            load("[training]\n" + "".join(f"x{number} = 1\n" for number in range(50)))
+        assert len(caught.value.problems) == 50
+        assert caught.value.render().count("there is no key") == 20
+        assert "… and 30 more" in caught.value.render()
+
 
 class TestParts:
     def test_a_part_that_cannot_be_imported_is_a_plugin_error(self, load):
@@ -302,6 +313,9 @@ class TestCallbacks:
 
     def test_a_switch_takes_a_callback_off(self, load):
         assert self.names(load("[logging]\nconsole = false")) == []
+
+    def test_also_where_the_same_file_names_its_plugin(self, load):
+        assert self.names(load("plugins = ['watch']\n[logging]\nconsole = false")) == []
 
     def test_but_not_one_that_a_stronger_layer_asks_for(self, load):
         toml = "[logging]\nboard = false"

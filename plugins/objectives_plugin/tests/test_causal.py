@@ -5,13 +5,13 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
-from create_llm_objectives import causal
-from create_llm_objectives.causal import CausalObjective
 from torch.nn import functional as F
 
 from create_llm.data.samples import Sample
 from create_llm.models.architecture import ModelOutput
 from create_llm.models.objective import IGNORED
+from create_llm_objectives import causal
+from create_llm_objectives.causal import CausalObjective
 
 RNG = np.random.default_rng(0)
 

@@ -17,7 +17,7 @@ from pathlib import Path
 
 import pytest
 
-from create_llm.cli.main import main
+from create_llm.cli import main
 from create_llm.config import load_config
 from create_llm.kernel.plugins import default_plugins
 from create_llm.models.architecture import count_parameters

@@ -2,6 +2,30 @@
 
 from __future__ import annotations
 
-from create_llm.cli.main import main
+import signal
+import sys
+from collections.abc import Sequence
+from types import FrameType
 
-__all__ = ["main"]
+
+class _Terminated(KeyboardInterrupt):
+    """SIGTERM, where no training loop has taken it over: it unwinds as Ctrl-C does."""
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    """Run the command line and exit with the code that docs/commands.md promises."""
+    try:
+        signal.signal(signal.SIGTERM, _terminate)
+        # Inside the try: importing takes long enough to be interrupted.
+        from create_llm.cli.app import run
+
+        run(sys.argv[1:] if argv is None else argv)
+    except KeyboardInterrupt as interrupt:
+        print(
+            "Interrupted. Nothing that was saved is lost; run the command again.", file=sys.stderr
+        )
+        sys.exit(143 if isinstance(interrupt, _Terminated) else 130)
+
+
+def _terminate(number: int, frame: FrameType | None) -> None:
+    raise _Terminated

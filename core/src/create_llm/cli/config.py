@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from create_llm.cli.main import App
+from create_llm.cli.app import App
 from create_llm.errors import ConfigError, CreateLLMError
 
 if TYPE_CHECKING:
@@ -51,7 +51,7 @@ def show(app: App, as_json: bool) -> None:
     if as_json:
         rows = {key: _row(setting) for key, setting in config.settings.items()}
         click.echo(json.dumps({"project": str(root), "settings": rows}))
-    elif sys.stdout.isatty():
+    elif _on_terminal():
         _print_table(config)
     else:
         _print_plain(config)
@@ -83,6 +83,10 @@ def schema(app: App) -> None:
     from create_llm.config.json_schema import json_schema
 
     click.echo(json.dumps(json_schema(app.plugins.registry), indent=2))
+
+
+def _on_terminal() -> bool:
+    return sys.stdout.isatty()
 
 
 def _resolved(app: App) -> Config | None:
@@ -132,10 +136,11 @@ def _print_plain(config: Config) -> None:
 def _print_table(config: Config) -> None:
     from rich.console import Console
     from rich.table import Table
+    from rich.text import Text
 
     table = Table("Key", "Value", "From", box=None, header_style="bold")
     for row in _rows(config):
-        table.add_row(*row)
+        table.add_row(*map(Text, row))  # as text: values may look like rich's markup
     Console().print(table)
 
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from create_llm.cli.main import App
+from create_llm.cli.app import App
 from create_llm.cli.tokenizer import one_line, open_project, spelling, visible
 
 if TYPE_CHECKING:

@@ -13,7 +13,7 @@ from typing import Literal
 
 import click
 
-from create_llm.cli.main import App
+from create_llm.cli.app import App
 from create_llm.cli.plugins import provided
 from create_llm.errors import ConfigError, CreateLLMError, PluginError, StorageError
 from create_llm.kernel.kinds import KINDS

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from create_llm.cli.main import App
+from create_llm.cli.app import App
 from create_llm.cli.models import open_model
 
 if TYPE_CHECKING:

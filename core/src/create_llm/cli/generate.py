@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from create_llm.cli.main import App
+from create_llm.cli.app import App
 from create_llm.cli.models import open_model, sampling_options, say
 
 

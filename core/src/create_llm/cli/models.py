@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from create_llm.cli.main import App
+from create_llm.cli.app import App
 from create_llm.errors import ConfigError
 
 if TYPE_CHECKING:

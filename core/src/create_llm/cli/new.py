@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 import click
 
-from create_llm.cli.main import App
+from create_llm.cli.app import App
 from create_llm.errors import ConfigError, CreateLLMError
 
 if TYPE_CHECKING:
@@ -52,7 +52,7 @@ def command(
 
     plugins = tuple(plugin.strip() for plugin in names.split(",") if plugin.strip())
     choices = Choices(template, tokenizer, plugins, scripts, app.overrides)
-    asks = sys.stdin.isatty() and not yes
+    asks = not yes and sys.stdin is not None and sys.stdin.isatty()
     folder = _folder(app, name, asks=asks)
     if asks:
         choices = _complete(app, choices)

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import click
 
-from create_llm.cli.main import App
+from create_llm.cli.app import App
 from create_llm.errors import ConfigError, NetworkError, PluginError, did_you_mean
 from create_llm.kernel.catalogue import catalogue, distribution_of
 from create_llm.kernel.entry_points import InstalledPlugin, installed_plugins
@@ -91,7 +91,8 @@ def uninstall(app: App, names: tuple[str, ...], yes: bool) -> None:
     """
     distributions = sorted({_installed_distribution(name, app) for name in names})
     if not (yes or _confirmed(distributions)):
-        raise click.Abort
+        click.echo("nothing was removed")
+        return
     _run_pip(["uninstall", "--yes", "--", *distributions], app.root)
     left = {plugin.distribution for plugin in _installed_now()} & set(distributions)
     if left:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import contextlib
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
 import click
 
-Progress = Callable[[str, int, int | None], None]
-"""Called with a stage, what is done of it and how much there is (None: unknown), in bytes."""
+if TYPE_CHECKING:
+    from create_llm.data.prepare import Progress
 
 
 @contextlib.contextmanager
@@ -22,14 +23,14 @@ def progress_bars() -> Iterator[Progress]:
     from rich.progress import (
         BarColumn,
         DownloadColumn,
-        Progress,
         TaskID,
         TextColumn,
         TimeRemainingColumn,
     )
+    from rich.progress import Progress as Bars
 
     columns = (TextColumn("{task.description}"), BarColumn(), DownloadColumn())
-    with Progress(
+    with Bars(
         *columns, TimeRemainingColumn(), console=Console(stderr=True), transient=True
     ) as bars:
         stages: dict[str, TaskID] = {}

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from create_llm.cli.main import App
+from create_llm.cli.app import App
 from create_llm.errors import ConfigError, did_you_mean
 
 if TYPE_CHECKING:

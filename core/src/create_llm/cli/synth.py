@@ -7,7 +7,7 @@ import sys
 
 import click
 
-from create_llm.cli.main import App
+from create_llm.cli.app import App
 from create_llm.errors import ConfigError
 
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from create_llm.cli.main import App
+from create_llm.cli.app import App
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from create_llm.cli.main import App
+from create_llm.cli.app import App
 from create_llm.errors import Interrupted, Paused
 
 if TYPE_CHECKING:
@@ -70,20 +70,22 @@ def run_training(app: App, flags: dict[str, tuple[object, str]], *, resume: str)
     from create_llm.cli.progress import progress_bars
     from create_llm.config import load_config
     from create_llm.project.folder import find_project
-    from create_llm.training.job import Surroundings
-    from create_llm.training.launch import train
 
     project = find_project(app.root)
     config = load_config(project.root, app.plugins, flags=flags, overrides=app.overrides)
-    with progress_bars() as progress:
-        around = Surroundings(
-            resume=resume,
-            ask=_ask if sys.stdin.isatty() else None,
-            progress=progress,
-            notice=lambda message: click.echo(f"warning: {message}", err=True),
-            command=tuple(sys.argv),
-        )
-        ended = train(project, config, app.plugins, around)
+
+    # These import torch, which takes seconds: a wrong configuration is told before.
+    from create_llm.training.job import Surroundings
+    from create_llm.training.launch import train
+
+    around = Surroundings(
+        resume=resume,
+        ask=_ask if sys.stdin.isatty() else None,
+        progress=progress_bars,
+        notice=lambda message: click.echo(f"warning: {message}", err=True),
+        command=tuple(sys.argv),
+    )
+    ended = train(project, config, app.plugins, around)
     _raise_if_cut_short(ended)
     return ended
 

@@ -1,235 +1,215 @@
-"""Between this module's parameters and Hugging Face's Llama and Qwen3 forms.
-
-One table, `_layout`, says which of their tensors make up each of ours, so that writing, reading
-and checking cannot disagree. Nothing is permuted or rounded: there and back is the same bytes.
-"""
+"""Callbacks and deploy targets: parts of which a configuration may name any number."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
-import torch
-from pydantic import ValidationError
-from torch import Tensor
-
-from create_llm.errors import DataError
-from create_llm.models.architecture import HFConfig
-from create_llm_gpt.config import GPTConfig
-
-_CLASSES = {"qwen3": "Qwen3ForCausalLM", "llama": "LlamaForCausalLM"}
-
-_KEYS = {
-    "max_length": "max_position_embeddings",
-    "layers": "num_hidden_layers",
-    "heads": "num_attention_heads",
-    "kv_heads": "num_key_value_heads",
-    "dim": "hidden_size",
-    "head_dim": "head_dim",
-    "ffn_dim": "intermediate_size",
-    "dropout": "resid_pdrop",  # GPT-2's name; the Llama and Qwen3 classes leave it unused
-    "attention_dropout": "attention_dropout",
-    "norm_eps": "rms_norm_eps",
-    "tied": "tie_word_embeddings",
-}
-"""Our key → the key of config.json."""
-
-_REQUIRED = ("max_length", "layers", "heads", "dim", "ffn_dim")
-_DERIVED = {"kv_heads": "key_value_heads", "head_dim": "head_width", "ffn_dim": "ffn_width"}
-
-_READABLE: tuple[tuple[str, tuple[object, ...], str], ...] = (
-    ("attention_bias", (None, False), "biases in its attention layers"),
-    ("mlp_bias", (None, False), "biases in its feed-forward layers"),
-    ("hidden_act", (None, "silu", "swish"), "an activation other than silu"),
-    ("use_sliding_window", (None, False), "sliding-window attention"),
-    ("quantization_config", (None,), "quantised weights"),
+from create_llm.config.draft import Draft
+from create_llm.config.keys import fields_of
+from create_llm.config.problems import shown
+from create_llm.config.resolved import Selected
+from create_llm.config.sections import (
+    configured,
+    foreign_keys,
+    has_part,
+    known_names,
+    unknown_keys,
 )
-"""Key, the values that this architecture reads, what another value would mean."""
+from create_llm.config.values import KeyPath, Source, Value, nest, under
+from create_llm.errors import nearest
+from create_llm.kernel.catalogue import catalogue, providers_of
+from create_llm.kernel.plugins import PluginRecord
+from create_llm.kernel.registry import Part
 
-_FIXES = (
-    "choose a Llama or Qwen3 model without it; SmolLM2, TinyLlama and Qwen3-0.6B are such",
-    "or install a plugin whose architecture reads it: llm plugins list",
-)
+PLUGINS_KEY = ("plugins",)
+
+_SECRET = re.compile(r"(^|_)(token|key|secret|password)$", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)
-class _Piece:
-    """One tensor of theirs: its name and shape."""
+class Attached:
+    """The callbacks of a run, and what named them."""
 
-    name: str
-    shape: tuple[int, ...]
-
-
-def to_hf_config(config: GPTConfig, vocab_size: int, dtype: torch.dtype) -> HFConfig:
-    shape = {theirs: getattr(config, ours) for ours, theirs in _KEYS.items()}
-    shape |= {_KEYS[ours]: getattr(config, width) for ours, width in _DERIVED.items()}
-    dtype_name = str(dtype).removeprefix("torch.")
-    return {
-        "architectures": [_CLASSES[config.form]],
-        "model_type": config.form,
-        "vocab_size": vocab_size,
-        **shape,
-        # transformers 5 reads the second, 4 the first; the same holds for the two dtypes.
-        "rope_theta": config.rope_theta,
-        "rope_parameters": {"rope_type": "default", "rope_theta": config.rope_theta},
-        "dtype": dtype_name,
-        "torch_dtype": dtype_name,
-        "attention_bias": False,
-        "mlp_bias": False,
-        "hidden_act": "silu",
-        "initializer_range": 0.02,
-        "use_cache": True,
-        # Known to the tokenizer alone; left out, a Llama would take 1 and 2 for them.
-        "bos_token_id": None,
-        "eos_token_id": None,
-    }
+    plugins: tuple[str, ...]
+    switches: Mapping[str, bool]
+    callbacks: tuple[Selected, ...]
 
 
-def from_hf_config(hf: HFConfig) -> tuple[GPTConfig, int]:
-    """Config and vocabulary size.
+def attached(draft: Draft) -> Attached:
+    """The callbacks of the plugins that `plugins` names, then those that [logging] switches on.
 
-    Raises:
-        DataError: a form that this architecture does not read, or a config.json with gaps.
+    What a person names must be there; what a template or a default names is left out where it is
+    not installed.
     """
-    form = hf.get("model_type")
-    if form not in _CLASSES:
-        raise _unreadable("model_type", f"of the family '{form}', not llama or qwen3")
-    for key, readable, meaning in _READABLE:
-        if hf.get(key) not in readable:
-            raise _unreadable(key, f"with {meaning} ({key} = {hf[key]!r})")
-    if any(kind != "full_attention" for kind in hf.get("layer_types") or ()):
-        raise _unreadable("layer_types", "with layers other than full attention")
-    values = {ours: hf[key] for ours, key in _KEYS.items() if hf.get(key) is not None}
-    for ours in _REQUIRED:
-        if ours not in values:
-            raise _damaged(_KEYS[ours], f"config.json lacks {_KEYS[ours]}")
-    # What transformers assumes where the key is missing.
-    missing = {"tied": False, "dropout": 0.0} | ({"head_dim": 128} if form == "qwen3" else {})
-    vocab_size = hf.get("vocab_size")
-    if not isinstance(vocab_size, int) or vocab_size < 1:
-        raise _damaged("vocab_size", f"config.json gives vocab_size as {vocab_size!r}")
-    return _config({**missing, **values, "form": form, "rope_theta": _rope_theta(hf)}), vocab_size
+    records, switches = _records(draft), _switches(draft)
+    parts = _parts(draft, records, switches)
+    callbacks = []
+    for part in parts:
+        prefix = _callback_table(draft, part)
+        selected = configured(draft, part, prefix, under(draft.entries, *prefix))
+        callbacks.extend([selected] if selected else [])
+    _check_other_tables(draft, parts)
+    on_off = {name: value.data is True for name, value in switches.items()}
+    return Attached(tuple(records), on_off, tuple(callbacks))
 
 
-def _rope_theta(hf: HFConfig) -> object:
-    """The base of plain rotary positions, from either generation of config.json."""
-    rope = hf.get("rope_parameters") or hf.get("rope_scaling") or {}
-    kind = rope.get("rope_type", rope.get("type", "default"))
-    if kind != "default":
-        raise _unreadable("rope_scaling", f"with rotary positions scaled by '{kind}'")
-    factor = rope.get("partial_rotary_factor", hf.get("partial_rotary_factor"))
-    if factor not in (None, 1.0):
-        raise _unreadable("partial_rotary_factor", f"that turns only {factor} of each head")
-    return rope.get("rope_theta", hf.get("rope_theta", 10000.0))
+def deployment(draft: Draft) -> dict[str, dict[str, object]]:
+    """target → its table as written; validated where the target is installed.
 
-
-def _config(values: Mapping[str, Any]) -> GPTConfig:
-    """Validated, with what would follow by itself left out, as a person would write it."""
-    try:
-        config = GPTConfig(**values)
-    except ValidationError as error:
-        first = error.errors()[0]
-        ours = str(first["loc"][0]) if first["loc"] else "config.json"
-        message = first["msg"].removeprefix("Value error, ")
-        raise _damaged(_KEYS.get(ours, ours), f"config.json cannot be used: {message}") from error
-    without = {ours: config.model_copy(update={ours: None}) for ours in _DERIVED}
-    implied = [
-        ours
-        for ours, width in _DERIVED.items()
-        if getattr(without[ours], width) == getattr(config, width)
-    ]
-    return config.model_copy(update=dict.fromkeys(implied))
-
-
-def to_hf_tensors(
-    config: GPTConfig, vocab_size: int, state: Mapping[str, Tensor]
-) -> dict[str, Tensor]:
-    """Views of the state dict under their names."""
-    tensors: dict[str, Tensor] = {}
-    for ours, pieces in _layout(config, vocab_size).items():
-        parts = torch.split(state[ours], [piece.shape[0] for piece in pieces])
-        tensors.update(zip((piece.name for piece in pieces), parts, strict=True))
-    return tensors
-
-
-def from_hf_tensors(
-    config: GPTConfig, vocab_size: int, tensors: Mapping[str, Tensor]
-) -> dict[str, Tensor]:
-    """The state dict; fused matrices are new tensors, the others are shared.
-
-    Raises:
-        DataError: a tensor is missing, has another shape, or has no place in the model.
+    A missing key is left to `llm deploy`, whose options may supply it.
     """
-    layout = _layout(config, vocab_size)
-    _refuse_strangers(tensors, {piece.name for pieces in layout.values() for piece in pieces})
-    state = {}
-    for ours, pieces in layout.items():
-        parts = [_take(tensors, piece) for piece in pieces]
-        state[ours] = parts[0] if len(parts) == 1 else torch.cat(parts)
-    return state
+    targets = dict.fromkeys(path[1] for path in under(draft.entries, "deployment"))
+    return {target: _target_table(draft, target) for target in targets}
 
 
-def _take(tensors: Mapping[str, Tensor], piece: _Piece) -> Tensor:
-    tensor = tensors.get(piece.name)
-    if tensor is None:
-        raise _damaged(piece.name, f"the weights lack {piece.name}")
-    if tuple(tensor.shape) != piece.shape:
-        found, expected = list(tensor.shape), list(piece.shape)
-        raise _damaged(piece.name, f"{piece.name} is {found}; config.json makes it {expected}")
-    return tensor
+def _plugin_names(draft: Draft) -> list[str]:
+    value = draft.entries.get(PLUGINS_KEY)
+    named = value.data if value else []
+    is_list = isinstance(named, list) and not under(draft.entries, *PLUGINS_KEY)
+    if isinstance(named, list) and is_list and all(isinstance(name, str) for name in named):
+        return list(dict.fromkeys(named))
+    draft.problem(
+        f"plugins must be a list of names{f', got {shown(named)}' if value else ''}",
+        draft.file.place(PLUGINS_KEY) or draft.place(PLUGINS_KEY),
+        'for example: plugins = ["console"]',
+        "it stands at the top of llm.toml, before the first [section]",
+    )
+    return []
 
 
-def _refuse_strangers(tensors: Mapping[str, Tensor], known: set[str]) -> None:
-    # Some files repeat the shared matrix, and old ones hold the rotary frequencies.
-    allowed = known | {"lm_head.weight"}
-    for name in sorted(tensors):
-        if name not in allowed and not name.endswith(".rotary_emb.inv_freq"):
-            raise _unreadable(name, f"with a tensor that has no place here, {name}")
+def _records(draft: Draft) -> dict[str, PluginRecord]:
+    """The plugins that `plugins` names, by the names it uses."""
+    listed = draft.entries.get(PLUGINS_KEY)
+    records = {}
+    for name in _plugin_names(draft):
+        assert listed is not None
+        record = _record(draft, name, listed.source)
+        records.update({name: record} if record else {})
+    return records
 
 
-def _layout(config: GPTConfig, vocab_size: int) -> dict[str, tuple[_Piece, ...]]:
-    """Our parameter → the tensors of theirs that, stacked by rows, are it."""
-    width = (config.dim,)
-    layout: dict[str, tuple[_Piece, ...]] = {
-        "embedding.weight": (_Piece("model.embed_tokens.weight", (vocab_size, *width)),)
-    }
-    for index in range(config.layers):
-        for ours, pieces in _block_layout(config).items():
-            layout[f"layers.{index}.{ours}.weight"] = tuple(
-                _Piece(f"model.layers.{index}.{piece.name}.weight", piece.shape) for piece in pieces
+def _record(draft: Draft, name: str, source: Source) -> PluginRecord | None:
+    if source.written:
+        return draft.attempt(draft.plugins.require, name, where=source.label)
+    loaded = [record for record in draft.plugins.records if record.status == "loaded"]
+    return next((r for r in loaded if name in (r.plugin.name, r.plugin.distribution)), None)
+
+
+def _switches(draft: Draft) -> dict[str, Value]:
+    """The keys of [logging] that name callbacks; other keys that are not the core's are noted."""
+    switches = {}
+    for path, value in foreign_keys(draft, "logging").items():
+        name = path[1]
+        installed = has_part(draft.plugins.registry, "callbacks", name)
+        if not installed and not value.source.written:
+            continue
+        if len(path) == 2 and (installed or _may_be_callback(draft, name)):
+            if isinstance(value.data, bool):
+                switches[name] = value
+            else:
+                draft.problem(
+                    f"logging.{name} must be true or false, got {shown(value.data)}",
+                    value.source.label,
+                    f"switch the callback on: logging.{name} = true",
+                    f"or set its options in a section of its own: [callbacks.{name}]",
+                )
+        else:
+            draft.unknown(path[:2], [*known_names("logging"), *_callback_names(draft)])
+    return switches
+
+
+def _parts(
+    draft: Draft, records: Mapping[str, PluginRecord], switches: Mapping[str, Value]
+) -> list[Part]:
+    """The callbacks to attach, in order, each once."""
+    listed = draft.entries.get(PLUGINS_KEY)
+    provided = [part for record in records.values() for part in record.parts]
+    parts = dict.fromkeys(part for part in provided if part.kind == "callbacks")
+    for name, switch in switches.items():
+        if switch.data is True:
+            place = switch.source.label
+            part = draft.attempt(draft.plugins.registry.get, "callbacks", name, where=place)
+            parts.update({part: None} if part else {})
+        elif listed is None or switch.source.layer >= listed.source.layer:
+            parts = {part: None for part in parts if name not in _names(part)}
+    return list(parts)
+
+
+def _may_be_callback(draft: Draft, name: str) -> bool:
+    """Whether a first-party package has it, or a plugin that failed to load may have had it."""
+    misspelt = nearest(name, known_names("logging")) is not None
+    failed = draft.plugins.explain_missing("callbacks", name)
+    return bool(providers_of("callbacks", name)) or (not misspelt and failed is not None)
+
+
+def _callback_names(draft: Draft) -> list[str]:
+    known = [name for kinds in catalogue().values() for name in kinds.get("callbacks", [])]
+    return [*draft.plugins.registry.names("callbacks"), *known]
+
+
+def _names(part: Part) -> tuple[str, str]:
+    return part.name, f"{part.distribution}/{part.name}"
+
+
+def _callback_table(draft: Draft, part: Part) -> KeyPath:
+    qualified = ("callbacks", f"{part.distribution}/{part.name}")
+    return qualified if under(draft.entries, *qualified) else ("callbacks", part.name)
+
+
+def _check_other_tables(draft: Draft, parts: list[Part]) -> None:
+    """Validate the tables of callbacks that are off, so that a mistake in one is seen now."""
+    used = {name for part in parts for name in _names(part)}
+    tables = dict.fromkeys(path[1] for path in under(draft.entries, "callbacks"))
+    registry = draft.plugins.registry
+    for name in (name for name in tables if name not in used):
+        prefix = ("callbacks", name)
+        if has_part(registry, "callbacks", name) or not providers_of("callbacks", name):
+            place = draft.file.place(prefix) or draft.place(prefix)
+            part = draft.attempt(registry.get, "callbacks", name, where=place)
+            if part:
+                configured(draft, part, prefix, under(draft.entries, *prefix))
+
+
+def _target_table(draft: Draft, target: str) -> dict[str, object]:
+    prefix = ("deployment", target)
+    entries = under(draft.entries, *prefix)
+    if has_part(draft.plugins.registry, "deploy_targets", target):
+        _validate_target(draft, prefix)
+    else:
+        _check_unknown_target(draft, prefix)
+    return nest(entries, len(prefix))
+
+
+def _validate_target(draft: Draft, prefix: KeyPath) -> None:
+    registry, place, before = draft.plugins.registry, draft.place(prefix), len(draft.problems)
+    part = draft.attempt(registry.get, "deploy_targets", prefix[1], where=place)
+    model = draft.attempt(part.config_model) if part else None
+    if len(draft.problems) > before:
+        return
+    known = fields_of(model)
+    entries = unknown_keys(draft, prefix, under(draft.entries, *prefix), known, known)
+    if model:
+        draft.validate(model, prefix, entries, partial=True)
+
+
+def _check_unknown_target(draft: Draft, prefix: KeyPath) -> None:
+    """Keep the table of a target that is not installed, unless its name or a key looks wrong."""
+    targets = draft.plugins.registry.names("deploy_targets")
+    match = nearest(prefix[1], targets)
+    if match and not providers_of("deploy_targets", prefix[1]):
+        draft.problem(
+            f"there is no deploy target called '{prefix[1]}'",
+            draft.file.place(prefix) or draft.place(prefix),
+            f"did you mean '{match}'?",
+            f"choose one of: {', '.join(targets)}",
+        )
+    for path in under(draft.entries, *prefix):
+        if _SECRET.search(path[-1]):
+            draft.problem(
+                f"{'.'.join(path)} looks like a secret, and llm.toml is no place for one",
+                draft.place(path),
+                "move it to .env, which is kept out of git and out of every file we write",
+                "take it back at the service if the file was ever shared",
             )
-    layout["norm.weight"] = (_Piece("model.norm.weight", width),)
-    if not config.tied:
-        layout["lm_head.weight"] = (_Piece("lm_head.weight", (vocab_size, *width)),)
-    return layout
-
-
-def _block_layout(config: GPTConfig) -> dict[str, tuple[_Piece, ...]]:
-    dim, ffn, head = config.dim, config.ffn_width, config.head_width
-    queries, keys = config.heads * head, config.key_value_heads * head
-    layout: dict[str, tuple[_Piece, ...]] = {
-        "attention_norm": (_Piece("input_layernorm", (dim,)),),
-        "attention.qkv": (
-            _Piece("self_attn.q_proj", (queries, dim)),
-            _Piece("self_attn.k_proj", (keys, dim)),
-            _Piece("self_attn.v_proj", (keys, dim)),
-        ),
-        "attention.out": (_Piece("self_attn.o_proj", (dim, queries)),),
-        "ffn_norm": (_Piece("post_attention_layernorm", (dim,)),),
-        "ffn.gate_up": (_Piece("mlp.gate_proj", (ffn, dim)), _Piece("mlp.up_proj", (ffn, dim))),
-        "ffn.down": (_Piece("mlp.down_proj", (dim, ffn)),),
-    }
-    if config.form == "qwen3":
-        layout["attention.q_norm"] = (_Piece("self_attn.q_norm", (head,)),)
-        layout["attention.k_norm"] = (_Piece("self_attn.k_norm", (head,)),)
-    return layout
-
-
-def _unreadable(where: str, what: str) -> DataError:
-    return DataError(f"this is a model {what}, which gpt does not read", where=where, fixes=_FIXES)
-
-
-def _damaged(where: str, what: str) -> DataError:
-    fixes = ("fetch the model again: llm import", "or correct config.json by the model's card")
-    return DataError(what, where=where, fixes=fixes)

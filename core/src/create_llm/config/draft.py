@@ -1,123 +1,170 @@
-"""The element-wise operations of a block: RMSNorm, rotary positions, SwiGLU.
-
-torch.compile fuses them, and CUDA has a kernel for the norm. Eager CPU runs each as several passes
-over memory and keeps what the passes leave behind for the backward pass; there the functions
-below, with their gradients written out, take half the passes and keep only their inputs. That is
-a tenth of a training step on one core, a third on two busy ones.
-"""
+"""Validating one section, or one part's table, of a configuration that is being resolved."""
 
 from __future__ import annotations
 
-from typing import cast
+import json
+from collections.abc import Callable, Collection, Iterable
+from dataclasses import dataclass, replace
+from datetime import date, time
+from typing import TYPE_CHECKING, ParamSpec, TypeVar
 
-import torch
-import torch.nn.functional as F
-from torch import Tensor
-from torch.autograd import Function
-from torch.autograd.function import FunctionCtx, once_differentiable
+from pydantic import BaseModel, ValidationError
+
+from create_llm.config.keys import fields_of
+from create_llm.config.problems import fixes_for, in_plain_words, unusable
+from create_llm.config.schema import SECTIONS
+from create_llm.config.toml_file import TomlFile
+from create_llm.config.values import Entries, KeyPath, Source, dotted, merge, nest, source_of
+from create_llm.errors import ConfigError, CreateLLMError, nearest
+from create_llm.kernel.plugins import Plugins
+
+if TYPE_CHECKING:
+    from pydantic_core import ErrorDetails
+
+P = ParamSpec("P")
+T = TypeVar("T")
+ModelT = TypeVar("ModelT", bound=BaseModel)
 
 
-def rms_norm(x: Tensor, weight: Tensor, eps: float) -> Tensor:
-    """x / sqrt(mean(x²) + eps) · weight over the last dimension, in the dtype of x."""
-    # Half precision needs the squares in fp32, which torch's own takes care of.
-    if _eager_cpu(x) and x.dtype == torch.float32:
-        return _applied(_RMSNorm, x, weight, eps)
-    return F.rms_norm(x, weight.shape, weight.to(x.dtype), eps)
+@dataclass(slots=True)
+class Draft:
+    """A configuration on its way: the merged entries, and what turned out to be wrong.
 
-
-def rotate(x: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
-    """Turn pair i (elements i and i + head_dim / 2) of every head by its position's angle.
-
-    Args:
-        x: [batch, length, heads, head_dim].
-        cos: [length, 1, head_dim / 2], as sin; they get no gradient.
+    Attributes:
+        layers: weakest first, aliases resolved.
+        entries: the strongest value of each path.
+        complete: whether all layers are there; a template that was asked for may not be.
     """
-    cos, sin = cos.to(x.dtype), sin.to(x.dtype)
-    if _eager_cpu(x):
-        return _applied(_Rotate, x, cos, sin)
-    left, right = x.chunk(2, dim=-1)
-    return torch.cat((left * cos - right * sin, right * cos + left * sin), dim=-1)
+
+    plugins: Plugins
+    file: TomlFile
+    layers: list[Entries]
+    entries: Entries
+    problems: list[CreateLLMError]
+    complete: bool
+
+    @classmethod
+    def of(
+        cls,
+        plugins: Plugins,
+        file: TomlFile,
+        layers: list[Entries],
+        problems: list[CreateLLMError],
+        *,
+        complete: bool,
+    ) -> Draft:
+        """Merge the layers, and take out what no key can have."""
+        draft = cls(plugins, file, layers, merge(layers), problems, complete)
+        for path, value in list(draft.entries.items()):
+            reason = unusable(value.data)
+            if reason:
+                draft.problem(
+                    f"{dotted(path)} {reason}",
+                    value.source.label,
+                    f"what it is for, and which values it takes: llm config explain {dotted(path)}",
+                )
+                del draft.entries[path]
+        return draft
+
+    def problem(self, what: str, where: str | None, *fixes: str) -> None:
+        self.problems.append(ConfigError(what, where=where, fixes=fixes))
+
+    def attempt(self, action: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T | None:
+        """The result, or None after noting why there is none."""
+        try:
+            return action(*args, **kwargs)
+        except CreateLLMError as error:
+            self.problems.append(error)
+            return None
+
+    def place(self, path: KeyPath) -> str | None:
+        """Where to point for a value, a table, or something missing in a table."""
+        source = source_of(self.entries, path)
+        return source.label if source.written else self.file.place(path) or _label(source)
+
+    def validate(
+        self, model: type[ModelT], prefix: KeyPath, entries: Entries, *, partial: bool = False
+    ) -> ModelT | None:
+        """The entries below `prefix` as the model, or None after noting what is wrong.
+
+        Values are validated as strict JSON: a list is a tuple where the model wants one, but
+        text is never a number.
+
+        Args:
+            partial: a missing key is no problem.
+        """
+        values = nest(entries, len(prefix))
+        try:
+            return model.model_validate_json(json.dumps(values, default=_json), strict=True)
+        except ValidationError as error:
+            details = error.errors(include_url=False)
+        retyped = _as_typed(entries, prefix, details)
+        if retyped:
+            return self.validate(model, prefix, entries | retyped, partial=partial)
+        for detail in details:
+            if not (partial and detail["type"] == "missing"):
+                self._invalid(model, prefix, tuple(_known(values, detail["loc"])), detail)
+        return None
+
+    def unknown(self, path: KeyPath, choices: Collection[str], hint: Iterable[str] = ()) -> None:
+        """Note a key that nobody has here; `hint` says where there is one of that very name."""
+        *table, name = path
+        match = nearest(name, choices)
+        near = (f"did you mean '{dotted((*table, match))}'?",) if match else ()
+        self.problem(
+            f"there is no key '{dotted(path)}'",
+            self.place(path),
+            *(tuple(hint) or elsewhere(name) or near),
+            f"see what there is: llm config explain {table[0] if table else 'training'}",
+        )
+
+    def _invalid(
+        self, model: type[BaseModel], prefix: KeyPath, path: KeyPath, detail: ErrorDetails
+    ) -> None:
+        field = fields_of(model).get(path[0]) if path else None
+        full = (*prefix, *path)
+        missing = self.file.place(prefix) or self.place(prefix)
+        self.problem(
+            f"{dotted(full)} {in_plain_words(detail)}",
+            self.place(full) or missing,
+            *fixes_for(dotted(full[: len(prefix) + 1]), detail, field),
+        )
 
 
-def swiglu(gate_up: Tensor) -> Tensor:
-    """silu(gate) · up, of [..., 2 · width] that holds gate, then up."""
-    if _eager_cpu(gate_up):
-        return _applied(_SwiGLU, gate_up)
-    gate, up = gate_up.chunk(2, dim=-1)
-    return F.silu(gate) * up
+def elsewhere(name: str) -> tuple[str, ...]:
+    """Zero or one fix line for a key that stands in the wrong place."""
+    if name == "plugins":
+        return ("'plugins' stands at the top of llm.toml, before the first [section]",)
+    homes = [section for section, its in SECTIONS.items() if name in its.model.model_fields]
+    return (f"it belongs to [{homes[0]}]: {homes[0]}.{name}",) if len(homes) == 1 else ()
 
 
-def _eager_cpu(x: Tensor) -> bool:
-    return x.device.type == "cpu" and not torch.compiler.is_compiling()
+def _label(source: Source) -> str | None:
+    return None if source.label == "default" else source.label
 
 
-def _applied(function: type[Function], *arguments: Tensor | float) -> Tensor:
-    return cast(Tensor, function.apply(*arguments))  # type: ignore[no-untyped-call]
+def _known(values: object, location: tuple[int | str, ...]) -> Iterable[str]:
+    """The part of a pydantic location that is a path in the data, not a choice of a union."""
+    for step in location:
+        if isinstance(values, dict) and isinstance(step, str):
+            yield step
+            values = values.get(step)
+        elif isinstance(values, list) and isinstance(step, int):
+            yield str(step)
+            values = values[step] if step < len(values) else None
+        else:
+            return
 
 
-def _saved(ctx: FunctionCtx) -> tuple[Tensor, ...]:
-    return cast("tuple[Tensor, ...]", ctx.saved_tensors)  # type: ignore[attr-defined]
+def _as_typed(entries: Entries, prefix: KeyPath, details: list[ErrorDetails]) -> Entries:
+    """Values that look like a number but should be text, as the text that was typed."""
+    paths = [(*prefix, *map(str, d["loc"])) for d in details if d["type"] == "string_type"]
+    return {
+        path: replace(entries[path], data=entries[path].text, text=None)
+        for path in paths
+        if path in entries and entries[path].text is not None
+    }
 
 
-class _RMSNorm(Function):
-    @staticmethod
-    def forward(ctx: FunctionCtx, x: Tensor, weight: Tensor, eps: float) -> Tensor:
-        norm = torch.linalg.vector_norm(x, dim=-1, keepdim=True)
-        scale = norm.square_().div_(x.shape[-1]).add_(eps).rsqrt_()
-        ctx.save_for_backward(x, weight, scale)
-        out: Tensor = x * scale
-        return out.mul_(weight)
-
-    @staticmethod
-    @once_differentiable
-    def backward(ctx: FunctionCtx, grad: Tensor) -> tuple[Tensor, Tensor, None]:
-        """With s the scale: dx = s·w·g − x·s³·mean(x·w·g), dw = Σ s·x·g over tokens."""
-        x, weight, scale = _saved(ctx)
-        width = x.shape[-1]
-        grad_x = (grad * x).reshape(-1, width)
-        # mv, not matmul: autocast, should it be on here, leaves mv in fp32.
-        grad_weight = torch.mv(grad_x.t(), scale.reshape(-1))
-        dot = torch.mv(grad_x, weight).view_as(scale).mul_(scale.pow(3))
-        out = (grad * weight).mul_(scale).addcmul_(x, dot, value=-1.0 / width)
-        return out, grad_weight, None
-
-
-class _Rotate(Function):
-    @staticmethod
-    def forward(ctx: FunctionCtx, x: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
-        ctx.save_for_backward(cos, sin)
-        return _turned(x, cos, sin, 1.0)
-
-    @staticmethod
-    @once_differentiable
-    def backward(ctx: FunctionCtx, grad: Tensor) -> tuple[Tensor, None, None]:
-        cos, sin = _saved(ctx)
-        return _turned(grad, cos, sin, -1.0), None, None
-
-
-def _turned(x: Tensor, cos: Tensor, sin: Tensor, direction: float) -> Tensor:
-    out = torch.empty(x.shape, dtype=x.dtype)
-    left, right = x.chunk(2, dim=-1)
-    new_left, new_right = out.chunk(2, dim=-1)
-    torch.mul(left, cos, out=new_left).addcmul_(right, sin, value=-direction)
-    torch.mul(right, cos, out=new_right).addcmul_(left, sin, value=direction)
-    return out
-
-
-class _SwiGLU(Function):
-    @staticmethod
-    def forward(ctx: FunctionCtx, gate_up: Tensor) -> Tensor:
-        ctx.save_for_backward(gate_up)
-        gate, up = gate_up.chunk(2, dim=-1)
-        return F.silu(gate).mul_(up)
-
-    @staticmethod
-    @once_differentiable
-    def backward(ctx: FunctionCtx, grad: Tensor) -> Tensor:
-        (gate_up,) = _saved(ctx)
-        gate, up = gate_up.chunk(2, dim=-1)
-        out = torch.empty(gate_up.shape, dtype=gate_up.dtype)
-        grad_gate, grad_up = out.chunk(2, dim=-1)
-        torch.mul(F.silu(gate), grad, out=grad_up)
-        torch.ops.aten.silu_backward.grad_input(grad * up, gate, grad_input=grad_gate)
-        return out
+def _json(value: object) -> str:
+    return value.isoformat() if isinstance(value, date | time) else str(value)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from create_llm.errors import ConfigError, CreateLLMError, PluginError, did_you_mean
@@ -12,6 +12,8 @@ from create_llm.errors import ConfigError, CreateLLMError, PluginError, did_you_
 if TYPE_CHECKING:
     from pydantic.fields import FieldInfo
     from pydantic_core import ErrorDetails
+
+MAX_LISTED = 20
 
 _EXPECTED = {
     "int_type": "a whole number",
@@ -78,13 +80,14 @@ def _line(problem: CreateLLMError) -> int:
     return int(line) if line.isascii() and line.isdigit() else 0
 
 
-def _listed(problems: Iterable[CreateLLMError]) -> list[str]:
+def _listed(problems: Sequence[CreateLLMError]) -> list[str]:
     lines = []
-    for number, problem in enumerate(problems, start=1):
+    for number, problem in enumerate(problems[:MAX_LISTED], start=1):
         place = f"{problem.where}: " if problem.where else ""
         lines.append(f"  {number}. {place}{problem.what}")
         lines.extend(f"     try: {fix}" for fix in problem.fixes)
-    return lines
+    more = len(problems) - MAX_LISTED
+    return [*lines, f"  … and {more} more"] if more > 0 else lines
 
 
 def shown(value: object) -> str:

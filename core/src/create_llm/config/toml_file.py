@@ -12,6 +12,8 @@ from create_llm.config.values import Entries, KeyPath, Layer, Source, Value, lea
 from create_llm.errors import ConfigError, StorageError
 
 MAX_BYTES = 1_000_000
+MAX_KEYS = 10_000
+"""Far above what a person writes; below what would keep a computer busy for minutes."""
 
 _PLACE = re.compile(r" \(at (?:line (\d+), column \d+|end of document)\)$")
 _TWICE = ("Cannot overwrite", "Cannot declare", "Cannot mutate", "Cannot redefine")
@@ -42,6 +44,8 @@ def read_toml(path: Path) -> TomlFile:
     text = _text(path)
     table = _parse(text, path.name)
     lines = key_lines(text)
+    if len(lines) > MAX_KEYS:
+        raise _too_large(path, f"has more than {MAX_KEYS:,} keys")
     entries = {
         key: Value(value, Source(f"{path.name}:{line_of(lines, key)}", Layer.FILE))
         for key, value in leaves(table)
@@ -66,12 +70,16 @@ def read_bounded(path: Path) -> bytes:
             fixes=("check that it is a file", f"check who may read it: ls -l {path.name}"),
         ) from error
     if len(content) > MAX_BYTES:
-        raise ConfigError(
-            f"{path.name} is larger than {MAX_BYTES // 1_000_000} MB",
-            where=str(path),
-            fixes=("keep data out of it: texts belong in data/raw",),
-        )
+        raise _too_large(path, f"is larger than {MAX_BYTES // 1_000_000} MB")
     return content
+
+
+def _too_large(path: Path, how: str) -> ConfigError:
+    return ConfigError(
+        f"{path.name} {how}",
+        where=str(path),
+        fixes=("keep data out of it: texts belong in data/raw",),
+    )
 
 
 def _text(path: Path) -> str:

@@ -1,7 +1,7 @@
 """Which side of the train/validation split a document is on: a hash of its text decides.
 
 The split is made on documents, before anything is packed, so that no window straddles it; equal
-documents are always on the same side; and neither side changes when documents are added.
+documents are always on the same side; and adding documents moves none of the others.
 """
 
 from __future__ import annotations

@@ -55,7 +55,7 @@ class RunFolder:
         self._write("run.json", {"schema": MANIFEST_SCHEMA, **manifest})
 
     def write_summary(self, summary: dict[str, Any]) -> None:
-        self._write("summary.json", {"schema": SUMMARY_SCHEMA, **summary})
+        self._write("summary.json", summary)
 
     def forget_summary(self) -> None:
         """A run that goes on has no summary until it ends again."""

@@ -13,6 +13,7 @@ from create_llm.models.bundle import FORMAT, INFO, WEIGHTS, ModelBundle
 from create_llm.models.card import model_card
 from create_llm.models.versions import next_version, set_active
 from create_llm.runs.events import TrainEnd
+from create_llm.runs.run import SUMMARY_SCHEMA
 from create_llm.storage.durable import Storage, read_manifest
 from create_llm.training.assemble import Assembled, versions
 from create_llm.training.job import Job
@@ -134,6 +135,7 @@ def _summary(job: Job, run: Assembled, stop: Stop, model: Path | None) -> dict[s
     run.trainer.count_wall_seconds()
     state, figures = run.trainer.state, run.trainer.figures
     return {
+        "schema": SUMMARY_SCHEMA,
         "status": stop.status,
         "run": run.run.name,
         "model": str(model) if model else None,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 
 from pydantic import BaseModel
@@ -10,7 +11,7 @@ from pydantic import BaseModel
 from create_llm.config import Config
 from create_llm.config.hardware import Hardware, check_fit, detect
 from create_llm.data.pipeline import ensure_data, ensure_tokenizer
-from create_llm.data.prepare import PreparedData, tokenizer_sha256
+from create_llm.data.prepare import PreparedData, Progress, tokenizer_sha256
 from create_llm.data.tokenizer import Tokenizer
 from create_llm.errors import ConfigError
 from create_llm.kernel.plugins import Plugins
@@ -20,7 +21,6 @@ from create_llm.models.objective import Objective
 from create_llm.project.folder import Project
 
 Ask = Callable[[str], bool]
-Progress = Callable[[str, int, int | None], None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,14 +30,14 @@ class Surroundings:
     Attributes:
         resume: "auto", "never" or a run's id.
         ask: asks a person yes or no; None where there is nobody.
-        progress: (stage, done, total) of what happens before training.
+        progress: opens the display of what happens before training; closed before the loop.
         notice: hears what a person should know before training.
         command: the command line, for the run's manifest.
     """
 
     resume: str = "auto"
     ask: Ask | None = None
-    progress: Progress | None = None
+    progress: Callable[[], AbstractContextManager[Progress | None]] = nullcontext
     notice: Callable[[str], None] = lambda message: None
     command: tuple[str, ...] = ()
 
@@ -80,8 +80,9 @@ def prepare_job(project: Project, config: Config, plugins: Plugins, around: Surr
     architecture: Architecture = config.model.part.load()()
     objective = _objective(config, architecture, registry)
     _refuse_what_does_not_fit(config, architecture, hardware)
-    tokenizer = ensure_tokenizer(project, config, progress=around.progress)
-    data = ensure_data(project, config, tokenizer, progress=around.progress)
+    with around.progress() as progress:
+        tokenizer = ensure_tokenizer(project, config, progress=progress)
+        data = ensure_data(project, config, tokenizer, progress=progress)
     vocab_size = _vocab_size(config, tokenizer)
     return Job(
         project,

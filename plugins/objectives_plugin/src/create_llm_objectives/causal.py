@@ -53,7 +53,9 @@ class CausalObjective:
         """
         hidden, labels = output.hidden.flatten(0, 1), batch.labels.flatten()
         total = torch.zeros((), device=hidden.device)
-        for part, target in zip(hidden.split(CHUNK), labels.split(CHUNK), strict=True):
+        for part, target in zip(
+            torch.split(hidden, CHUNK), torch.split(labels, CHUNK), strict=True
+        ):
             if hidden.requires_grad and len(labels) > CHUNK:
                 total = total + checkpoint(_summed, output.head, part, target, use_reentrant=False)
             else:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from create_llm.cli.main import App
+from create_llm.cli.app import App
 from create_llm.errors import ConfigError
 from create_llm.project.folder import CONFIG_NAME
 

@@ -34,6 +34,10 @@ SpecialTokenNames = Annotated[
         min_length=4,
         description="Control tokens: padding, unknown, beginning and end of text, in this order; "
         "then any more that you need. They come first in the vocabulary.",
+        json_schema_extra={
+            "cost": "Next to nothing: one row of the embedding each.",
+            "try": "Leave them, unless a format you train on brings control tokens of its own.",
+        },
     ),
 ]
 DEFAULT_SPECIAL_TOKENS = ("<pad>", "<unk>", "<s>", "</s>")
@@ -49,9 +53,19 @@ class BPEConfig(BaseModel):
         le=1_000_000,
         description="Entries of the vocabulary at most, the 256 bytes and the control tokens "
         "included. More make shorter sequences and a larger model.",
+        json_schema_extra={
+            "cost": "Memory and time of the embedding and the output layer, in proportion.",
+            "try": "4096 to 8192 for a few megabytes of text; 32000 from a few hundred on.",
+        },
     )
     min_frequency: int = Field(
-        default=2, ge=1, description="How often a pair must occur in the text to become a token."
+        default=2,
+        ge=1,
+        description="How often a pair must occur in the text to become a token.",
+        json_schema_extra={
+            "cost": "None; a high number may leave the vocabulary smaller than vocab_size.",
+            "try": "Leave it at 2: tokens that occur once cannot be learnt anyway.",
+        },
     )
     special_tokens: SpecialTokenNames = DEFAULT_SPECIAL_TOKENS
 

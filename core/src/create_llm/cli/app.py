@@ -81,20 +81,18 @@ def group(ctx: click.Context) -> None:
         click.echo(ctx.get_help())
 
 
-def main(argv: Sequence[str] | None = None) -> None:
-    """Run the command line and exit with the code that cli.md promises."""
-    arguments = list(sys.argv[1:] if argv is None else argv)
-    debug = "--debug" in arguments
+def run(argv: Sequence[str]) -> None:
+    """Run the command line and exit; an interruption is the caller's."""
+    debug = "--debug" in argv
     try:
-        sys.exit(_run(arguments))
+        sys.exit(_run(list(argv)))
     except CreateLLMError as error:
         _fail(error, debug)
     except click.ClickException as error:
         error.show()
         sys.exit(error.exit_code)
-    except (KeyboardInterrupt, click.Abort):
-        click.echo("Interrupted. Nothing that was saved is lost; run the command again.", err=True)
-        sys.exit(130)
+    except click.Abort as abort:
+        raise KeyboardInterrupt from abort
     except BrokenPipeError:
         # The reader (`| head`) has left; Python would complain again while flushing at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
