@@ -182,7 +182,8 @@ def test_blocks_joined_are_the_file(tmp_path_factory, lines, limit, final_newlin
         assert whole or "\n" not in piece.text, "a block that is cut within a line holds no other"
         assert whole or len(piece.text.encode()) > limit - 4
         first_line = following.text.partition("\n")[0].encode()
-        assert len(piece.text.encode()) + len(first_line) + 1 > limit or not whole
+        # A line that is cut ends on a character, which may be three bytes short of the limit.
+        assert len(piece.text.encode()) + len(first_line) + 1 > limit - 4 or not whole
 
 
 def test_lines_end_only_at_line_feeds(tmp_path, raw):

@@ -10,7 +10,17 @@ from create_llm.config.dotenv import read_dotenv
 from create_llm.config.hardware import Hardware, derived_values
 from create_llm.config.problems import shown
 from create_llm.config.schema import ALIASES
-from create_llm.config.values import DEFAULT, Entries, KeyPath, Layer, Source, Value, dotted, leaves
+from create_llm.config.values import (
+    DEFAULT,
+    Entries,
+    KeyPath,
+    Layer,
+    Source,
+    Value,
+    dotted,
+    leaves,
+    plain,
+)
 from create_llm.errors import ConfigError, CreateLLMError, PluginError
 from create_llm.kernel.registry import Part, Registry
 from create_llm.project.templates import Template
@@ -56,7 +66,7 @@ def set_layer(overrides: Sequence[str], problems: list[CreateLLMError]) -> Entri
 def flag_layer(flags: Mapping[str, tuple[object, str]]) -> Entries:
     """Values of command-line flags, by dotted key; None means that the flag was not given."""
     return {
-        tuple(key.split(".")): Value(value, Source(flag, Layer.FLAG))
+        tuple(key.split(".")): Value(plain(value), Source(flag, Layer.FLAG))
         for key, (value, flag) in flags.items()
         if value is not None
     }

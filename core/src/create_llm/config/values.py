@@ -5,6 +5,7 @@ from __future__ import annotations
 import enum
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from datetime import date, time
 
 KeyPath = tuple[str, ...]
 """("training", "batch_size"). Not a dotted string: a part's name may hold a dot."""
@@ -59,13 +60,22 @@ Entries = dict[KeyPath, Value]
 
 
 def leaves(table: Mapping[str, object], prefix: KeyPath = ()) -> Iterator[tuple[KeyPath, object]]:
-    """The leaves of nested tables, in order."""
+    """The leaves of nested tables, in order; TOML's dates and times become text, as in JSON."""
     for key, value in table.items():
         path = (*prefix, key)
         if isinstance(value, Mapping) and value:
             yield from leaves(value, path)
         else:
-            yield path, list(value) if isinstance(value, tuple) else value
+            yield path, plain(value)
+
+
+def plain(value: object) -> object:
+    """A value as JSON would give it back."""
+    if isinstance(value, list | tuple):
+        return [plain(item) for item in value]
+    if isinstance(value, Mapping):
+        return {key: plain(item) for key, item in value.items()}
+    return value.isoformat() if isinstance(value, date | time) else value
 
 
 def nest(entries: Mapping[KeyPath, Value], depth: int) -> dict[str, object]:
