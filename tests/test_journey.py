@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.journey import LLM, SMALL, llm, sentences
+from tests.journey import LLM, SETTINGS, SMALL, llm, sentences
 
 
 @pytest.fixture(scope="session")
@@ -107,6 +107,29 @@ def test_evaluate_gives_the_figure_of_the_trainer(trained):
     figures = json.loads(done.stdout)
     assert figures.keys() >= {"loss", "perplexity", "bits_per_byte", "tokens", "tokens_per_second"}
     assert figures["bits_per_byte"] == pytest.approx(summary["val_bits_per_byte"], rel=5e-3)
+
+
+def test_compare_scores_each_model_on_the_same_text(trained):
+    project, summary = trained
+    arguments = ("compare", "v1", "models/v1", "--prompt", "Ada", "--json", *SMALL)
+    first, second = json.loads(llm(project, *arguments).stdout)["models"]
+    assert first["bits_per_byte"] == second["bits_per_byte"]
+    assert first["bits_per_byte"] == pytest.approx(summary["val_bits_per_byte"], rel=5e-3)
+    assert first["samples"] == second["samples"]
+    assert first["samples"]["Ada"]
+
+
+def test_python_trains_prepares_and_scores(project, tmp_path, text):
+    import create_llm
+
+    keys = {name.replace(".", "__"): value for name, value in SETTINGS.items()}
+    prepared = create_llm.prepare(project, **keys)
+    assert prepared.train.tokens > prepared.val.tokens > 0
+    summary = create_llm.train(project, max_steps=2, **keys)
+    assert summary["status"] == "completed"
+    (tmp_path / "score.txt").write_text(text[:2000])
+    figures = create_llm.evaluate(summary["model"], tmp_path / "score.txt")
+    assert 0 < figures["bits_per_byte"] < 12
 
 
 def test_a_damaged_bundle_is_refused_by_name(trained, tmp_path):

@@ -68,9 +68,10 @@ def load(path: str | Path, device: str = "cpu") -> Model:
         DataError: no bundle, or a damaged one.
     """
     from create_llm.models.bundle import ModelBundle
+    from create_llm.models.loaded import LoadedModel
 
     bundle = ModelBundle.open(Path(path))
-    return Model(bundle, bundle.load(default_plugins().registry, device))
+    return Model(bundle, LoadedModel.from_bundle(bundle, default_plugins().registry, device))
 
 
 def sampling_of(bundle: ModelBundle, **given: Any) -> Sampling:

@@ -34,7 +34,7 @@ def command(app: App, model: str | None, text: Path | None, device: str, as_json
     from create_llm.training.scoring import score_documents
 
     opened = open_model(app, model, device)
-    score = score_documents(opened.loaded, _texts(app, text), app.plugins.registry)
+    score = score_documents(opened.loaded, texts_to_score(app, text), app.plugins.registry)
     figures = score_dict(score)
     _remember(app, str(opened.bundle.path), str(text) if text else "validation", figures)
     if as_json:
@@ -46,7 +46,7 @@ def command(app: App, model: str | None, text: Path | None, device: str, as_json
         click.echo(f"  {name.replace('_', ' '):<18} {shown}")
 
 
-def _texts(app: App, text: Path | None) -> Iterable[str]:
+def texts_to_score(app: App, text: Path | None) -> Iterable[str]:
     """The documents to score: a file as one, or the project's validation part."""
     from create_llm.config import load_config
     from create_llm.errors import DataError

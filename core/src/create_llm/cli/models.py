@@ -20,6 +20,7 @@ F = TypeVar("F", bound=Callable[..., Any])
 def open_model(app: App, reference: str | None, device: str) -> Model:
     """Load the model that the command line names."""
     from create_llm.api import Model
+    from create_llm.models.loaded import LoadedModel
     from create_llm.models.versions import find_bundle
     from create_llm.project.folder import find_project
 
@@ -31,7 +32,7 @@ def open_model(app: App, reference: str | None, device: str) -> Model:
         models = None
     path = reference if reference is None else _from_root(app, reference)
     bundle = find_bundle(path, models)
-    return Model(bundle, bundle.load(app.plugins.registry, device))
+    return Model(bundle, LoadedModel.from_bundle(bundle, app.plugins.registry, device))
 
 
 def _from_root(app: App, reference: str) -> str:

@@ -13,6 +13,7 @@ VERBS = (
     ("evaluate", "Score a model on text: loss, perplexity, bits per byte."),
     ("generate", "Continue a prompt with a trained model."),
     ("chat", "Talk to a trained model in the terminal."),
+    ("compare", "Put models side by side: scores and samples."),
     ("runs", "List and show the runs of a project."),
     ("synth", "Write synthetic text into data/raw."),
     ("deploy", "Publish a model, after showing what that would do."),

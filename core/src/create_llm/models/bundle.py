@@ -16,14 +16,10 @@ import hashlib
 import json
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from create_llm.errors import DataError
-from create_llm.kernel.registry import Registry
-from create_llm.storage.durable import read_manifest, verify
-
-if TYPE_CHECKING:
-    from create_llm.models.loaded import LoadedModel
+from create_llm.storage.durable import read_manifest
 
 FORMAT = 1
 INFO = "create_llm.json"
@@ -87,15 +83,3 @@ class ModelBundle:
         for name in names:
             digest.update((self.path / name).read_bytes())
         return digest.hexdigest()
-
-    def load(self, registry: Registry, device: str = "cpu") -> LoadedModel:
-        """Verify every file and bring the model into memory.
-
-        Raises:
-            DataError: a file is missing or differs from what was written.
-            PluginError: the architecture or tokenizer it needs is not installed.
-        """
-        from create_llm.models.loaded import LoadedModel
-
-        verify(self.path)
-        return LoadedModel.from_bundle(self, registry, device)

@@ -72,7 +72,7 @@ def evaluate(
     training = module.training
     module.eval()
     started = time.perf_counter()
-    total, count = torch.zeros((), dtype=torch.float64, device=device), 0
+    total, count = 0.0, 0
     rng = np.random.default_rng(0)
     try:
         for first in range(0, len(windows), batch_size):
@@ -81,9 +81,9 @@ def evaluate(
             batch = objective.batch([windows[i] for i in indices], rng).to(device)
             with autocast(device, precision):
                 loss = objective.loss(module(**batch.inputs), batch)
-            total += loss.total.double()
+            total += float(loss.total)
             count += batch.count
     finally:
         module.train(training)
-    loss_per_token = float(total) / max(count, 1)
+    loss_per_token = total / max(count, 1)
     return Score(loss_per_token, count, text_bytes, time.perf_counter() - started)

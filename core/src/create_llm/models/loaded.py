@@ -13,6 +13,7 @@ from create_llm.errors import ConfigError
 from create_llm.kernel.registry import Registry
 from create_llm.models.architecture import Architecture
 from create_llm.models.bundle import WEIGHTS, ModelBundle
+from create_llm.storage.durable import verify
 from create_llm.storage.tensors import load_tensors
 
 
@@ -31,7 +32,19 @@ class LoadedModel:
     device: torch.device
 
     @classmethod
-    def from_bundle(cls, bundle: ModelBundle, registry: Registry, device: str) -> LoadedModel:
+    def from_bundle(
+        cls, bundle: ModelBundle, registry: Registry, device: str = "cpu"
+    ) -> LoadedModel:
+        """Verify every file of a bundle and bring the model into memory.
+
+        Args:
+            device: "cpu", "cuda" or "auto".
+
+        Raises:
+            DataError: a file is missing or differs from what was written.
+            PluginError: the architecture or tokenizer it needs is not installed.
+        """
+        verify(bundle.path)
         where = str(bundle.path)
         target = registry.get("architectures", bundle.info["architecture"], where=where).load()
         architecture: Architecture = target()

@@ -10,6 +10,7 @@ from pydantic import BaseModel
 
 from create_llm.config import Config
 from create_llm.config.hardware import Hardware, check_fit, detect
+from create_llm.config.layers import installed_templates
 from create_llm.data.pipeline import ensure_data, ensure_tokenizer
 from create_llm.data.prepare import PreparedData, Progress, tokenizer_sha256
 from create_llm.data.tokenizer import Tokenizer
@@ -79,7 +80,7 @@ def prepare_job(project: Project, config: Config, plugins: Plugins, around: Surr
     registry, hardware = plugins.registry, detect(with_gpu=True)
     architecture: Architecture = config.model.part.load()()
     objective = _objective(config, architecture, registry)
-    _refuse_what_does_not_fit(config, architecture, hardware)
+    _refuse_what_does_not_fit(config, architecture, hardware, registry)
     with around.progress() as progress:
         tokenizer = ensure_tokenizer(project, config, progress=progress)
         data = ensure_data(project, config, tokenizer, progress=progress)
@@ -112,14 +113,14 @@ def _objective(config: Config, architecture: Architecture, registry: Registry) -
 
 
 def _refuse_what_does_not_fit(
-    config: Config, architecture: Architecture, hardware: Hardware
+    config: Config, architecture: Architecture, hardware: Hardware, registry: Registry
 ) -> None:
     options, vocab_size = config.model.options, _expected_vocab_size(config)
     parameters = count_parameters(architecture, options, vocab_size)
     activations = architecture.activation_bytes(
         options, vocab_size, config.training.batch_size, _sequence_length(config)
     )
-    check_fit(config, parameters, activations, hardware)
+    check_fit(config, parameters, activations, hardware, installed_templates(registry))
 
 
 def _sequence_length(config: Config) -> int:

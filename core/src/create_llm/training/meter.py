@@ -9,6 +9,12 @@ import torch
 from torch import Tensor
 
 
+def zero_sum(device: torch.device) -> Tensor:
+    """A scalar to add losses to: fp64, but fp32 on Apple's GPUs, which have no fp64."""
+    dtype = torch.float32 if device.type == "mps" else torch.float64
+    return torch.zeros((), dtype=dtype, device=device)
+
+
 @dataclass(frozen=True, slots=True)
 class Reading:
     """What was summed since the last reading.
@@ -36,7 +42,7 @@ class Meter:
     """Adding costs no synchronisation; `read` waits for the device."""
 
     def __init__(self, device: torch.device) -> None:
-        self._loss_sum = torch.zeros((), dtype=torch.float64, device=device)
+        self._loss_sum = zero_sum(device)
         self._bad_step = torch.full((), -1, dtype=torch.int64, device=device)
         self._grad_norm = torch.zeros((), device=device)
         self._tokens = 0

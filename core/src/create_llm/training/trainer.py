@@ -30,7 +30,7 @@ from create_llm.storage.checkpoints import CheckpointStore
 from create_llm.training.batches import Batches
 from create_llm.training.callbacks import Signal
 from create_llm.training.checkpointing import Model, TrainState, write_checkpoint
-from create_llm.training.meter import Meter, Reading
+from create_llm.training.meter import Meter, Reading, zero_sum
 from create_llm.training.optimizers import gradient_norm, step_unless
 from create_llm.training.randomness import derive_seed
 from create_llm.training.schedule import Schedule
@@ -150,7 +150,7 @@ class Trainer:
         started, settings = time.perf_counter(), self.settings
         micros = [self._micro_batch(index) for index in range(settings.accumulation)]
         count = self.parts.world.sum(sum(batch.count for batch in micros))
-        total = torch.zeros((), dtype=torch.float64, device=settings.device)
+        total = zero_sum(settings.device)
         for index, batch in enumerate(micros):
             if self.parts.watch.poll() is not None:
                 self.parts.optimizer.zero_grad()
@@ -159,7 +159,7 @@ class Trainer:
             with autocast(settings.device, settings.precision):
                 loss = self.parts.wrapped(batch.to(settings.device)).total
             (loss / max(count, 1)).backward()
-            total += loss.detach().double()
+            total += loss.detach()
         self._update(total, count, started)
         return True
 

@@ -89,9 +89,10 @@ def _say_what_training_does() -> None:
 def _show(app: App, model: Path, bits_per_byte: float) -> None:
     from create_llm.api import Model
     from create_llm.models.bundle import ModelBundle
+    from create_llm.models.loaded import LoadedModel
 
     bundle = ModelBundle.open(model)
-    opened = Model(bundle, bundle.load(app.plugins.registry))
+    opened = Model(bundle, LoadedModel.from_bundle(bundle, app.plugins.registry))
     _stage(
         4,
         f"The model: {model}",
