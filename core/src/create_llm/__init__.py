@@ -5,10 +5,16 @@ Importing this package is cheap: every public name is resolved on first use.
 
 from __future__ import annotations
 
+import os
 from importlib import import_module
 from typing import TYPE_CHECKING
 
 __version__ = "0.1.0"
+
+# Read by OpenMP when torch loads it. By default its threads spin while they wait; beside any
+# other busy process the spinning one then keeps its peer from the core that both wait for: a
+# training step on two cores took 0.3 s instead of 5.6 s, and no longer on idle ones.
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 if TYPE_CHECKING:
     from create_llm.api import evaluate as evaluate

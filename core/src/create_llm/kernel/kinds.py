@@ -13,11 +13,13 @@ class Kind:
         name: plural, as in `llm plugins list` and `requires=("tokenizers/bpe",)`.
         singular: as error messages say it.
         protocol: `module:attribute` of what a part of this kind satisfies.
+        contract: `module:attribute` of the test class that a part of this kind must pass.
     """
 
     name: str
     singular: str
     protocol: str
+    contract: str
 
     @property
     def hook(self) -> str:
@@ -27,14 +29,59 @@ class Kind:
 KINDS: dict[str, Kind] = {
     kind.name: kind
     for kind in (
-        Kind("tokenizers", "tokenizer", "create_llm.data.tokenizer:TokenizerType"),
-        Kind("architectures", "architecture", "create_llm.models.architecture:Architecture"),
-        Kind("data_sources", "data source", "create_llm.data.source:DataSource"),
-        Kind("callbacks", "callback", "create_llm.training.callbacks:Callback"),
-        Kind("deploy_targets", "deploy target", "create_llm.models.deploy:DeployTarget"),
-        Kind("objectives", "objective", "create_llm.models.objective:Objective"),
-        Kind("templates", "template", "create_llm.project.templates:Template"),
-        Kind("synthesizers", "synthesizer", "create_llm.data.source:Synthesizer"),
-        Kind("commands", "command", "click:Command"),
+        Kind(
+            "tokenizers",
+            "tokenizer",
+            "create_llm.data.tokenizer:TokenizerType",
+            "create_llm.testing:TokenizerContract",
+        ),
+        Kind(
+            "architectures",
+            "architecture",
+            "create_llm.models.architecture:Architecture",
+            "create_llm.testing:ArchitectureContract",
+        ),
+        Kind(
+            "data_sources",
+            "data source",
+            "create_llm.data.source:DataSource",
+            "create_llm.testing:DataSourceContract",
+        ),
+        Kind(
+            "callbacks",
+            "callback",
+            "create_llm.training.callbacks:Callback",
+            "create_llm.testing:CallbackContract",
+        ),
+        Kind(
+            "deploy_targets",
+            "deploy target",
+            "create_llm.models.deploy:DeployTarget",
+            "create_llm.testing:DeployTargetContract",
+        ),
+        Kind(
+            "objectives",
+            "objective",
+            "create_llm.models.objective:Objective",
+            "create_llm.testing:ObjectiveContract",
+        ),
+        Kind(
+            "templates",
+            "template",
+            "create_llm.project.templates:Template",
+            "create_llm.testing:TemplateContract",
+        ),
+        Kind(
+            "synthesizers",
+            "synthesizer",
+            "create_llm.data.source:Synthesizer",
+            "create_llm.testing:SynthesizerContract",
+        ),
+        Kind(
+            "commands",
+            "command",
+            "click:Command",
+            "create_llm.testing:CommandContract",
+        ),
     )
 }
