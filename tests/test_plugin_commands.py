@@ -96,7 +96,7 @@ def test_pip_in_the_project_is_not_pip(apart, lion: Path, tmp_path: Path):
 def test_short_names_of_our_own_are_completed(llm, tmp_path: Path, written: str, given: str):
     # An empty index: pip says what it was asked for, and what is installed already is enough.
     env = OFFLINE | {"PIP_TARGET": str(tmp_path), "PIP_FIND_LINKS": str(tmp_path)}
-    result = llm("plugins", "install", written, env=env)
+    result = llm("plugins", "install", written, "--yes", env=env)
     assert result.returncode == 70
     assert f"requirement {given} " in result.stderr
     assert result.stderr.rstrip().endswith("llm plugins list")
@@ -106,9 +106,17 @@ def test_an_index_out_of_reach_is_a_network_error(llm, tmp_path: Path):
     # Port 9, discard: nobody listens.
     env = {"PIP_INDEX_URL": "http://127.0.0.1:9/simple", "PIP_RETRIES": "1", "PIP_CONFIG_FILE": ""}
     env |= {"PIP_TARGET": str(tmp_path), "PIP_EXTRA_INDEX_URL": ""}
-    result = llm("plugins", "install", "no-such-plugin", env=env)
+    result = llm("plugins", "install", "no-such-plugin", "--yes", env=env)
     assert result.returncode == 69, result.stderr
     assert "could not reach the package index" in result.stderr
+
+
+@pytest.mark.parametrize("name", ["unigram", "requests==2.0", "some.thing"])
+def test_a_stranger_name_is_not_installed_unasked(llm, name: str):
+    result = llm("plugins", "install", name, env=OFFLINE)
+    assert result.returncode == 2
+    assert "--yes" in result.stderr
+    assert "your rights" in result.stderr
 
 
 @pytest.mark.parametrize("name", ["-r", "--index-url=http://127.0.0.1:9", "-e"])

@@ -36,6 +36,10 @@ _HOMES = {
 __all__ = ["CreateLLMError", "__version__", "evaluate", "hookimpl", "load", "prepare", "train"]
 
 
+def __dir__() -> list[str]:
+    return __all__
+
+
 def __getattr__(name: str) -> object:
     if name not in _HOMES:
         raise AttributeError(f"module 'create_llm' has no attribute {name!r}")

@@ -13,7 +13,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from create_llm.errors import DataError
+from create_llm.errors import ConfigError, DataError, did_you_mean
 from create_llm.kernel.plugins import default_plugins
 
 if TYPE_CHECKING:
@@ -37,6 +37,11 @@ class Model:
         self.bundle = bundle
         self.loaded = loaded
 
+    def __repr__(self) -> str:
+        return (
+            f"<create_llm model {self.bundle.path}, {self.bundle.info['parameters']:,} parameters>"
+        )
+
     def generate(self, prompt: str, **sampling: Any) -> str:
         """The continuation of a prompt."""
         return "".join(self.stream(prompt, **sampling))
@@ -59,18 +64,26 @@ class Model:
 
 
 def load(path: str | Path, device: str = "cpu") -> Model:
-    """Open a bundle folder (models/v1) and bring the model into memory.
+    """Open a model and bring it into memory.
 
     Args:
+        path: a bundle folder (models/v1), or a project folder for its active version.
         device: "cpu", "cuda" or "auto".
 
     Raises:
         DataError: no bundle, or a damaged one.
+        ConfigError: a project that has no model yet.
     """
     from create_llm.models.bundle import ModelBundle
     from create_llm.models.loaded import LoadedModel
+    from create_llm.models.versions import find_bundle
+    from create_llm.project.folder import Project
 
-    bundle = ModelBundle.open(Path(path))
+    project = Project(Path(path))
+    if project.config_file.is_file():
+        bundle = find_bundle(None, project.models)
+    else:
+        bundle = ModelBundle.open(Path(path))
     return Model(bundle, LoadedModel.from_bundle(bundle, default_plugins().registry, device))
 
 
@@ -82,6 +95,13 @@ def sampling_of(bundle: ModelBundle, **given: Any) -> Sampling:
     names = ("max_new_tokens", "temperature", "top_k", "top_p")
     values = {name: defaults[name] for name in names if name in defaults}
     values.update({name: value for name, value in given.items() if value is not None})
+    known = Sampling.__dataclass_fields__
+    for name in values:
+        if name not in known:
+            raise ConfigError(
+                f"'{name}' is no sampling option",
+                fixes=(*did_you_mean(name, known), f"there are: {', '.join(known)}"),
+            )
     return Sampling(**values)
 
 

@@ -39,6 +39,10 @@ class CreateLLMError(Exception):
         self.where = where
         self.fixes = tuple(fixes)
 
+    def __str__(self) -> str:
+        """Where Python shows it: all three parts."""
+        return self.render().partition(": ")[2]
+
     def render(self) -> str:
         """The message as the terminal shows it: what, where, what to do."""
         lines = [f"{self.label}: {self.what}"]

@@ -40,9 +40,9 @@ def command(app: App, model: str | None, text: Path | None, device: str, as_json
     if as_json:
         click.echo(json.dumps(figures))
         return
-    click.echo(f"{opened.bundle.path}")
+    click.echo(f"{opened.bundle.path} on {text or 'the validation part of the text'}")
     for name, value in figures.items():
-        shown = f"{value:,}" if isinstance(value, int) else f"{value:.4f}"
+        shown = f"{value:,}" if isinstance(value, int) else f"{value:,.4g}"
         click.echo(f"  {name.replace('_', ' '):<18} {shown}")
 
 

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import json
 from dataclasses import asdict
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from create_llm.cli.app import App
 from create_llm.cli.models import open_model, sampling_options, say
+
+if TYPE_CHECKING:
+    from create_llm.models.generation import TextStream
 
 
 @click.command(
@@ -40,16 +43,25 @@ def command(
 
     opened = open_model(app, model, device)
     settings = sampling_of(opened.bundle, **sampling)
-    results = []
-    for prompt in prompts or ("",):
-        stream = TextStream(opened.loaded, prompt, settings, say)
-        if not as_json:
-            click.echo(prompt, nl=False)
-        for piece in stream:
-            if not as_json:
-                click.echo(piece, nl=False)
-        if not as_json:
-            click.echo()
+    results: list[dict[str, object]] = []
+    notices: list[str] = []
+    for number, prompt in enumerate(prompts or ("",)):
+        stream = TextStream(opened.loaded, prompt, settings, notices.append)
+        _show(stream, prompt, first=number == 0, silent=as_json)
         results.append(asdict(stream.result()))
+    for notice in dict.fromkeys(notices):
+        say(notice)
     if as_json:
         click.echo(json.dumps({"results": results}, ensure_ascii=False))
+
+
+def _show(stream: TextStream, prompt: str, *, first: bool, silent: bool) -> None:
+    """Run the stream to its end, printing it as it comes; a blank line parts two texts."""
+    if silent:
+        for _ in stream:
+            continue
+        return
+    click.echo(prompt if first else f"\n{prompt}", nl=False)
+    for piece in stream:
+        click.echo(piece, nl=False)
+    click.echo()

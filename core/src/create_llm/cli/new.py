@@ -23,7 +23,7 @@ T = TypeVar("T")
 
 @click.command(
     epilog="\b\nExamples:\n  llm new my-llm\n"
-    "  llm new my-llm --template small --tokenizer unigram --yes"
+    "  llm new my-llm --template small --tokenizer byte --yes"
 )
 @click.argument("name", required=False)
 @click.option("--template", metavar="NAME", help="The size of model to start from.")

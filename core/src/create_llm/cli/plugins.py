@@ -56,8 +56,9 @@ def list_plugins(app: App, as_json: bool) -> None:
 @command.command("install")
 @click.argument("names", nargs=-1, required=True, metavar="NAME…")
 @click.option("--upgrade", is_flag=True, help="Replace an installed version by the newest.")
+@click.option("-y", "--yes", is_flag=True, help="Do not ask about names that are not ours.")
 @click.pass_obj
-def install(app: App, names: tuple[str, ...], upgrade: bool) -> None:
+def install(app: App, names: tuple[str, ...], upgrade: bool, yes: bool) -> None:
     """Install plugins with pip, into this environment.
 
     NAME is the short name of a first-party plugin or part, or anything pip accepts: the name of
@@ -67,6 +68,14 @@ def install(app: App, names: tuple[str, ...], upgrade: bool) -> None:
     Example: llm plugins install gpt
     """
     specifications = [_specification(name) for name in names]
+    strangers = [name for name in specifications if _is_stranger(name)]
+    question = (
+        f"{', '.join(strangers)} is not one of create-llm's own packages, and whatever has that "
+        "name on the package index would run with your rights. Install it?"
+    )
+    if strangers and not (yes or _agreed(question)):
+        click.echo("nothing was installed")
+        return
     before = set(installed_plugins())
     options = ["--upgrade"] if upgrade else []
     _run_pip(["install", *options, "--", *specifications], app.root)
@@ -162,6 +171,16 @@ def _specification(name: str) -> str:
     return f"{distribution}{match[2]}" if match and distribution else name
 
 
+def _is_stranger(specification: str) -> bool:
+    """A bare name that is not ours: easily a misspelling that somebody else has registered."""
+    bare = re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]*(?:[\[=<>!~].*)?", specification)
+    return (
+        bool(bare)
+        and not specification.endswith(".whl")
+        and not specification.startswith("create-llm-")
+    )
+
+
 def _first_party(name: str) -> str | None:
     """The first-party distribution of a plugin or part with this short name."""
     providers = [
@@ -204,7 +223,10 @@ def _normalised(name: str) -> str:
 
 
 def _confirmed(distributions: list[str]) -> bool:
-    question = f"Remove {', '.join(distributions)}?"
+    return _agreed(f"Remove {', '.join(distributions)}?")
+
+
+def _agreed(question: str) -> bool:
     if not sys.stdin.isatty():
         raise ConfigError(f"{question} Nobody can answer here", fixes=("say so: --yes",))
     return click.confirm(question, err=True)

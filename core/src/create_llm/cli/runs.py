@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
@@ -30,10 +31,14 @@ def list_runs(app: App, as_json: bool) -> None:
         return
     if not rows:
         click.echo("No runs yet. Start one: llm train")
+        return
+    click.echo(f"{'RUN':<18} {'STATUS':<12} {'STEPS':>8} {'BITS/BYTE':>10}  MODEL")
     for row in rows:
-        score = row["val_bits_per_byte"]
-        figure = f"{score:.3f} bits/byte" if isinstance(score, float) else ""
-        click.echo(f"{row['run']}  {row['status']:<12} {row['steps'] or '':>8}  {figure}")
+        score, model = row["val_bits_per_byte"], row["model"]
+        figure = f"{score:.3f}" if isinstance(score, float) else ""
+        version = Path(str(model)).name if model else ""
+        steps = row["steps"] or ""
+        click.echo(f"{row['run']:<18} {row['status']:<12} {steps:>8} {figure:>10}  {version}")
 
 
 @command.command("show")
@@ -48,7 +53,9 @@ def show(app: App, run: str, as_json: bool) -> None:
         click.echo(json.dumps({**facts, "manifest": found.manifest()}))
         return
     for name, value in facts.items():
-        click.echo(f"{name:<18} {value}")
+        if value is not None:
+            shown = f"{value:,.4g}" if isinstance(value, float) else value
+            click.echo(f"{name.replace('_', ' '):<18} {shown}")
 
 
 @command.command("pause")

@@ -4,11 +4,18 @@ from __future__ import annotations
 
 import json
 import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from create_llm.cli.app import App
 from create_llm.errors import ConfigError
+
+if TYPE_CHECKING:
+    from pydantic import BaseModel
+
+    from create_llm.kernel.registry import Part
 
 
 @click.command(epilog='\b\nExample:\n  llm synth --provider sample --samples 100 --topic "the sea"')
@@ -32,8 +39,7 @@ def command(app: App, provider: str | None, samples: int, topic: str | None, as_
             fixes=(f"choose one of: {', '.join(names) or 'none is installed'}",),
         )
     part = registry.get("synthesizers", provider or names[0], where="--provider")
-    model = part.config_model()
-    synthesizer = part.load()(model() if model else None)
+    synthesizer = part.load()(_options(part, project.raw))
     written = write_documents(project.raw, part.name, synthesizer.generate(samples, topic))
     if as_json:
         click.echo(json.dumps(written))
@@ -43,3 +49,12 @@ def command(app: App, provider: str | None, samples: int, topic: str | None, as_
             f"{written['bytes']:,} bytes in {written['path']}"
         )
         print("Next: llm train", file=sys.stderr)
+
+
+def _options(part: Part, raw: Path) -> BaseModel | None:
+    """The part's defaults; one that has a `seed` gets another for each file already there."""
+    model = part.config_model()
+    if model is None:
+        return None
+    written = len(list(raw.glob(f"synthetic-{part.name}-*.txt")))
+    return model(seed=written) if "seed" in model.model_fields else model()

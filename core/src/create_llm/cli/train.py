@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -105,7 +106,7 @@ def _ask(question: str) -> bool:
 
 def _raise_if_cut_short(ended: Ended) -> None:
     steps = ended.summary["steps"]
-    again = (f"go on from there: llm train --resume {ended.run}",)
+    again = ("go on from there: llm train (the same command)",)
     if ended.stop.status == "paused":
         raise Paused(f"run {ended.run} stopped after step {steps}", fixes=again)
     if ended.stop.status == "interrupted":
@@ -116,13 +117,18 @@ def _raise_if_cut_short(ended: Ended) -> None:
         )
 
 
+def _seen_from_here(path: str) -> str:
+    return (
+        str(Path(path).relative_to(Path.cwd())) if Path(path).is_relative_to(Path.cwd()) else path
+    )
+
+
 def _report(ended: Ended) -> None:
     summary = ended.summary
-    click.echo(f"Trained {summary['parameters']:,} parameters in {summary['steps']} steps.")
     if summary["val_bits_per_byte"] is not None:
         click.echo(
             f"val bits per byte {summary['val_bits_per_byte']:.3f}   "
             f"val loss {summary['val_loss']:.3f}   {summary['tokens_per_second']:,.0f} tokens/s"
         )
-    click.echo(f"Saved as {summary['model']}")
+    click.echo(f"Saved as {_seen_from_here(summary['model'])}")
     click.echo('Next: llm generate --prompt "…"   llm chat   llm evaluate')

@@ -153,7 +153,7 @@ class Registry:
             where=where,
             fixes=(
                 *did_you_mean(name, names),
-                f"choose one of: {', '.join(names) or 'none is installed'}",
+                f"choose one of: {', '.join(names)}" if names else "none is installed",
                 "see what is installed: llm plugins list",
             ),
         )

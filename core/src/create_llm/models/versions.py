@@ -58,7 +58,7 @@ def find_bundle(reference: str | None, models: Path | None) -> ModelBundle:
         raise ConfigError(
             "there is no trained model here yet",
             where=str(models) if models else None,
-            fixes=("train one: llm train", "or name a bundle folder: llm generate PATH"),
+            fixes=("train one: llm train", "or name a bundle folder in place of a version"),
         )
     return ModelBundle.open(models / version)
 

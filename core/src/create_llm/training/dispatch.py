@@ -10,7 +10,7 @@ from create_llm.errors import PluginError
 from create_llm.runs.events import Event
 from create_llm.training.callbacks import Callback, Signal
 
-_METHODS = {
+METHODS = {
     "train_start": "on_train_start",
     "epoch_start": "on_epoch_start",
     "step": "on_step_end",
@@ -61,7 +61,7 @@ class Dispatcher:
         signals: set[Signal] = set()
         for name, callback in list(self._callbacks):
             try:
-                signal = getattr(callback, _METHODS[event.name])(event)
+                signal = getattr(callback, METHODS[event.name])(event)
             except Exception as error:
                 self._failed(name, callback, event, error)
                 continue

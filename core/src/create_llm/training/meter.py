@@ -21,12 +21,14 @@ class Reading:
 
     Attributes:
         loss_sum: nats.
+        steps: training steps.
         tokens: counted tokens.
         seconds: spent in training steps.
         bad_step: the first step whose loss or gradient was not finite, or None.
     """
 
     loss_sum: float
+    steps: int
     tokens: int
     seconds: float
     grad_norm: float
@@ -45,7 +47,7 @@ class Meter:
         self._loss_sum = zero_sum(device)
         self._bad_step = torch.full((), -1, dtype=torch.int64, device=device)
         self._grad_norm = torch.zeros((), device=device)
-        self._tokens = 0
+        self._steps = self._tokens = 0
         self._seconds = 0.0
 
     def add(
@@ -55,6 +57,7 @@ class Meter:
         self._loss_sum += loss
         self._bad_step.masked_fill_(bad & (self._bad_step < 0), step)
         self._grad_norm = grad_norm
+        self._steps += 1
         self._tokens += tokens
         self._seconds += seconds
 
@@ -65,8 +68,13 @@ class Meter:
         loss_sum, grad_norm = float(self._loss_sum), float(self._grad_norm)
         seconds = self._seconds + time.perf_counter() - started
         reading = Reading(
-            loss_sum, self._tokens, seconds, grad_norm, bad_step if bad_step >= 0 else None
+            loss_sum=loss_sum,
+            steps=self._steps,
+            tokens=self._tokens,
+            seconds=seconds,
+            grad_norm=grad_norm,
+            bad_step=bad_step if bad_step >= 0 else None,
         )
         self._loss_sum.zero_()
-        self._tokens, self._seconds = 0, 0.0
+        self._steps, self._tokens, self._seconds = 0, 0, 0.0
         return reading

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from pathlib import Path
 
 from create_llm.errors import ConfigError, did_you_mean
 from create_llm.project.folder import Project
@@ -48,6 +49,7 @@ def pick_run(
         if found is not None and found.step is not None and _wanted(found, ask):
             _refuse_if_different(found, identity)
             return found
+        _say_if_complete(folder, project, resume, warn)
     return Picked(new_run(folder, project.checkpoints, datetime.now().astimezone()), None)
 
 
@@ -71,6 +73,14 @@ def _unfinished(
         store = CheckpointStore(run.checkpoints, limit=2, storage=Storage())
         return Picked(run, store.newest_valid(lambda error: warn(f"{error.what}; not used")))
     return None
+
+
+def _say_if_complete(
+    folder: Path, project: Project, resume: str, warn: Callable[[str], None]
+) -> None:
+    runs = list(runs_of(folder, project.checkpoints))
+    if resume == "auto" and runs and runs[-1].status() == "completed":
+        warn(f"run {runs[-1].name} is complete; this is a new one, from the beginning")
 
 
 def _wanted(found: Picked, ask: Ask | None) -> bool:

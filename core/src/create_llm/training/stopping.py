@@ -90,3 +90,5 @@ class StopWatch:
         if self._stop is not None:
             os._exit(128 + number)
         self.ask(Stop("interrupted", signal.Signals(number).name, number))
+        # Not through the log or a callback: this may stand in the middle of one of their writes.
+        os.write(2, b"\nStopping after this step; once more to leave at once.\n")

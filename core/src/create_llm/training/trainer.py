@@ -208,7 +208,7 @@ class Trainer:
     def _end_epoch(self) -> None:
         step = self.state.step
         epoch = self._epochs_done(step - 1) + 1
-        if self._epochs_done(step) < epoch and step < self.settings.total_steps:
+        if self._epochs_done(step) < epoch:
             return
         self._read_meter()
         self._emit(
@@ -225,7 +225,8 @@ class Trainer:
 
     def _log(self) -> None:
         reading, step = self._read_meter(), self.state.step
-        per_step = self.state.seconds / step
+        # By the speed since the last reading: that of the whole run is slow to notice a change.
+        per_step = reading.seconds / max(reading.steps, 1)
         self._emit(
             StepEnd(
                 step=step,

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shutil
+import sys
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -80,9 +82,9 @@ def _say_what_training_does() -> None:
     _stage(
         3,
         "Training",
-        "The model guesses the next token everywhere in the text and is corrected, thousands of "
-        "times. The loss is how surprised it was; watch it fall. Ctrl-C saves and stops; the "
-        "same command goes on.",
+        "The model guesses the next token at thousands of places at once, is corrected, and "
+        "guesses again. The loss is how surprised it was; watch it fall. Ctrl-C saves and stops; "
+        "the same command goes on.",
     )
 
 
@@ -105,8 +107,10 @@ def _show(app: App, model: Path, bits_per_byte: float) -> None:
 
 
 def _next_steps(name: str) -> None:
-    click.echo(f"val bits per byte and everything else: {name}/logs/")
+    click.echo(f"Everything that was measured: {name}/logs/")
     click.echo("Next:")
+    if shutil.which("llm") is None:
+        click.echo(f"  . {Path(sys.executable).with_name('activate')}")
     click.echo(f'  cd {name} && llm generate --prompt "Once upon a time"')
     click.echo("  llm new my-llm && cd my-llm, put text into data/raw, llm train")
     click.echo("  llm config explain training.batch_size")

@@ -25,7 +25,7 @@ NANO = Template(
             "batch_size": 16,
             "gradient_accumulation_steps": 1,
             "learning_rate": 3e-3,
-            "warmup_steps": 50,
+            "warmup_steps": 40,
             "max_steps": 400,
             "eval_interval": 100,
             "save_interval": 100,

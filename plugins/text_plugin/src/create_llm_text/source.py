@@ -16,7 +16,7 @@ from create_llm_text.pieces import Piece, read_blocks, read_separated
 # small corpus is cut finer, so that a tenth of its documents is a tenth of its text.
 _LARGEST_BLOCK = 16_384
 _SMALLEST_BLOCK = 256
-_BLOCKS_WANTED = 64
+_BLOCKS_WANTED = 256
 _LARGEST_SEPARATED = 1 << 20
 
 

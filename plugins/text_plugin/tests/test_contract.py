@@ -1,0 +1,35 @@
+"""The contract of data sources, for `text`, with and without a separator."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import ClassVar
+
+from create_llm.testing import DataSourceContract
+
+
+def write_lines(root: Path, size: int, separator: str) -> None:
+    """Two files of numbered lines, in all about `size` bytes."""
+    folder = root / "data" / "raw"
+    folder.mkdir(parents=True, exist_ok=True)
+    for name in ("a.txt", "b.md"):
+        lines = [f"{name}, line {number}: " + "naïve words " * 8 for number in range(size // 240)]
+        (folder / name).write_text(separator.join(lines), encoding="utf-8")
+
+
+class TestText(DataSourceContract):
+    name = "text"
+
+    def corpus(self, root: Path, size: int) -> Mapping[str, object]:
+        write_lines(root, size, "\n")
+        return {}
+
+
+class TestTextWithSeparator(DataSourceContract):
+    name = "text"
+    options: ClassVar = {"separator": "<|endoftext|>"}
+
+    def corpus(self, root: Path, size: int) -> Mapping[str, object]:
+        write_lines(root, size, "\n<|endoftext|>\n")
+        return {}
