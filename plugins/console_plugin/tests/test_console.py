@@ -130,13 +130,12 @@ def test_a_run_is_told_on_both_screens():
             "lr 3.00e-04",
             "val 2.345 bits/byte",
             "checkpoint (interval, 1.0s): checkpoints/r1/step-00000010",
-            "validation loss 5.1000, 2.345 bits/byte, train loss 5.0000, the best so far",
+            "validation loss 5.1000, 2.345 bits/byte, train loss since the last one 5.0000, the best so far",
             "Once upon a time",
-            "epoch 1: train loss 5.0000, validation loss 5.1000, lr 3.00e-04, 1h 02m",
+            "epoch 1: train loss 5.0000, last validation loss 5.1000, lr 3.00e-04, 1h 02m",
             "warning: it overfits",
             "try: stop earlier",
             "completed at step 20 of 20 after 2m 05s (max_steps)",
-            "model: models/v1",
         ):
             assert text in shown
         assert "20/20" in shown
@@ -178,7 +177,7 @@ def test_numbers_that_are_not_finite_are_shown_as_what_they_are(live: bool):
     assert "ETA ?" in shown
     assert "validation loss inf" in shown
     assert "diverged at step 1 of 0" in shown
-    assert "train loss not measured" in shown
+    assert "last validation loss not measured" in shown
 
 
 def test_a_resumed_run_says_so_and_goes_on_from_there():
