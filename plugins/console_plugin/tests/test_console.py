@@ -130,7 +130,7 @@ def test_a_run_is_told_on_both_screens():
             "lr 3.00e-04",
             "val 2.345 bits/byte",
             "checkpoint (interval, 1.0s): checkpoints/r1/step-00000010",
-            "validation loss 5.1000, 2.345 bits/byte, train loss since the last one 5.0000, the best so far",
+            "validation loss 5.1000, 2.345 bits/byte, train mean 5.0000, the best so far",
             "Once upon a time",
             "epoch 1: train loss 5.0000, last validation loss 5.1000, lr 3.00e-04, 1h 02m",
             "warning: it overfits",

@@ -106,7 +106,7 @@ _TONES: dict[str, Tone] = {"completed": "good", "paused": "warning", "interrupte
 
 def _since_last_score(train_loss: float | None) -> tuple[str, ...]:
     """Averaged over more steps than the `step` lines, and so another figure than theirs."""
-    return () if train_loss is None else (f"train loss since the last one {loss(train_loss)}",)
+    return () if train_loss is None else (f"train mean {loss(train_loss)}",)
 
 
 def _bits_per_byte(label: str, value: float | None) -> tuple[str, ...]:
