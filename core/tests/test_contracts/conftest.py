@@ -73,7 +73,7 @@ def run_contract(contract: type[PartContract], root: Path) -> set[str]:
         with pytest.MonkeyPatch.context() as patch:
             given = {"tmp_path": folder, "monkeypatch": patch}
             test = getattr(contract(), name)
-            wanted = [parameter for parameter in inspect.signature(test).parameters]
+            wanted = list(inspect.signature(test).parameters)
             try:
                 test(**{parameter: given[parameter] for parameter in wanted})
             except pytest.skip.Exception:

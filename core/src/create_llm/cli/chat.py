@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from create_llm.cli.app import App
-from create_llm.cli.models import open_model, sampling_options, say
+from create_llm.cli.models import device_option, open_model, sampling_options, say
 
 if TYPE_CHECKING:
     from create_llm.api import Model
@@ -23,7 +23,7 @@ _GOODBYE = {"exit", "quit"}
 @click.command(epilog="\b\nExample:\n  llm chat --temperature 0.8")
 @click.argument("model", required=False)
 @sampling_options
-@click.option("--device", type=click.Choice(["auto", "cpu", "cuda"]), default="cpu")
+@device_option
 @click.pass_obj
 def command(app: App, /, model: str | None, device: str, **sampling: Any) -> None:
     """Talk to MODEL; `exit`, `quit` or Ctrl-D ends. Works through a pipe, too.

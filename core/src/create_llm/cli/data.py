@@ -57,7 +57,14 @@ def prepare(app: App, as_json: bool) -> None:
 
 
 @command.command("preview", epilog="\b\nExample:\n  llm data preview -n 5")
-@click.option("-n", "count", type=click.IntRange(min=1), default=3, show_default=True)
+@click.option(
+    "-n",
+    "count",
+    type=click.IntRange(min=1),
+    default=3,
+    show_default=True,
+    help="How many documents to show.",
+)
 @click.option("--json", "as_json", is_flag=True, help="One JSON object on stdout.")
 @click.pass_obj
 def preview(app: App, count: int, as_json: bool) -> None:

@@ -4,14 +4,19 @@ from __future__ import annotations
 
 import json
 import sys
+from collections.abc import Mapping
 from dataclasses import asdict
 from typing import TYPE_CHECKING
 
 import click
 
 from create_llm.cli.app import App
+from create_llm.errors import ConfigError
 
 if TYPE_CHECKING:
+    from pydantic import BaseModel
+
+    from create_llm.kernel.registry import Part
     from create_llm.models.deploy import Plan
 
 
@@ -33,7 +38,7 @@ def command(
     part = app.plugins.registry.get("deploy_targets", target, where="--to")
     project = find_project(app.root)
     config = load_config(project.root, app.plugins, overrides=app.overrides)
-    deployer = part.load()(config.deployment.get(part.name))
+    deployer = part.load()(_options(part, config.deployment.get(part.name, {})))
     plan: Plan = deployer.plan(find_bundle(model, project.models).path)
     if dry_run or not as_json:
         _show(plan, as_json=as_json)
@@ -43,6 +48,25 @@ def command(
         return
     url = deployer.apply(plan)
     click.echo(json.dumps({"url": url}) if as_json else url)
+
+
+def _options(part: Part, table: Mapping[str, object]) -> BaseModel | None:
+    """The target's section, validated; here nothing may be missing any more."""
+    from pydantic import ValidationError
+
+    model = part.config_model()
+    if model is None:
+        return None
+    try:
+        return model(**table)
+    except ValidationError as error:
+        first = error.errors()[0]
+        key = ".".join(map(str, ("deployment", part.name, *first["loc"])))
+        raise ConfigError(
+            f"{key}: {first['msg']}",
+            where="llm.toml",
+            fixes=(f"set it: --set {key}=…", f"see what it takes: llm config explain {key}"),
+        ) from error
 
 
 def _show(plan: Plan, *, as_json: bool) -> None:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import click
 
 from create_llm.cli.app import App
-from create_llm.cli.models import open_model
+from create_llm.cli.models import device_option, open_model
 
 if TYPE_CHECKING:
     from create_llm.project.folder import Project
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 @click.option(
     "--text", type=click.Path(exists=True, dir_okay=False, path_type=Path), help="Score this file."
 )
-@click.option("--device", type=click.Choice(["auto", "cpu", "cuda"]), default="cpu")
+@device_option
 @click.option("--json", "as_json", is_flag=True, help="Print the figures as JSON on stdout.")
 @click.pass_obj
 def command(app: App, model: str | None, text: Path | None, device: str, as_json: bool) -> None:

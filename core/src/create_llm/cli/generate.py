@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from create_llm.cli.app import App
-from create_llm.cli.models import open_model, sampling_options, say
+from create_llm.cli.models import device_option, open_model, sampling_options, say
 
 if TYPE_CHECKING:
     from create_llm.models.generation import TextStream
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 @click.argument("model", required=False)
 @click.option("--prompt", "prompts", multiple=True, help="Text to continue; may be repeated.")
 @sampling_options
-@click.option("--device", type=click.Choice(["auto", "cpu", "cuda"]), default="cpu")
+@device_option
 @click.option("--json", "as_json", is_flag=True, help="Print the results as JSON on stdout.")
 @click.pass_obj
 def command(

@@ -55,6 +55,15 @@ def sampling_options(function: F) -> F:
     return function
 
 
+device_option = click.option(
+    "--device",
+    type=click.Choice(["auto", "cpu", "cuda"]),
+    default="cpu",
+    show_default=True,
+    help="Where the model runs.",
+)
+
+
 def say(notice: str) -> None:
     """A notice for the person, beside what a script may read from stdout."""
     click.echo(f"note: {notice}", err=True)

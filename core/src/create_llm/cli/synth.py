@@ -20,7 +20,13 @@ if TYPE_CHECKING:
 
 @click.command(epilog='\b\nExample:\n  llm synth --provider sample --samples 100 --topic "the sea"')
 @click.option("--provider", help="The synthesizer to use; llm plugins list shows them.")
-@click.option("--samples", type=click.IntRange(min=1), default=100, show_default=True)
+@click.option(
+    "--samples",
+    type=click.IntRange(min=1),
+    default=100,
+    show_default=True,
+    help="Documents to write.",
+)
 @click.option("--topic", help="What the text should be about.")
 @click.option("--json", "as_json", is_flag=True, help="Print the statistics as JSON on stdout.")
 @click.pass_obj

@@ -69,11 +69,11 @@ class Architecture(ABC):
 
     @abstractmethod
     def build(self, config: Any, vocab_size: int) -> nn.Module:
-        """The module, uninitialised; allocates nothing under `torch.device("meta")`."""
+        """The module on the default device; allocates nothing under `torch.device("meta")`."""
 
     @abstractmethod
     def init(self, module: nn.Module, seed: int) -> None:
-        """Fill the parameters in place: the same seed gives the same values on every device."""
+        """Fill every parameter in place: the same seed gives the same values on every device."""
 
     @abstractmethod
     def blocks(self, module: nn.Module) -> list[nn.Module]:
@@ -139,13 +139,15 @@ class CausalLM(Architecture):
     config_class: ClassVar[type[BaseModel]]
 
     def init(self, module: nn.Module, seed: int) -> None:
+        """Matrices from a normal distribution, biases zero, other vectors as norms have them."""
         generator = torch.Generator().manual_seed(seed)
         with torch.no_grad():
-            for _, parameter in sorted(module.named_parameters()):
-                if parameter.ndim < 2:
-                    continue
-                values = torch.empty(parameter.shape).normal_(0.0, 0.02, generator=generator)
-                parameter.copy_(values)
+            for name, parameter in sorted(module.named_parameters()):
+                if parameter.ndim >= 2:
+                    values = torch.empty(parameter.shape).normal_(0.0, 0.02, generator=generator)
+                    parameter.copy_(values)
+                else:
+                    parameter.fill_(0.0 if name.endswith("bias") else 1.0)
 
     def blocks(self, module: nn.Module) -> list[nn.Module]:
         layers = module.get_submodule("layers")

@@ -52,9 +52,8 @@ class LoadedModel:
         tokenizer: Tokenizer = tokenizer_type.load(bundle.path)
         tensors = load_tensors(bundle.path / WEIGHTS)
         config, vocab_size, state = architecture.from_hf(bundle.hf_config(), tensors)
-        with torch.device("meta"):
+        with _device(device):
             module = architecture.build(config, vocab_size)
-        module.to_empty(device=_device(device))
         module.load_state_dict(state)
         module.eval()
         return cls(architecture, module, config, tokenizer, _device(device))

@@ -66,10 +66,12 @@ class ObjectiveContract(PartContract):
     def test_batch_draws_from_rng_alone(self) -> None:
         """The same `rng` makes the same batch, whatever global generators did: a resumed run
         reads what the first would have."""
-        first = self._batch(self.samples(), seed=1)
-        np.random.seed(99)
-        torch.manual_seed(99)
-        again = self._batch(self.samples(), seed=1)
+        batches = []
+        for state in (1, 2):
+            np.random.seed(state)
+            torch.manual_seed(state)
+            batches.append(self._batch(self.samples(), seed=1))
+        first, again = batches
         assert torch.equal(first.labels, again.labels)
         assert all(torch.equal(first.inputs[name], again.inputs[name]) for name in first.inputs)
 

@@ -122,9 +122,9 @@ def versions(job: Job) -> dict[str, str]:
 
 
 def _build_model(job: Job, device: torch.device) -> Model:
-    with torch.device("meta"):
+    # Not on the meta device: buffers, which `init` does not fill, would come out of it empty.
+    with device:
         module = job.architecture.build(job.model_options, job.vocab_size)
-    module.to_empty(device=device)
     job.architecture.init(module, derive_seed(job.config.training.seed, "init"))
     return Model(job.architecture, module, job.model_options, job.vocab_size)
 

@@ -1,0 +1,285 @@
+"""The contracts of deploy targets, templates and commands against planted faults."""
+
+from __future__ import annotations
+
+import contextlib
+import shutil
+import socket
+from dataclasses import replace
+from pathlib import Path
+from types import MappingProxyType
+
+import pytest
+from pydantic import BaseModel, ConfigDict, Field
+
+from create_llm.kernel.registry import Part
+from create_llm.models.deploy import Plan, PlannedFile
+from create_llm.project.templates import Hardware, Template
+from create_llm.storage.durable import hash_file
+from create_llm.testing import CommandContract, DeployTargetContract, TemplateContract
+
+SHELF = "shelf"
+
+
+class Shelf:
+    """A sound target: a folder beside models/."""
+
+    def __init__(self, config):
+        pass
+
+    def plan(self, bundle):
+        files = []
+        for path in sorted(bundle.iterdir()):
+            record = hash_file(path)
+            files.append(PlannedFile(path.name, record.size, record.sha256))
+        return Plan("shelf", bundle, tuple(files), ("copy",))
+
+    def apply(self, plan):
+        shelf = plan.bundle.parents[1] / SHELF / plan.bundle.name
+        shelf.mkdir(parents=True, exist_ok=True)
+        for file in plan.files:
+            shutil.copy(plan.bundle / file.path, shelf / file.path)
+        return f"file:{shelf}"
+
+
+class ShelfContract(DeployTargetContract):
+    @contextlib.contextmanager
+    def service(self, root):
+        yield lambda: sorted(str(path) for path in (root / SHELF).rglob("*"))
+
+
+def test_a_sound_target_passes(failures):
+    assert failures(ShelfContract, Shelf) == set()
+
+
+def test_asking_the_network_while_planning_is_caught(failures):
+    class Asks(Shelf):
+        def plan(self, bundle):
+            with contextlib.suppress(OSError):
+                socket.create_connection(("127.0.0.1", 9), timeout=0.1)
+            return super().plan(bundle)
+
+    assert failures(ShelfContract, Asks) == {"plan_makes_no_network_call"}
+
+
+def test_a_wrong_hash_in_a_plan_is_caught(failures):
+    class Hashes(Shelf):
+        def plan(self, bundle):
+            plan = super().plan(bundle)
+            files = [replace(file, sha256=file.sha256[::-1]) for file in plan.files]
+            return replace(plan, files=tuple(files))
+
+    assert failures(ShelfContract, Hashes) == {"plan_names_the_files_as_they_are"}
+
+
+def test_a_plan_without_the_weights_is_caught(failures):
+    class Forgets(Shelf):
+        def plan(self, bundle):
+            plan = super().plan(bundle)
+            kept = [file for file in plan.files if not file.path.endswith(".safetensors")]
+            return replace(plan, files=tuple(kept))
+
+    assert failures(ShelfContract, Forgets) == {"plan_names_the_files_as_they_are"}
+
+
+def test_another_plan_each_time_is_caught(failures):
+    class Counts(Shelf):
+        turn = 0
+
+        def plan(self, bundle):
+            Counts.turn += 1
+            return replace(super().plan(bundle), calls=(f"upload {Counts.turn}",))
+
+    assert failures(ShelfContract, Counts) == {"plan_is_deterministic"}
+
+
+def test_writing_into_the_bundle_is_caught(failures):
+    class Writes(Shelf):
+        def plan(self, bundle):
+            plan = super().plan(bundle)
+            (bundle / "README.md").write_text("published\n")
+            return plan
+
+    found = failures(ShelfContract, Writes)
+    assert "plan_leaves_the_bundle_alone" in found
+
+
+def test_publishing_twice_is_caught(failures):
+    class Again(Shelf):
+        def apply(self, plan):
+            shelf = plan.bundle.parents[1] / SHELF
+            number = len(list(shelf.iterdir())) if shelf.exists() else 0
+            (shelf / f"{number}").mkdir(parents=True)
+            return "file:shelf"
+
+    assert failures(ShelfContract, Again) == {"apply_is_idempotent"}
+
+
+def test_publishing_nothing_is_caught(failures):
+    class Pretends(Shelf):
+        def apply(self, plan):
+            return "file:shelf"
+
+    assert failures(ShelfContract, Pretends) == {"apply_publishes"}
+
+
+class NetConfig(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+    max_length: int = Field(64, description="The longest sequence.")
+
+
+class Net:
+    """An architecture of 8 parameters a vocabulary entry."""
+
+    default_objective = "causal"
+
+    def build(self, config, vocab_size):
+        from torch import nn
+
+        return nn.Embedding(vocab_size, 8)
+
+
+class PiecesConfig(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+    vocab_size: int = Field(300, description="Entries at most.")
+
+
+TEMPLATE = Template(
+    name="pocket",
+    title="the smallest",
+    parameters=2400,
+    values={
+        "model": {"name": "net", "max_length": 32},
+        "tokenizer": {"name": "pieces", "vocab_size": 300},
+        "data": {"source": "lines"},
+        "training": {"batch_size": 2, "max_steps": 10},
+    },
+    hardware=Hardware(min_ram_gb=1, recommended_gpu=None, can_run_on_cpu=True),
+    time="a second",
+    first_changes=("Everything.", "Then the rest."),
+)
+
+
+class PocketContract(TemplateContract):
+    name = "pocket"
+
+
+@pytest.fixture
+def template_failures(failures, part_module):
+    """As `failures`, among the parts that the template names."""
+    part_module.Net, part_module.NetConfig = Net, NetConfig
+    part_module.PiecesConfig, part_module.other = PiecesConfig, replace(TEMPLATE, default=True)
+
+    def part(kind, name, target, config=None):
+        where = [f"create_llm_planted:{each}" if each else None for each in (target, config)]
+        return Part(kind, name, where[0], "A part.", where[1], (), "planted", "create-llm-planted")
+
+    beside = (
+        part("architectures", "net", "Net", "NetConfig"),
+        part("tokenizers", "pieces", "Net", "PiecesConfig"),
+        part("data_sources", "lines", "Net"),
+        part("templates", "other", "other"),
+    )
+    return lambda template: failures(PocketContract, template, beside=beside)
+
+
+def test_a_sound_template_passes(template_failures):
+    assert template_failures(TEMPLATE) == set()
+
+
+def test_a_wrong_parameter_count_is_caught(template_failures):
+    found = template_failures(replace(TEMPLATE, parameters=3000))
+    assert found == {"parameters_are_as_claimed"}
+
+
+def test_another_name_is_caught(template_failures):
+    found = template_failures(replace(TEMPLATE, name="other"))
+    assert found == {"is_a_template_of_its_name"}
+
+
+def test_an_unknown_key_is_caught(template_failures):
+    values = {**TEMPLATE.values, "model": {"name": "net", "depth": 3}}
+    # A project that does not load has no parameters to count either.
+    assert template_failures(replace(TEMPLATE, values=MappingProxyType(values))) == {
+        "makes_a_project_that_loads",
+        "parameters_are_as_claimed",
+    }
+
+
+def test_a_template_that_leaves_the_training_open_is_caught(template_failures):
+    values = {key: value for key, value in TEMPLATE.values.items() if key != "training"}
+    assert template_failures(replace(TEMPLATE, values=values)) == {"chooses_every_part"}
+
+
+def test_no_word_about_time_is_caught(template_failures):
+    assert template_failures(replace(TEMPLATE, time="")) == {"says_what_it_needs"}
+
+
+def test_too_much_advice_is_caught(template_failures):
+    found = template_failures(replace(TEMPLATE, first_changes=("One.",) * 4))
+    assert found == {"says_what_to_change_first"}
+
+
+def test_a_second_default_is_caught(template_failures):
+    found = template_failures(replace(TEMPLATE, default=True))
+    assert found == {"is_not_one_default_of_several"}
+
+
+COMMAND = '''\
+import click
+
+@click.command()
+@click.option("--size", default=1, help="How large.")
+def command(size: int) -> None:
+    """Greet the world."""
+    click.echo("hello")
+'''
+
+
+@pytest.fixture
+def command_failures(failures, tmp_path_factory, monkeypatch):
+    """As `failures`, of a command whose module has this text."""
+
+    def run(name: str, text: str) -> set[str]:
+        folder: Path = tmp_path_factory.mktemp(name)
+        (folder / f"{name}.py").write_text(text)
+        monkeypatch.syspath_prepend(str(folder))
+        return failures(CommandContract, None, path=f"{name}:command")
+
+    return run
+
+
+def test_a_sound_command_passes(command_failures):
+    assert command_failures("planted_sound", COMMAND) == set()
+
+
+def test_a_heavy_command_module_is_caught(command_failures):
+    assert command_failures("planted_heavy", f"import numpy\n{COMMAND}") == {"module_is_light"}
+
+
+def test_an_option_without_help_is_caught(command_failures):
+    text = COMMAND.replace(', help="How large."', "")
+    assert command_failures("planted_silent", text) == {"everything_has_help"}
+
+
+def test_a_subcommand_without_help_is_caught(command_failures):
+    text = f"""{COMMAND}
+leaf = click.Command("leaf", callback=lambda: None)
+command = click.Group("command", commands=[leaf], help="Greetings.")
+"""
+    assert command_failures("planted_group", text) == {"everything_has_help"}
+
+
+def test_swallowing_unknown_options_is_caught(command_failures):
+    text = COMMAND.replace(
+        "@click.command()", '@click.command(context_settings={"ignore_unknown_options": True})'
+    ).replace("size: int", "size: int, rest: tuple")
+    text = text.replace("@click.option", '@click.argument("rest", nargs=-1)\n@click.option')
+    assert command_failures("planted_swallows", text) == {"refuses_unknown_options"}
+
+
+def test_a_function_for_a_command_is_caught(command_failures):
+    text = "def command() -> None:\n    print('hello')\n"
+    assert "is_a_click_command" in command_failures("planted_function", text)
