@@ -43,7 +43,7 @@ docs: install  ## write docs/commands.md from the command line itself
 catalogue: install  ## write the list of first-party parts from the packages themselves
 	$(BIN)/python core/write_catalogue.py
 
-bench: install  ## what docs/benchmarks.md reports
+bench: install  ## start-up times of the command
 	$(BIN)/python benchmarks/startup.py
 
 clean:  ## remove the virtual environment and what was built
