@@ -25,6 +25,11 @@ def main(argv: Sequence[str] | None = None) -> None:
             "Interrupted. Nothing that was saved is lost; run the command again.", file=sys.stderr
         )
         sys.exit(143 if isinstance(interrupt, _Terminated) else 130)
+    finally:
+        if argv is None:
+            # The work is done, and unloading torch takes a moment in which Python would let a
+            # late Ctrl-C kill the process, as if something had been lost.
+            signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 
 def _terminate(number: int, frame: FrameType | None) -> None:
