@@ -213,6 +213,14 @@ def test_averaging_micro_batches_would_change_the_step(tmp_path, ragged):
     assert largest_difference(tmp_path, ragged, MeanOfMicroBatches(), **SGD) > 1e-3
 
 
+def test_a_clip_of_zero_is_no_clip(tmp_path, ragged):
+    trainer = build(tmp_path, ragged, steps=3)
+    trainer.settings = replace(trainer.settings, gradient_clip=0.0)
+    before = weights_of(trainer)
+    assert trainer.train_step()
+    assert (weights_of(trainer) - before).abs().max() > 1e-6
+
+
 def test_a_gradient_that_is_not_finite_never_reaches_the_weights(tmp_path, ragged):
     trainer = build(tmp_path, ragged, steps=3)
     assert trainer.train_step()

@@ -132,6 +132,22 @@ def test_python_trains_prepares_and_scores(project, tmp_path, text):
     assert 0 < figures["bits_per_byte"] < 12
 
 
+def test_another_tokenizer_than_the_data_was_made_with_is_no_score(trained, tmp_path):
+    copy = tmp_path / "copy"
+    shutil.copytree(trained[0], copy)
+    llm(copy, "tokenizer", "train", *SMALL, "--set", "tokenizer.vocab_size=280")
+    done = llm(copy, "evaluate", *SMALL, code=65)
+    assert "another tokenizer" in done.stderr
+
+
+def test_a_folder_in_the_place_of_a_version_is_not_touched(project):
+    (project / "models" / "v1").mkdir()
+    (project / "models" / "v1" / "notes.txt").write_text("precious")
+    summary = json.loads(llm(project, "train", "--max-steps", 2, "--json", *SMALL).stdout)
+    assert summary["model"].endswith("v2")
+    assert (project / "models" / "v1" / "notes.txt").read_text() == "precious"
+
+
 def test_a_damaged_bundle_is_refused_by_name(trained, tmp_path):
     bundle = tmp_path / "b"
     shutil.copytree(trained[0] / "models" / "v1", bundle)

@@ -176,7 +176,7 @@ def test_whatever_the_tokens_depend_on_changes_the_key(tmp_path, changed):
     second = prepare(tmp_path, **{**plain, **changed})
     assert not second.cached
     assert second.key == data_key(**{**plain, **changed}) != first.key
-    assert len(list(tmp_path.glob("shards-*"))) == 1
+    assert len(list(tmp_path.glob("shards-*"))) <= 2
 
 
 @pytest.mark.parametrize("damage", ["flip", "cut", "remove"])
@@ -258,7 +258,7 @@ def test_a_failure_anywhere_leaves_the_old_data_or_the_new(tmp_path, monkeypatch
         if finished:
             break
         assert prepare(folder, new, Bytes(), val_split=0.1).key == data_key(new, Bytes(), 0.1)
-        assert len(list(folder.glob("*shards-*"))) == 1
+        assert len(list(folder.glob("*shards-*"))) <= 2
     assert finished
     assert fail_at > 1
 
@@ -278,7 +278,7 @@ def test_a_process_killed_anywhere_leaves_the_old_data_or_the_new(tmp_path, call
         left.train.verify()
         left.val.verify()
         assert prepare(folder, new, Bytes(), val_split=0.1).key == data_key(new, Bytes(), 0.1)
-        assert len(list(folder.glob("*shards-*"))) == 1
+        assert len(list(folder.glob("*shards-*"))) <= 2
         assert not list(folder.glob(".tmp-shards-*"))
     assert kill_at > 1
 
@@ -311,10 +311,14 @@ def _killed_at(call, number, action):
 def test_leftovers_of_a_killed_process_are_removed(tmp_path):
     prepare(tmp_path, Texts(CORPUS), Bytes(), val_split=0.1)
     before = snapshot(tmp_path)
-    for name in (".tmp-shards-0123456789abcdef-77/train", "shards-0123456789abcdef/val"):
-        (tmp_path / name).mkdir(parents=True)
-        (tmp_path / name / "tokens-00000.bin").write_bytes(b"\0" * 64)
+    left = (".tmp-shards-0123456789abcdef-77", "shards-0123456789abcdef", "shards-1123456789abcdef")
+    for age, name in enumerate(reversed(left)):
+        (tmp_path / name / "val").mkdir(parents=True)
+        (tmp_path / name / "val" / "tokens-00000.bin").write_bytes(b"\0" * 64)
+        os.utime(tmp_path / name, (age, age))
     assert prepare(tmp_path, Texts(CORPUS), Bytes(), val_split=0.1).cached
+    # The newest of the earlier ones stays: a live run may be reading it.
+    shutil.rmtree(tmp_path / "shards-0123456789abcdef")
     assert snapshot(tmp_path) == before
 
 
@@ -362,7 +366,7 @@ def test_the_manifest_says_what_was_prepared(tmp_path):
     data = prepare(tmp_path, source, tokenizer, val_split=0.1)
     manifest = json.loads((tmp_path / "manifest.json").read_text())
     assert manifest["key"] == data.key
-    assert manifest["source"] == source.fingerprint()
+    assert manifest["source"].endswith(source.fingerprint())
     assert manifest["tokenizer"] == tokenizer_sha256(tokenizer)
     assert manifest["val_split"] == 0.1
     for side in ("train", "val"):

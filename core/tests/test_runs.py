@@ -10,7 +10,7 @@ from datetime import datetime
 
 import pytest
 
-from create_llm.errors import ConfigError, LockedError
+from create_llm.errors import ConfigError, DataError, LockedError
 from create_llm.project.folder import Project
 from create_llm.runs.control import Control, Request
 from create_llm.runs.events import EpochStart, EventLog, RunWarning, StepEnd, read_events
@@ -171,3 +171,20 @@ def test_runs_are_listed_oldest_first(project):
         leave_unfinished(project, {}, name)
     names = [run.name for run in runs_of(project.logs, project.checkpoints)]
     assert names == ["20260101-000000", "20260102-000000"]
+
+
+def test_a_killed_run_is_not_running(project):
+    run = leave_unfinished(project, {})
+    with RunLock(run.path):
+        assert run.status() == "running"
+    assert run.status() == "interrupted"
+
+
+def test_a_run_asked_for_by_name_must_have_something_to_resume(project):
+    run = leave_unfinished(project, {})
+    (run.checkpoints / "step-00000007" / "state").write_bytes(b"x")
+    with pytest.raises(DataError, match="no checkpoint"):
+        pick(project, {}, run.name)
+    run.write_summary({"status": "completed"})
+    with pytest.raises(ConfigError, match="is complete"):
+        pick(project, {}, run.name)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 
 import pytest
 import torch
@@ -164,3 +165,22 @@ def test_the_newest_valid_checkpoint_is_found_and_damage_is_told(store):
     assert store.newest_valid(told.append) == 20
     assert len(told) == 1
     assert "step-00000030" in told[0].what
+
+
+def test_a_folder_that_may_not_be_replaced_stays(tmp_path):
+    commit(tmp_path / "v1", {"x": b"first"})
+    with pytest.raises(FileExistsError):
+        with Storage().commit(tmp_path / "v1", replace=False) as writer:
+            writer.write("x", [b"second"])
+    assert (tmp_path / "v1" / "x").read_bytes() == b"first"
+    assert [path.name for path in tmp_path.iterdir()] == ["v1"]
+
+
+def test_the_staging_folder_of_a_live_process_is_left_alone(tmp_path):
+    alive = tmp_path / f".tmp-a-{os.getppid()}"
+    dead = tmp_path / ".tmp-a-999999999"
+    alive.mkdir()
+    dead.mkdir()
+    commit(tmp_path / "a", {"x": b"1"})
+    assert alive.exists()
+    assert not dead.exists()

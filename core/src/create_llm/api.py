@@ -9,6 +9,7 @@ print(model.generate("ROMEO:"))
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -154,7 +155,9 @@ def score_texts(model: Model, texts: Sequence[str]) -> Score:
 def score_dict(score: Score) -> dict[str, Any]:
     """A score under the keys that scripts rely on."""
     names = ("loss", "perplexity", "bits_per_byte", "tokens", "tokens_per_second")
-    return {name: getattr(score, name) for name in names}
+    values = {name: getattr(score, name) for name in names}
+    # JSON has no infinity; a perplexity beyond what a float holds says no more than none.
+    return {n: v if v is None or math.isfinite(v) else None for n, v in values.items()}
 
 
 def _open_project(path: str | Path, overrides: dict[str, object]) -> tuple[Project, Config]:

@@ -92,7 +92,9 @@ def run(argv: Sequence[str]) -> None:
         error.show()
         sys.exit(error.exit_code)
     except click.Abort as abort:
-        raise KeyboardInterrupt from abort
+        # Click's word for a KeyboardInterrupt, which may have been SIGTERM's.
+        cause = abort.__cause__ or abort.__context__
+        raise (cause if isinstance(cause, KeyboardInterrupt) else KeyboardInterrupt()) from None
     except BrokenPipeError:
         # The reader (`| head`) has left; Python would complain again while flushing at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -102,6 +104,8 @@ def run(argv: Sequence[str]) -> None:
     except OSError as error:
         _fail(_storage_error(error), debug)
     except Exception as error:
+        if _ran_out_of_memory(error):
+            _fail(_out_of_memory(error), debug)
         _bug(error, debug)
 
 
@@ -167,9 +171,14 @@ def _fail(error: CreateLLMError, debug: bool) -> None:
     sys.exit(error.exit_code)
 
 
-def _out_of_memory(error: MemoryError) -> MemoryExhausted:
+def _ran_out_of_memory(error: Exception) -> bool:
+    """Whether torch says so: its CPU allocator raises a plain RuntimeError."""
+    return type(error).__name__ == "OutOfMemoryError" or "DefaultCPUAllocator" in str(error)
+
+
+def _out_of_memory(error: Exception) -> MemoryExhausted:
     return MemoryExhausted(
-        f"the machine ran out of memory: {error}",
+        f"the machine ran out of memory: {str(error).splitlines()[0] if str(error) else error!r}",
         fixes=("a smaller batch: --set training.batch_size=…", "a smaller template: llm new …"),
     )
 

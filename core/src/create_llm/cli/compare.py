@@ -21,9 +21,7 @@ PROMPTS = "evaluation/prompts.txt"
 
 @click.command(epilog='\b\nExample:\n  llm compare v1 v2 --prompt "Once upon a time"')
 @click.argument("models", nargs=-1, required=True)
-@click.option(
-    "--text", type=click.Path(exists=True, dir_okay=False, path_type=Path), help="Score this file."
-)
+@click.option("--text", type=click.Path(path_type=Path), help="Score this file.")
 @click.option("--prompt", "prompts", multiple=True, help=f"Default: the lines of {PROMPTS}.")
 @click.option("--json", "as_json", is_flag=True, help="Print everything as JSON on stdout.")
 @click.pass_obj

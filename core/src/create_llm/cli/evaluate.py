@@ -11,17 +11,16 @@ from typing import TYPE_CHECKING
 import click
 
 from create_llm.cli.app import App
-from create_llm.cli.models import device_option, open_model
+from create_llm.cli.models import device_option, open_model, say
 
 if TYPE_CHECKING:
+    from create_llm.api import Model
     from create_llm.project.folder import Project
 
 
 @click.command(epilog="\b\nExamples:\n  llm evaluate\n  llm evaluate v1 --text book.txt --json")
 @click.argument("model", required=False)
-@click.option(
-    "--text", type=click.Path(exists=True, dir_okay=False, path_type=Path), help="Score this file."
-)
+@click.option("--text", type=click.Path(path_type=Path), help="Score this file.")
 @device_option
 @click.option("--json", "as_json", is_flag=True, help="Print the figures as JSON on stdout.")
 @click.pass_obj
@@ -34,6 +33,8 @@ def command(app: App, model: str | None, text: Path | None, device: str, as_json
     from create_llm.training.scoring import score_documents
 
     opened = open_model(app, model, device)
+    if text is None:
+        _say_if_prepared_since(app, opened)
     score = score_documents(opened.loaded, texts_to_score(app, text), app.plugins.registry)
     figures = score_dict(score)
     _remember(app, str(opened.bundle.path), str(text) if text else "validation", figures)
@@ -42,8 +43,22 @@ def command(app: App, model: str | None, text: Path | None, device: str, as_json
         return
     click.echo(f"{opened.bundle.path} on {text or 'the validation part of the text'}")
     for name, value in figures.items():
+        if value is None:
+            continue
         shown = f"{value:,}" if isinstance(value, int) else f"{value:,.4g}"
         click.echo(f"  {name.replace('_', ' '):<18} {shown}")
+
+
+def _say_if_prepared_since(app: App, model: Model) -> None:
+    """Another division of the text may put what the model has learnt into the validation part."""
+    from create_llm.data.prepare import open_prepared
+    from create_llm.project.folder import find_project
+
+    if open_prepared(find_project(app.root).processed).key != model.bundle.info["data"]["key"]:
+        say(
+            "this model was trained on other data than is prepared now: it may know parts of the "
+            "text that it is scored on"
+        )
 
 
 def texts_to_score(app: App, text: Path | None) -> Iterable[str]:
@@ -58,11 +73,16 @@ def texts_to_score(app: App, text: Path | None) -> Iterable[str]:
         config = load_config(project.root, app.plugins, overrides=app.overrides)
         return validation_documents(project, config)
     try:
-        return [text.read_text(encoding="utf-8")]
+        content = (app.root / text).read_text(encoding="utf-8")
+    except FileNotFoundError as error:
+        raise DataError(f"there is no file '{text}'", where=str(app.root)) from error
     except UnicodeDecodeError as error:
         raise DataError(
             f"{text} is not UTF-8 text", where=f"byte {error.start}", fixes=("iconv -t utf-8 …",)
         ) from error
+    if not content:
+        raise DataError(f"{text} is empty: there is nothing to score")
+    return [content]
 
 
 def _remember(app: App, model: str, text: str, figures: dict[str, object]) -> None:

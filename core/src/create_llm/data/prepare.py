@@ -79,12 +79,18 @@ class PreparedManifest(Ingredients):
 
 @dataclass(frozen=True)
 class PreparedData:
-    """Both sides of a prepared corpus; `cached` when nothing had to be done."""
+    """Both sides of a prepared corpus; `cached` when nothing had to be done.
+
+    Attributes:
+        key: SHA-256 (hex) over everything that the tokens depend on.
+        tokenizer: SHA-256 (hex) of the tokenizer that made them.
+    """
 
     folder: Path
     train: TokenShards
     val: TokenShards
     key: str
+    tokenizer: str
     cached: bool
 
 
@@ -177,12 +183,18 @@ def _ingredients(
     source: DataSource, tokenizer: Tokenizer, val_split: float, val_source: DataSource | None
 ) -> Ingredients:
     return Ingredients(
-        source=source.fingerprint(),
-        val_source=val_source.fingerprint() if val_source else None,
+        source=_identified(source),
+        val_source=_identified(val_source) if val_source else None,
         tokenizer=tokenizer_sha256(tokenizer),
         val_split=val_split,
         split_rule=SPLIT_RULE,
     )
+
+
+def _identified(source: DataSource) -> str:
+    """Which source, and its text: two sources may read one file in different ways."""
+    kind = type(source)
+    return f"{kind.__module__}.{kind.__qualname__} {source.fingerprint()}"
 
 
 def _key(ingredients: Ingredients) -> str:
@@ -304,7 +316,7 @@ def _open(folder: Path, *, cached: bool) -> PreparedData:
     manifest = _read_manifest(folder)
     shards = folder / manifest.shards
     train, val = TokenShards.open(shards / "train"), TokenShards.open(shards / "val")
-    return PreparedData(folder, train, val, manifest.key, cached)
+    return PreparedData(folder, train, val, manifest.key, manifest.tokenizer, cached)
 
 
 def _read_manifest(folder: Path) -> PreparedManifest:
@@ -324,8 +336,11 @@ def _read_manifest(folder: Path) -> PreparedManifest:
 
 
 def _remove_others(folder: Path, *, keep: str) -> None:
-    """Remove earlier shards, and what an interrupted writer left."""
-    for pattern in ("shards-*", ".tmp-shards-*"):
-        for path in folder.glob(pattern):
-            if path.name != keep:
-                shutil.rmtree(path, ignore_errors=True)
+    """Remove earlier shards but the newest, and what an interrupted writer left.
+
+    The newest of them may be what a live run is reading.
+    """
+    earlier = [path for path in folder.glob("shards-*") if path.name != keep]
+    earlier.sort(key=lambda path: path.stat().st_mtime_ns)
+    for path in (*earlier[:-1], *folder.glob(".tmp-shards-*")):
+        shutil.rmtree(path, ignore_errors=True)

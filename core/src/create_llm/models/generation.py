@@ -38,9 +38,14 @@ class Sampling:
     def __post_init__(self) -> None:
         checks = (
             ("max_new_tokens", self.max_new_tokens >= 1, "1 or more"),
-            ("temperature", self.temperature >= 0, "0 or more"),
+            (
+                "temperature",
+                self.temperature == 0 or self.temperature >= 1e-3,
+                "0, or 0.001 or more",
+            ),
             ("top_k", self.top_k >= 0, "0 or more (0 keeps all)"),
-            ("top_p", 0 < self.top_p <= 1, "above 0 and at most 1"),
+            ("top_p", 1e-6 <= self.top_p <= 1, "above 0 and at most 1"),
+            ("seed", self.seed is None or 0 <= self.seed < 2**63, "from 0 to 2^63 - 1"),
         )
         for name, fine, allowed in checks:
             if not fine:
@@ -146,7 +151,7 @@ def _next_tokens(
             f"the prompt has {len(ids)} tokens and the model reads {model.context}: "
             "only its end is used"
         )
-    window, slid = ids[-(model.context - 1) :], False
+    window, slid = ids[-max(model.context - 1, 1) :], False
     cache = model.architecture.new_cache(model.module, 1, model.context)
     fresh = window
     for _ in range(sampling.max_new_tokens):

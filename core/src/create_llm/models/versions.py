@@ -23,8 +23,10 @@ def versions(models: Path) -> list[str]:
 
 
 def next_version(models: Path) -> str:
-    existing = versions(models)
-    return f"v{int(existing[-1][1:]) + 1}" if existing else "v1"
+    """One above every folder of that form, also those that hold no model (any more)."""
+    names = [path.name for path in models.iterdir()] if models.is_dir() else []
+    taken = [int(match[1]) for name in names if (match := _VERSION.fullmatch(name))]
+    return f"v{max(taken, default=0) + 1}"
 
 
 def active_version(models: Path) -> str | None:

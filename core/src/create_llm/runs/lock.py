@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import socket
+import sys
 from pathlib import Path
 from types import TracebackType
 from typing import IO
@@ -56,3 +57,16 @@ class RunLock:
     ) -> None:
         if self._file is not None:
             self._file.close()
+
+
+def is_held(run_folder: Path) -> bool:
+    """Whether a live process writes to this run; where that cannot be asked, it is assumed."""
+    try:
+        with (run_folder / "lock").open("rb") as file:
+            if fcntl is not None:
+                fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except FileNotFoundError:
+        return False
+    except OSError:
+        return True
+    return sys.platform == "win32"

@@ -9,6 +9,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+from create_llm.runs.lock import is_held
 from create_llm.storage.durable import Storage
 
 MANIFEST_SCHEMA = 1
@@ -48,8 +49,12 @@ class RunFolder:
         return _read_json(self.path / "summary.json")
 
     def status(self) -> str:
-        """completed, paused, interrupted, failed or diverged; "running" while it has not ended."""
-        return str(self.summary().get("status", "running"))
+        """completed, paused, interrupted, failed or diverged; "running" while it is alive.
+
+        A run that was killed left no summary: nobody holds its lock any more.
+        """
+        ended = self.summary().get("status")
+        return str(ended or ("running" if is_held(self.path) else "interrupted"))
 
     def write_manifest(self, manifest: dict[str, Any]) -> None:
         self._write("run.json", {"schema": MANIFEST_SCHEMA, **manifest})
@@ -91,7 +96,7 @@ def new_run(logs: Path, checkpoints: Path, now: datetime) -> RunFolder:
 
 def _read_json(path: Path) -> dict[str, Any]:
     try:
-        value: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+        value = json.loads(path.read_text(encoding="utf-8"))
     except (FileNotFoundError, ValueError):
         return {}
-    return value
+    return value if isinstance(value, dict) else {}

@@ -60,8 +60,12 @@ class Storage:
         self.sync_folder(path.parent)
 
     @contextlib.contextmanager
-    def commit(self, final: Path) -> Iterator[FolderWriter]:
-        """Write the folder `final`, all or nothing; an existing one is replaced at the end."""
+    def commit(self, final: Path, *, replace: bool = True) -> Iterator[FolderWriter]:
+        """Write the folder `final`, all or nothing; an existing one is replaced at the end.
+
+        Raises:
+            FileExistsError: there is one, and `replace` is False.
+        """
         final.parent.mkdir(parents=True, exist_ok=True)
         self._remove_torn(final)
         temporary = final.with_name(f".tmp-{final.name}-{os.getpid()}")
@@ -71,7 +75,7 @@ class Storage:
             yield writer
             writer.write_manifest()
             self.sync_folder(temporary)
-            self._put_in_place(temporary, final)
+            self._put_in_place(temporary, final, replace=replace)
         except BaseException:
             shutil.rmtree(temporary, ignore_errors=True)
             raise
@@ -93,14 +97,33 @@ class Storage:
         finally:
             os.close(descriptor)
 
-    def _put_in_place(self, temporary: Path, final: Path) -> None:
-        if final.exists():
+    def _put_in_place(self, temporary: Path, final: Path, *, replace: bool) -> None:
+        if replace and final.exists():
             self.remove(final)
-        temporary.rename(final)
+        try:
+            temporary.rename(final)
+        except OSError as error:  # the system's word for a folder that is not empty differs
+            if final.exists():
+                raise FileExistsError(f"{final} exists already") from error
+            raise
 
     def _remove_torn(self, final: Path) -> None:
         for torn in final.parent.glob(f".tmp-{final.name}-*"):
-            shutil.rmtree(torn, ignore_errors=True)
+            if not _is_running(torn.name.rpartition("-")[2]):
+                shutil.rmtree(torn, ignore_errors=True)
+
+
+def _is_running(pid: str) -> bool:
+    """Whether another process with this number lives, whose folder this may be."""
+    if not pid.isdigit() or int(pid) == os.getpid() or os.name == "nt":
+        return False
+    try:
+        os.kill(int(pid), 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True
 
 
 class FolderWriter:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import math
 import platform
+import re
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from importlib.metadata import version
@@ -13,8 +14,10 @@ import torch
 
 from create_llm import __version__
 from create_llm.config.hardware import resolve_device, resolve_precision
+from create_llm.config.resolved import Selected
 from create_llm.data.order import SampleOrder
 from create_llm.data.windows import Windows
+from create_llm.errors import PluginError
 from create_llm.models.architecture import count_parameters
 from create_llm.models.generation import Sampling
 from create_llm.models.loaded import LoadedModel
@@ -36,6 +39,8 @@ from create_llm.training.stopping import StopWatch
 from create_llm.training.trainer import LoopSettings, Parts, Trainer
 from create_llm.training.wrapped import WrappedModel
 from create_llm.world import SingleProcess
+
+_SECRET_SETTING = re.compile(r"(?i)^((?:--set=)?[\w.-]*(?:token|key|secret|password))=.*$", re.S)
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +67,7 @@ class Assembled:
 
 @contextlib.contextmanager
 def assemble(job: Job, picked: Picked, around: Surroundings) -> Iterator[Assembled]:
-    """Build everything, announce the run, and close its files afterwards."""
+    """Build everything, and close the run's files afterwards."""
     frozen, number = _write_manifest(job, picked, around)
     torch.set_num_threads(frozen.threads)  # another number gives other last bits
     device = torch.device(frozen.device)
@@ -72,8 +77,6 @@ def assemble(job: Job, picked: Picked, around: Surroundings) -> Iterator[Assembl
         _restore(trainer, picked.step)
     try:
         with trainer.parts.watch:
-            session.emit(_train_start(job, picked, trainer, frozen))
-            _warn(job, session, trainer)
             yield Assembled(picked.run, frozen, trainer, session, model)
     finally:
         session.close()
@@ -94,10 +97,18 @@ def _write_manifest(job: Job, picked: Picked, around: Surroundings) -> tuple[Fro
         "versions": versions(job),
         "data": str(job.data.folder),
     }
-    manifest = {**(before or fresh), "sessions": number, "command": list(around.command)}
+    manifest = {
+        **(before or fresh),
+        "sessions": number,
+        "command": _without_secrets(around.command),
+    }
     picked.run.write_manifest(manifest)
     picked.run.forget_summary()
     return frozen, number
+
+
+def _without_secrets(command: tuple[str, ...]) -> list[str]:
+    return [_SECRET_SETTING.sub(r"\1=***", word) for word in command]
 
 
 def _decide(job: Job) -> Frozen:
@@ -146,17 +157,36 @@ def _build_trainer(
         schedule=_schedule(job, settings.total_steps),
         batches=_batches(job, windows),
         store=CheckpointStore(run.checkpoints, job.config.checkpoints.save_total_limit, Storage()),
-        watch=StopWatch(Control(run.path)),
+        watch=StopWatch(_fresh_control(run)),
         world=SingleProcess(),
         outside=session,
     )
     return Trainer(settings, parts, TrainState()), session
 
 
+def _fresh_control(run: RunFolder) -> Control:
+    """Without requests to a session that ended before it could answer them."""
+    control = Control(run.path)
+    for request in control.pending():
+        control.answered(request)
+    return control
+
+
 def _build_callbacks(job: Job) -> list[tuple[str, Callback]]:
-    return [
-        (selected.name, selected.part.load()(selected.options)) for selected in job.config.callbacks
-    ]
+    return [(selected.name, _build_callback(selected)) for selected in job.config.callbacks]
+
+
+def _build_callback(selected: Selected) -> Callback:
+    target = selected.part.load()
+    try:
+        callback: Callback = target(selected.options)
+    except (Exception, SystemExit) as error:
+        raise PluginError(
+            f"callback '{selected.name}' could not be made: {type(error).__name__}: {error}",
+            where=selected.part.distribution,
+            fixes=(f"leave it out: take '{selected.name}' out of llm.toml", "llm doctor"),
+        ) from error
+    return callback
 
 
 def _build_session(
@@ -277,6 +307,12 @@ def _train_start(job: Job, picked: Picked, trainer: Trainer, frozen: Frozen) -> 
         resumed_from=picked.step,
         config=job.config.as_dict(),
     )
+
+
+def announce(job: Job, picked: Picked, run: Assembled) -> None:
+    """The first event of a session, and what a person should know from the start."""
+    run.trainer.emit(_train_start(job, picked, run.trainer, run.frozen))
+    _warn(job, run.session, run.trainer)
 
 
 def _warn(job: Job, session: Session, trainer: Trainer) -> None:

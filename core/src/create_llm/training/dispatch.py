@@ -62,14 +62,14 @@ class Dispatcher:
         for name, callback in list(self._callbacks):
             try:
                 signal = getattr(callback, METHODS[event.name])(event)
-            except Exception as error:
+            except (Exception, SystemExit) as error:
                 self._failed(name, callback, event, error)
                 continue
             if isinstance(signal, Signal):
                 signals.add(signal)
         return signals
 
-    def _failed(self, name: str, callback: Callback, event: Event, error: Exception) -> None:
+    def _failed(self, name: str, callback: Callback, event: Event, error: BaseException) -> None:
         text = f"{type(error).__name__}: {error}"
         if callback.critical:
             raise PluginError(

@@ -59,11 +59,21 @@ def end_run(job: Job, run: Assembled, stop: Stop, *, error: str | None = None) -
 
 def _save_bundle(job: Job, run: Assembled) -> Path:
     """The next version of the project's model, from the final checkpoint; becomes active."""
-    storage, models = Storage(), job.project.models
-    folder = models / next_version(models)
+    models = job.project.models
+    while True:
+        folder = models / next_version(models)
+        try:
+            _write_bundle(job, run, folder)
+        except FileExistsError:  # another run has just taken this number
+            continue
+        set_active(models, folder.name)
+        return folder
+
+
+def _write_bundle(job: Job, run: Assembled, folder: Path) -> None:
     final = run.trainer.parts.store.folder / "final"
     info = _info(job, run)
-    with storage.commit(folder) as writer:
+    with Storage().commit(folder, replace=False) as writer:
         writer.link(WEIGHTS, final / WEIGHTS, read_manifest(final)[WEIGHTS])
         writer.write_json("config.json", {**_read_json(final / "config.json"), **_special(job)})
         job.tokenizer.save(writer.folder)
@@ -71,8 +81,6 @@ def _save_bundle(job: Job, run: Assembled) -> Path:
         writer.write_json("generation_config.json", _generation_defaults(job))
         writer.write_json(INFO, info)
         writer.write("README.md", [model_card(folder.name, info).encode()])
-    set_active(models, folder.name)
-    return folder
 
 
 def _generation_defaults(job: Job) -> dict[str, Any]:
@@ -117,7 +125,7 @@ def _info(job: Job, run: Assembled) -> dict[str, Any]:
             "tokens": state.tokens,
             "train_loss": figures.train_loss,
             "val_loss": figures.val_loss,
-            "val_perplexity": figures.val_perplexity,
+            "val_perplexity": _finite(figures.val_perplexity),
             "val_bits_per_byte": figures.val_bits_per_byte,
         },
         "data": {"key": job.data.key, "folder": str(job.data.folder.relative_to(job.project.root))},

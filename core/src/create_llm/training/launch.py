@@ -7,7 +7,7 @@ from create_llm.errors import CreateLLMError, DivergedError
 from create_llm.kernel.plugins import Plugins
 from create_llm.project.folder import Project
 from create_llm.runs.lock import RunLock
-from create_llm.training.assemble import assemble
+from create_llm.training.assemble import announce, assemble
 from create_llm.training.finish import Ended, end_run
 from create_llm.training.job import Job, Surroundings, prepare_job
 from create_llm.training.pick_run import Picked, pick_run
@@ -25,7 +25,7 @@ def train(project: Project, config: Config, plugins: Plugins, around: Surroundin
         project,
         config.logging.log_dir,
         job.identity(),
-        around.resume,
+        _wanted_run(config, around),
         ask=around.ask,
         warn=around.notice,
     )
@@ -33,10 +33,18 @@ def train(project: Project, config: Config, plugins: Plugins, around: Surroundin
         return _run(job, picked, around)
 
 
+def _wanted_run(config: Config, around: Surroundings) -> str:
+    """The command line's word; where it leaves the choice, llm.toml's."""
+    if around.resume != "auto":
+        return around.resume
+    return config.checkpoints.resume_from_checkpoint or "auto"
+
+
 def _run(job: Job, picked: Picked, around: Surroundings) -> Ended:
     """Run the loop and whatever the end of it asks for, also when it fails."""
     with assemble(job, picked, around) as run:
         try:
+            announce(job, picked, run)
             stop = run.trainer.run()
         except BaseException as error:
             status = "diverged" if isinstance(error, DivergedError) else "failed"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
@@ -38,6 +39,18 @@ class Reading:
     def loss(self) -> float:
         """Mean nats per counted token."""
         return self.loss_sum / max(self.tokens, 1)
+
+
+def total_of(readings: Sequence[Reading]) -> Reading:
+    """Several readings as one; the gradient norm is the last one's."""
+    return Reading(
+        loss_sum=sum(reading.loss_sum for reading in readings),
+        steps=sum(reading.steps for reading in readings),
+        tokens=sum(reading.tokens for reading in readings),
+        seconds=sum(reading.seconds for reading in readings),
+        grad_norm=readings[-1].grad_norm,
+        bad_step=None,
+    )
 
 
 class Meter:

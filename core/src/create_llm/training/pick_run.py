@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
-from create_llm.errors import ConfigError, did_you_mean
+from create_llm.errors import ConfigError, DataError, did_you_mean
 from create_llm.project.folder import Project
 from create_llm.runs.run import RunFolder, new_run, runs_of
 from create_llm.storage.checkpoints import CheckpointStore
@@ -46,6 +46,8 @@ def pick_run(
     folder = project.root / logs
     if resume != "never":
         found = _unfinished(project, logs, resume, warn)
+        if resume != "auto" and found is not None:
+            _refuse_if_nothing_to_resume(found)
         if found is not None and found.step is not None and _wanted(found, ask):
             _refuse_if_different(found, identity)
             return found
@@ -73,6 +75,18 @@ def _unfinished(
         store = CheckpointStore(run.checkpoints, limit=2, storage=Storage())
         return Picked(run, store.newest_valid(lambda error: warn(f"{error.what}; not used")))
     return None
+
+
+def _refuse_if_nothing_to_resume(found: Picked) -> None:
+    new = "start a new run: llm train --resume never"
+    if found.run.status() == "completed":
+        raise ConfigError(f"run {found.run.name} is complete", fixes=(new, "llm runs list"))
+    if found.step is None:
+        raise DataError(
+            f"run {found.run.name} has no checkpoint that can be used",
+            where=str(found.run.checkpoints),
+            fixes=(new, "see the others: llm runs list"),
+        )
 
 
 def _say_if_complete(

@@ -9,10 +9,11 @@ from pathlib import Path
 
 from create_llm.config import Config
 from create_llm.data.pipeline import load_tokenizer
-from create_llm.data.prepare import open_prepared
+from create_llm.data.prepare import open_prepared, tokenizer_sha256
 from create_llm.data.shards import ShardWriter, TokenShards
 from create_llm.data.split import utf8_size
 from create_llm.data.windows import Windows
+from create_llm.errors import DataError
 from create_llm.kernel.registry import Registry
 from create_llm.models.evaluation import Score, evaluate
 from create_llm.models.loaded import LoadedModel
@@ -55,7 +56,14 @@ def validation_documents(project: Project, config: Config) -> Iterator[str]:
         DataError: nothing has been prepared yet.
     """
     tokenizer = load_tokenizer(config.tokenizer.part, project.tokenizer)
-    shards = open_prepared(project.processed).val
+    prepared = open_prepared(project.processed)
+    if prepared.tokenizer != tokenizer_sha256(tokenizer):
+        raise DataError(
+            "the prepared data was made with another tokenizer than tokenizer/ holds now",
+            where=str(project.processed),
+            fixes=("prepare it again: llm data prepare", "or score a file: --text FILE"),
+        )
+    shards = prepared.val
     starts = [*shards.document_starts(0, shards.documents).tolist(), shards.tokens]
     for start, stop in pairwise(starts):
         yield tokenizer.decode(shards.read(start, stop).tolist())

@@ -30,7 +30,7 @@ from create_llm.storage.checkpoints import CheckpointStore
 from create_llm.training.batches import Batches
 from create_llm.training.callbacks import Signal
 from create_llm.training.checkpointing import Model, TrainState, write_checkpoint
-from create_llm.training.meter import Meter, Reading, zero_sum
+from create_llm.training.meter import Meter, Reading, total_of, zero_sum
 from create_llm.training.optimizers import gradient_norm, step_unless
 from create_llm.training.randomness import derive_seed
 from create_llm.training.schedule import Schedule
@@ -110,6 +110,7 @@ class Trainer:
         self.state = state
         self.figures = Figures()
         self._meter = Meter(settings.device)
+        self._since_log: list[Reading] = []
         self._since_eval = (0.0, 0)
         self._saved_step: int | None = None
         self._evaluated_step: int | None = None
@@ -129,13 +130,13 @@ class Trainer:
             if self.train_step():
                 if self._due(settings.log_interval):
                     self._log()
+                self._end_epoch()
                 if self._due(settings.save_interval):
                     self._save("interval")
                 if self._due(settings.eval_interval):
                     self._evaluate()
                 if self._due(settings.sample_interval):
                     self._sample()
-                self._end_epoch()
             if self.parts.watch.take_checkpoint():
                 self._save("request")
             stop = self.parts.watch.poll()
@@ -168,7 +169,8 @@ class Trainer:
         module, step = self.parts.model.module, self.state.step
         norm = gradient_norm(module)
         bad = ~(torch.isfinite(norm) & torch.isfinite(loss))
-        clip_grads_with_norm_(module.parameters(), self.settings.gradient_clip, norm)
+        if self.settings.gradient_clip > 0:
+            clip_grads_with_norm_(module.parameters(), self.settings.gradient_clip, norm)
         step_unless(self.parts.optimizer, bad.float(), self.parts.schedule.at(step))
         self.parts.optimizer.zero_grad()
         self._meter.add(step, loss, count, norm, bad, time.perf_counter() - started)
@@ -203,7 +205,7 @@ class Trainer:
         step = self.state.step
         if step == 0 or self._epochs_done(step) > self._epochs_done(step - 1):
             self._epoch_started = time.perf_counter()
-            self._emit(EpochStart(step=step, epoch=self._epochs_done(step) + 1))
+            self.emit(EpochStart(step=step, epoch=self._epochs_done(step) + 1))
 
     def _end_epoch(self) -> None:
         step = self.state.step
@@ -211,7 +213,7 @@ class Trainer:
         if self._epochs_done(step) < epoch:
             return
         self._read_meter()
-        self._emit(
+        self.emit(
             EpochEnd(
                 step=step,
                 epoch=epoch,
@@ -224,10 +226,13 @@ class Trainer:
         self.state.epoch_loss, self.state.epoch_tokens = 0.0, 0
 
     def _log(self) -> None:
-        reading, step = self._read_meter(), self.state.step
+        self._read_meter()
+        reading, step = total_of(self._since_log), self.state.step
+        self._since_log = []
+        self.figures = replace(self.figures, train_loss=reading.loss)
         # By the speed since the last reading: that of the whole run is slow to notice a change.
         per_step = reading.seconds / max(reading.steps, 1)
-        self._emit(
+        self.emit(
             StepEnd(
                 step=step,
                 loss=reading.loss,
@@ -241,8 +246,8 @@ class Trainer:
             )
         )
 
-    def _read_meter(self) -> Reading:
-        """The sums since the last reading; this is where the host waits for the device.
+    def _read_meter(self) -> None:
+        """Bring the sums of the device into the state; this is where the host waits for it.
 
         Raises:
             DivergedError: a loss or gradient was not finite; its update never happened.
@@ -256,9 +261,7 @@ class Trainer:
         state.epoch_tokens += reading.tokens
         loss_sum, tokens = self._since_eval
         self._since_eval = (loss_sum + reading.loss_sum, tokens + reading.tokens)
-        if reading.tokens:
-            self.figures = replace(self.figures, train_loss=reading.loss)
-        return reading
+        self._since_log.append(reading)
 
     def _diverged(self, step: int) -> DivergedError:
         saved = self._saved_step
@@ -288,7 +291,7 @@ class Trainer:
             store.rotate()
         self._saved_step = step
         seconds = time.perf_counter() - started
-        self._emit(
+        self.emit(
             CheckpointSaved(step=step, path=str(store.path(step)), reason=reason, seconds=seconds)
         )
 
@@ -310,7 +313,7 @@ class Trainer:
             val_perplexity=score.perplexity,
             val_bits_per_byte=score.bits_per_byte,
         )
-        self._emit(
+        self.emit(
             EvalEnd(
                 step=self.state.step,
                 train_loss=loss_sum / tokens if tokens else None,
@@ -331,7 +334,7 @@ class Trainer:
 
     def _sample(self) -> None:
         prompt, text = self.parts.outside.sample(self.state.step)
-        self._emit(SampleGenerated(step=self.state.step, prompt=prompt, text=text))
+        self.emit(SampleGenerated(step=self.state.step, prompt=prompt, text=text))
 
     def _finish(self, stop: Stop | None) -> Stop:
         """Save what there is; a run that was not cut short is also scored and marked final."""
@@ -351,7 +354,8 @@ class Trainer:
         self.state.wall_seconds += now - self._wall_since
         self._wall_since = now
 
-    def _emit(self, event: Event) -> None:
+    def emit(self, event: Event) -> None:
+        """Send an event, and remember what is asked for in answer."""
         signals = self.parts.outside.emit(event)
         if Signal.CHECKPOINT in signals:
             self.parts.watch.ask_checkpoint()
