@@ -169,9 +169,9 @@ def test_the_newest_valid_checkpoint_is_found_and_damage_is_told(store):
 
 def test_a_folder_that_may_not_be_replaced_stays(tmp_path):
     commit(tmp_path / "v1", {"x": b"first"})
-    with pytest.raises(FileExistsError):
-        with Storage().commit(tmp_path / "v1", replace=False) as writer:
-            writer.write("x", [b"second"])
+    again = Storage().commit(tmp_path / "v1", replace=False)
+    with pytest.raises(FileExistsError), again as writer:
+        writer.write("x", [b"second"])
     assert (tmp_path / "v1" / "x").read_bytes() == b"first"
     assert [path.name for path in tmp_path.iterdir()] == ["v1"]
 
