@@ -7,6 +7,7 @@ import json
 import os
 import pty
 import select
+import signal
 import subprocess
 import sys
 import termios
@@ -189,6 +190,13 @@ def test_a_script_runs_from_another_folder(tmp_path: Path) -> None:
     assert "Usage: llm train" in done.stdout
 
 
+def _take_the_terminal() -> None:
+    """Make it the terminal of the process, so that Ctrl-C is a signal, and one that is heard:
+    what a shell starts in the background inherits that it is ignored."""
+    fcntl.ioctl(0, termios.TIOCSCTTY, 0)
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
 class Terminal:
     """`llm` in a process of its own, on a terminal; only its stdout goes elsewhere."""
 
@@ -230,8 +238,7 @@ def terminal(*arguments: str, cwd: Path) -> Iterator[Terminal]:
         stderr=slave,
         text=True,
         start_new_session=True,
-        # Makes it the terminal of the process, so that Ctrl-C is a signal.
-        preexec_fn=lambda: fcntl.ioctl(0, termios.TIOCSCTTY, 0),
+        preexec_fn=_take_the_terminal,
     ) as process:
         os.close(slave)
         try:
