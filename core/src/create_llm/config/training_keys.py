@@ -22,8 +22,8 @@ class TrainingConfig(SectionModel):
         "batch keeps a GPU busier, so each token takes less time, until the GPU is full; a CPU "
         "gains little beyond a few thousand tokens at once.",
         advice="If memory runs out, halve it and double gradient_accumulation_steps: the model "
-        "learns exactly the same. If you double the effective batch, a learning rate about 1.4 "
-        "times as high (the square root of 2) usually fits.",
+        "learns the same (exactly so without dropout). If you double the effective batch, a "
+        "learning rate about 1.4 times as high (the square root of 2) usually fits.",
         identity=True,
         ge=1,
         le=1_000_000,
