@@ -72,12 +72,12 @@ def build(
 ) -> Trainer:
     """A trainer of a two-layer model on a stream of tokens."""
     torch.use_deterministic_algorithms(True)
-    chosen = objective or CausalObjective()
+    chosen = objective or CausalObjective(None, None)
     config = GPTConfig(max_length=CONTEXT, layers=2, heads=2, dim=32, dropout=0.0)
     architecture = GPT()
     module = architecture.build(config, VOCAB)
     architecture.init(module, 1)
-    windows = Windows(stream, CONTEXT)
+    windows = Windows(stream, CONTEXT + 1, shared=1)
     settings = OptimizerSettings(optimizer, learning_rate, 0.0, 0.9, 0.95)
     parts = Parts(
         model=Model(architecture, module, config, VOCAB),
@@ -117,9 +117,9 @@ def train(trainer: Trainer) -> Trainer:
 def loss_on(trainer: Trainer, stream: TokenShards, objective: Objective | None = None) -> float:
     score = evaluate(
         trainer.parts.model.module,
-        objective or CausalObjective(),
-        Windows(stream, CONTEXT),
-        text_bytes=None,
+        objective or CausalObjective(None, None),
+        Windows(stream, CONTEXT + 1, shared=1),
+        text_bytes=1,
         batch_size=8,
         device=CPU,
         precision="fp32",
@@ -130,8 +130,8 @@ def loss_on(trainer: Trainer, stream: TokenShards, objective: Objective | None =
 class UnshiftedObjective(CausalObjective):
     """The mistake: labels are the inputs themselves, so that copying is rewarded."""
 
-    def batch(self, samples: Sequence[Sample], rng: np.random.Generator) -> Batch:
-        batch = super().batch(samples, rng)
+    def batch(self, samples: Sequence[Sample], seeds: Sequence[int]) -> Batch:
+        batch = super().batch(samples, seeds)
         tokens = batch.inputs["tokens"]
         return replace(batch, labels=torch.where(batch.labels == IGNORED, IGNORED, tokens))
 
@@ -162,7 +162,7 @@ def test_uniform_tokens_cannot_be_predicted(tmp_path, uniform):
 
 def test_without_the_shift_uniform_tokens_seem_predictable(tmp_path, uniform):
     train_part, fresh = uniform
-    mistake = UnshiftedObjective()
+    mistake = UnshiftedObjective(None, None)
     trainer = train(build(tmp_path, train_part, objective=mistake))
     assert loss_on(trainer, fresh, mistake) < ENTROPY - 0.5
 
@@ -210,7 +210,7 @@ def test_accumulation_does_not_change_the_step(tmp_path, ragged, changes):
 
 
 def test_averaging_micro_batches_would_change_the_step(tmp_path, ragged):
-    assert largest_difference(tmp_path, ragged, MeanOfMicroBatches(), **SGD) > 1e-3
+    assert largest_difference(tmp_path, ragged, MeanOfMicroBatches(None, None), **SGD) > 1e-3
 
 
 def test_a_clip_of_zero_is_no_clip(tmp_path, ragged):

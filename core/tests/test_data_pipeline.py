@@ -298,13 +298,3 @@ def test_the_verbs_import_nothing_heavy():
         "assert not heavy, heavy"
     )
     subprocess.run([sys.executable, "-c", code], check=True)
-
-
-def test_preparing_does_not_need_torch(project):
-    code = (
-        "import sys\nfrom create_llm.cli import main\n"
-        f"try:\n    main(['-C', {str(project.root)!r}, 'data', 'prepare'])\n"
-        "except SystemExit as ended:\n    assert ended.code == 0\n"
-        "assert 'torch' not in sys.modules"
-    )
-    subprocess.run([sys.executable, "-c", code], check=True, capture_output=True)

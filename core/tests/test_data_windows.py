@@ -29,7 +29,7 @@ def streams(tmp_path_factory):
 @given(st.integers(0, 39), st.integers(1, 45))
 def test_each_token_is_predicted_exactly_once(streams, document, length):
     shards = streams[document]
-    windows = Windows(shards, length)
+    windows = Windows(shards, length + 1, shared=1)
     predicted = Counter()
     for i in range(len(windows)):
         tokens = windows[i].tokens
@@ -48,7 +48,7 @@ def test_overlapping_windows_cover_everything_and_none_is_superfluous(
 ):
     stride = data.draw(st.integers(1, length))
     shards = streams[document]
-    windows = Windows(shards, length, stride)
+    windows = Windows(shards, length + 1, shared=1, stride=stride)
     covers = [
         set(range(i * stride + 1, i * stride + len(windows[i].tokens))) for i in range(len(windows))
     ]
@@ -57,9 +57,19 @@ def test_overlapping_windows_cover_everything_and_none_is_superfluous(
     assert len(covers) == 1 or not covers[-1] <= covers[-2]
 
 
+@settings(deadline=None)
+@given(st.integers(0, 39), st.integers(1, 45))
+def test_windows_that_share_nothing_hold_each_token_once(streams, document, size):
+    shards = streams[document]
+    windows = Windows(shards, size)
+    parts = [windows[i].tokens for i in range(len(windows))]
+    assert np.concatenate(parts).tolist() == shards.read(0, shards.tokens).tolist()
+    assert all(len(part) == size for part in parts[:-1])
+
+
 def test_flags_come_with_their_tokens(tmp_path):
     flags = [True, False, True, True, False]
-    windows = Windows(stream(tmp_path / "flags", 5, flags), 3)
+    windows = Windows(stream(tmp_path / "flags", 5, flags), 4, shared=1)
     got = [(w.tokens.tolist(), w.counted.tolist()) for w in windows]
     assert got == [
         ([0, 1, 2, 3], [True, True, False, True]),
@@ -69,11 +79,11 @@ def test_flags_come_with_their_tokens(tmp_path):
 
 
 def test_without_flags_everything_counts(streams):
-    assert Windows(streams[9], 4)[0].counted is None
+    assert Windows(streams[9], 5, shared=1)[0].counted is None
 
 
 def test_places_outside_are_refused(streams):
-    windows = Windows(streams[9], 4)
+    windows = Windows(streams[9], 5, shared=1)
     for place in (-1, len(windows)):
         with pytest.raises(IndexError):
             windows[place]
@@ -82,4 +92,4 @@ def test_places_outside_are_refused(streams):
 @pytest.mark.parametrize("stride", [0, 5])
 def test_a_stride_that_would_skip_tokens_is_refused(streams, stride):
     with pytest.raises(ValueError, match="stride"):
-        Windows(streams[9], 4, stride)
+        Windows(streams[9], 5, shared=1, stride=stride)

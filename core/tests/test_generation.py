@@ -9,10 +9,11 @@ from torch import nn
 
 from create_llm.data.tokenizer import SpecialTokens
 from create_llm.errors import ConfigError
-from create_llm.models.architecture import CausalLM, ModelOutput
+from create_llm.models.architecture import Architecture, CausalLM, ModelOutput
 from create_llm.models.conversation import Message, render, reply
 from create_llm.models.generation import Sampling, TextStream, choose, complete
 from create_llm.models.loaded import LoadedModel
+from create_llm.models.objective import Objective
 
 LETTERS = "\x00abcdefghijklmnopqrstuvwxyz :\nYMouodel"
 
@@ -68,10 +69,21 @@ def model():
     return loaded(Letters())
 
 
-def loaded(tokenizer, context=64):
-    architecture, config = Alphabet(), Config(max_length=context)
+class Continues(Objective):
+    """Only its prompts matter here."""
+
+    def batch(self, samples, seeds):
+        raise AssertionError("nothing is trained")
+
+    def loss(self, output, batch):
+        raise AssertionError("nothing is trained")
+
+
+def loaded(tokenizer, context=64, architecture=None, objective=Continues):
+    architecture, config = architecture or Alphabet(), Config(max_length=context)
     module = architecture.build(config, len(LETTERS))
-    return LoadedModel(architecture, module, config, tokenizer, torch.device("cpu"))
+    cpu = torch.device("cpu")
+    return LoadedModel(architecture, module, config, tokenizer, objective(None, tokenizer), cpu)
 
 
 def test_greedy_text_and_its_end(model):
@@ -167,3 +179,46 @@ def test_a_conversation_is_a_script_that_stops_before_the_other_side(model):
         render([Message("robot", "x")])
     stream = reply(model, [Message("user", "m")], Sampling(temperature=0, max_new_tokens=2), print)
     assert isinstance("".join(stream), str)
+
+
+class Apart(Alphabet):
+    """Reads its prompt apart from what it writes, which begins with the prompt's last letter."""
+
+    capabilities = frozenset({"seq2seq", "generate"})
+
+    def begin(self, module, inputs, length):
+        return super().begin(module, {"tokens": inputs["tokens"][:, -1:]}, length)
+
+
+def test_what_is_written_apart_ends_where_the_model_does():
+    told = []
+    model = loaded(Letters(), 8, architecture=Apart())
+    done = complete(model, "abc", Sampling(temperature=0), told.append)
+    assert (done.text, done.finish_reason) == ("defghij", "length")
+    assert not told
+
+
+def test_an_objective_can_name_tokens_that_end_a_text():
+    class UpToH(Continues):
+        stop_tokens = frozenset({LETTERS.index("h")})
+
+    done = complete(loaded(Letters(), objective=UpToH), "abc", Sampling(temperature=0))
+    assert (done.text, done.finish_reason) == ("defg", "eos")
+
+
+def test_an_objective_makes_the_prompt():
+    class FromX(Continues):
+        def prompt(self, tokens):
+            return super().prompt([*tokens, LETTERS.index("x")])
+
+    done = complete(loaded(Letters(), objective=FromX), "abc", Sampling(temperature=0))
+    assert done.text == "yz"
+
+
+def test_a_model_that_only_reads_says_so():
+    class Reads(Architecture):
+        config_class, build = Config, Alphabet.build
+
+    with pytest.raises(ConfigError, match="does not write") as caught:
+        complete(loaded(Letters(), architecture=Reads()), "a", Sampling())
+    assert caught.value.fixes

@@ -126,9 +126,11 @@ def train(project: str | Path, **overrides: object) -> dict[str, Any]:
 def prepare(project: str | Path, **overrides: object) -> PreparedData:
     """Train the tokenizer and write the token shards, where they are missing."""
     from create_llm.data.pipeline import ensure_data, ensure_tokenizer
+    from create_llm.models.chosen import objective_of_run
 
     folder, config = _open_project(project, overrides)
-    return ensure_data(folder, config, ensure_tokenizer(folder, config))
+    control_tokens = objective_of_run(config, default_plugins().registry).control_tokens
+    return ensure_data(folder, config, ensure_tokenizer(folder, config, control_tokens))
 
 
 def evaluate(model: str | Path, text: str | Path) -> dict[str, Any]:
@@ -149,7 +151,7 @@ def score_texts(model: Model, texts: Sequence[str]) -> Score:
     """Score a loaded model on documents."""
     from create_llm.training.scoring import score_documents
 
-    return score_documents(model.loaded, texts, default_plugins().registry)
+    return score_documents(model.loaded, texts)
 
 
 def score_dict(score: Score) -> dict[str, Any]:

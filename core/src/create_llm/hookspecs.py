@@ -81,9 +81,10 @@ def register_deploy_targets(register: Register) -> None:
 
 @hookspec
 def register_objectives(register: Register) -> None:
-    """What a model is trained to do. Target: `(config) -> Objective`, see models.objective.
+    """What a model is trained to do. Target: a subclass of `create_llm.models.objective.Objective`.
 
-    Used at each training and evaluation step. An architecture names its default.
+    Used at each training and evaluation step, and to make prompts. An architecture names its
+    default.
     """
 
 

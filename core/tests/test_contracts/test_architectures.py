@@ -8,7 +8,7 @@ import torch
 from pydantic import BaseModel, ConfigDict, Field
 from torch import nn
 
-from create_llm.models.architecture import CausalLM, ModelOutput, ParamGroups
+from create_llm.models.architecture import Architecture, CausalLM, ModelOutput, ParamGroups
 from create_llm.testing import ArchitectureContract
 
 
@@ -95,9 +95,14 @@ def test_looking_ahead_by_one_is_caught_where_nothing_is_generated(failures):
         def past(self, x):
             return super().past(x) + 0.1 * x.roll(-1, 1)
 
-    class Looks(Sound):
+    class Looks(Architecture):
+        config_class = Config
         capabilities = frozenset({"causal"})
-        block = Ahead
+        default_objective = "causal"
+        init = Sound.init
+
+        def build(self, config, vocab_size):
+            return Net(config, vocab_size, Ahead)
 
     assert failures(ArchitectureContract, Looks, Config) == {"causal"}
 
@@ -309,3 +314,48 @@ def test_an_unknown_capability_is_caught(failures):
         capabilities = frozenset({"causal", "generate", "flies"})
 
     assert failures(ArchitectureContract, Flies, Config) == {"says_what_it_can"}
+
+
+def test_generating_by_claim_alone_is_caught(failures):
+    class Silent(Sound):
+        capabilities = frozenset({"causal"})
+
+    assert failures(ArchitectureContract, Silent, Config) == {"says_what_it_can"}
+
+
+LLAMA = {
+    "architectures": ["LlamaForCausalLM"],
+    "model_type": "llama",
+    "vocab_size": 61,
+    "hidden_size": 8,
+    "intermediate_size": 8,
+    "num_hidden_layers": 1,
+    "num_attention_heads": 2,
+    "max_position_embeddings": 32,
+}
+
+
+class Claims(Sound):
+    """Says that it is a Llama, and keeps its own tensors beside so that it can be read back."""
+
+    def to_hf(self, config, vocab_size, state):
+        return LLAMA, dict(state)
+
+    def from_hf(self, hf_config, tensors):
+        return Config(), 61, {name: tensors[name] for name in tensors if "model." not in name}
+
+
+def test_a_form_whose_tensors_transformers_does_not_find_is_caught(failures):
+    assert failures(ArchitectureContract, Claims, Config) == {"equal_logits_in_transformers"}
+
+
+def test_a_form_that_transformers_computes_otherwise_is_caught(failures):
+    import transformers
+
+    class Renames(Claims):
+        def to_hf(self, config, vocab_size, state):
+            torch.manual_seed(3)
+            theirs = transformers.LlamaForCausalLM(transformers.LlamaConfig(**LLAMA)).state_dict()
+            return LLAMA, theirs
+
+    assert "equal_logits_in_transformers" in failures(ArchitectureContract, Renames, Config)

@@ -9,7 +9,8 @@ import numpy as np
 import torch
 from torch.nn import functional as F
 
-from create_llm.models.objective import IGNORED, Batch, LossOutput
+from create_llm.errors import DataError
+from create_llm.models.objective import IGNORED, Batch, LossOutput, Objective
 from create_llm.testing import CallbackContract, ObjectiveContract
 from create_llm.training.callbacks import Callback, Signal
 
@@ -29,13 +30,15 @@ class Notes(Callback):
         return Signal.CHECKPOINT if event.loss < 1 else None
 
 
-class Next:
+class Next(Objective):
     """A sound objective: the next token."""
 
-    def __init__(self, config):
-        pass
+    shared = 1
 
-    def batch(self, samples, rng):
+    def window(self, context):
+        return context + 1
+
+    def batch(self, samples, seeds):
         longest = max(len(sample.tokens) for sample in samples) - 1
         inputs = torch.zeros((len(samples), longest), dtype=torch.int64)
         labels = torch.full((len(samples), longest), IGNORED)
@@ -168,8 +171,8 @@ def test_a_mean_for_a_sum_is_caught(failures):
 
 def test_a_count_on_the_device_is_caught(failures):
     class Device(Next):
-        def batch(self, samples, rng):
-            batch = super().batch(samples, rng)
+        def batch(self, samples, seeds):
+            batch = super().batch(samples, seeds)
             return replace(batch, count=(batch.labels != IGNORED).sum())
 
     assert failures(ObjectiveContract, Device) == {"count_is_known_before_the_forward"}
@@ -177,8 +180,8 @@ def test_a_count_on_the_device_is_caught(failures):
 
 def test_counting_the_padding_is_caught(failures):
     class Padding(Next):
-        def batch(self, samples, rng):
-            batch = super().batch(samples, rng)
+        def batch(self, samples, seeds):
+            batch = super().batch(samples, seeds)
             return replace(batch, count=batch.labels.numel())
 
     assert failures(ObjectiveContract, Padding) == {
@@ -198,16 +201,16 @@ def shifted(batch, by):
 
 def test_a_second_shift_is_caught(failures):
     class Twice(Next):
-        def batch(self, samples, rng):
-            return shifted(super().batch(samples, rng), 1)
+        def batch(self, samples, seeds):
+            return shifted(super().batch(samples, seeds), 1)
 
     assert failures(ObjectiveContract, Twice) == {"labels_are_shifted_once"}
 
 
 def test_no_shift_is_caught(failures):
     class Copies(Next):
-        def batch(self, samples, rng):
-            batch = super().batch(samples, rng)
+        def batch(self, samples, seeds):
+            batch = super().batch(samples, seeds)
             labels = torch.where(batch.labels == IGNORED, IGNORED, batch.inputs["tokens"])
             return replace(batch, labels=labels)
 
@@ -216,15 +219,15 @@ def test_no_shift_is_caught(failures):
 
 def test_training_on_what_does_not_count_is_caught(failures):
     class Everything(Next):
-        def batch(self, samples, rng):
-            return super().batch([replace(sample, counted=None) for sample in samples], rng)
+        def batch(self, samples, seeds):
+            return super().batch([replace(sample, counted=None) for sample in samples], seeds)
 
     assert failures(ObjectiveContract, Everything) == {"labels_are_shifted_once"}
 
 
 def test_cutting_to_the_shortest_is_caught(failures):
     class Cuts(Next):
-        def batch(self, samples, rng):
+        def batch(self, samples, seeds):
             shortest = min(len(sample.tokens) for sample in samples)
             cut = [
                 replace(
@@ -234,7 +237,7 @@ def test_cutting_to_the_shortest_is_caught(failures):
                 )
                 for sample in samples
             ]
-            return super().batch(cut, rng)
+            return super().batch(cut, seeds)
 
     assert failures(ObjectiveContract, Cuts) == {"batches_are_accumulation_invariant"}
 
@@ -250,25 +253,82 @@ def test_a_sum_in_half_precision_is_caught(failures):
 
 def test_the_global_generator_is_caught(failures):
     class Global(Next):
-        def batch(self, samples, rng):
-            rng.random()
-            batch = super().batch(samples, rng)
+        def batch(self, samples, seeds):
+            batch = super().batch(samples, seeds)
             dropped = torch.rand(batch.labels.shape) < 0.3
             labels = torch.where(dropped, IGNORED, batch.labels)
             return Batch(batch.inputs, labels, int((labels != IGNORED).sum()))
 
-    assert failures(ObjectiveContract, Global) == {"batch_draws_from_rng_alone"}
+    assert failures(ObjectiveContract, Global) == {
+        "batch_draws_from_seeds_alone",
+        "batches_are_accumulation_invariant",
+    }
 
 
-def test_an_objective_that_draws_from_its_generator_passes(failures):
-    class Draws(Next):
-        def batch(self, samples, rng):
-            batch = super().batch(samples, rng)
-            dropped = torch.from_numpy(rng.random(batch.labels.shape) < 0.3)
-            labels = torch.where(dropped, IGNORED, batch.labels)
-            return Batch(batch.inputs, labels, int((labels != IGNORED).sum()))
+class Draws(Next):
+    """Leaves tokens out at random, each sample from its own seed."""
 
+    def batch(self, samples, seeds):
+        batch = super().batch(samples, seeds)
+        width = batch.labels.shape[1]
+        drawn = [np.random.default_rng(seed).random(width) for seed in seeds]
+        labels = torch.where(torch.from_numpy(np.stack(drawn)) < 0.3, IGNORED, batch.labels)
+        return Batch(batch.inputs, labels, int((labels != IGNORED).sum()))
+
+
+def test_an_objective_that_draws_from_its_seeds_passes(failures):
     assert failures(ObjectiveContract, Draws) == set()
+
+
+def test_one_seed_for_the_whole_batch_is_caught(failures):
+    class First(Draws):
+        def batch(self, samples, seeds):
+            return super().batch(samples, [seeds[0] + row for row in range(len(samples))][::-1])
+
+    assert failures(ObjectiveContract, First) == {"batches_are_accumulation_invariant"}
+
+
+def test_inputs_longer_than_the_context_are_caught(failures):
+    class Long(Next):
+        def window(self, context):
+            return context + 2
+
+    assert failures(ObjectiveContract, Long) == {"batches_fit_the_model"}
+
+
+def test_a_control_token_taken_for_granted_is_caught(failures):
+    class Assumes(Next):
+        control_tokens = ("<mask>",)
+
+        def __init__(self, config, tokenizer):
+            self.mask = tokenizer.special.named.get("<mask>", 4)
+
+    class Checks(Assumes):
+        def __init__(self, config, tokenizer):
+            super().__init__(config, tokenizer)
+            if "<mask>" not in tokenizer.special.named:
+                raise DataError("no <mask>", fixes=("train the tokenizer again",))
+
+    assert failures(ObjectiveContract, Assumes) == {"names_the_control_tokens_that_it_needs"}
+    assert failures(ObjectiveContract, Checks) == set()
+
+
+def test_a_decoder_that_sees_its_labels_is_caught(failures):
+    class Peeks(Next):
+        def batch(self, samples, seeds):
+            batch = super().batch(samples, seeds)
+            seen = torch.where(batch.labels == IGNORED, 0, batch.labels)
+            return replace(batch, inputs={**batch.inputs, "decoder_tokens": seen})
+
+    assert failures(ObjectiveContract, Peeks) == {"labels_are_shifted_once"}
+
+
+def test_a_prompt_without_a_batch_is_caught(failures):
+    class Flat(Next):
+        def prompt(self, tokens):
+            return {"tokens": torch.tensor(tokens)}
+
+    assert failures(ObjectiveContract, Flat) == {"is_an_objective"}
 
 
 def test_gradients_from_padding_are_caught(failures):
@@ -283,8 +343,8 @@ def test_gradients_from_padding_are_caught(failures):
 
 def test_writing_into_the_shards_is_caught(failures):
     class Writes(Next):
-        def batch(self, samples, rng):
+        def batch(self, samples, seeds):
             np.asarray(samples[0].tokens)[0] = 0
-            return super().batch(samples, rng)
+            return super().batch(samples, seeds)
 
     assert "batch_is_of_integers_row_by_row" in failures(ObjectiveContract, Writes)

@@ -1,9 +1,24 @@
-"""The contract of objectives, for `causal`."""
+"""The contract of objectives."""
 
 from __future__ import annotations
+
+from typing import ClassVar
 
 from create_llm.testing import ObjectiveContract
 
 
 class TestCausal(ObjectiveContract):
     name = "causal"
+
+
+class TestMasked(ObjectiveContract):
+    name = "masked"
+
+
+class TestSpan(ObjectiveContract):
+    name = "span"
+
+
+class TestSpansOfOneAndMany(ObjectiveContract):
+    name = "span"
+    options: ClassVar = {"density": 0.5, "mean_span": 1.0}

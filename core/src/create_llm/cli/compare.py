@@ -57,7 +57,7 @@ def _row(app: App, model: Model, text: Path | None, prompts: tuple[str, ...]) ->
     from create_llm.models.generation import complete
     from create_llm.training.scoring import score_documents
 
-    score = score_documents(model.loaded, texts_to_score(app, text), app.plugins.registry)
+    score = score_documents(model.loaded, texts_to_score(app, text))
     sampling = sampling_of(model.bundle, seed=0)
     return {
         "model": str(model.bundle.path),

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import click
 
 from create_llm.cli.app import App
-from create_llm.cli.tokenizer import one_line, open_project, spelling, visible
+from create_llm.cli.tokenizer import needed_tokens, one_line, open_project, spelling, visible
 
 if TYPE_CHECKING:
     from create_llm.data.documents import Document
@@ -47,7 +47,7 @@ def prepare(app: App, as_json: bool) -> None:
 
     project, config = open_project(app)
     with progress_bars() as progress:
-        tokenizer = ensure_tokenizer(project, config, progress=progress)
+        tokenizer = ensure_tokenizer(project, config, needed_tokens(app, config), progress=progress)
         data = ensure_data(project, config, tokenizer, progress=progress)
     skipped = skipped_files(data_source(project, config))
     if as_json:
@@ -74,7 +74,7 @@ def preview(app: App, count: int, as_json: bool) -> None:
 
     project, config = open_project(app)
     with progress_bars() as progress:
-        tokenizer = ensure_tokenizer(project, config, progress=progress)
+        tokenizer = ensure_tokenizer(project, config, needed_tokens(app, config), progress=progress)
     source = data_source(project, config)
     examples = [_example(document, tokenizer) for document in islice(source.documents(), count)]
     if as_json:

@@ -35,7 +35,7 @@ def command(app: App, model: str | None, text: Path | None, device: str, as_json
     opened = open_model(app, model, device)
     if text is None:
         _say_if_prepared_since(app, opened)
-    score = score_documents(opened.loaded, texts_to_score(app, text), app.plugins.registry)
+    score = score_documents(opened.loaded, texts_to_score(app, text))
     figures = score_dict(score)
     _remember(app, str(opened.bundle.path), str(text) if text else "validation", figures)
     if as_json:

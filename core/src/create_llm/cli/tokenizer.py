@@ -59,7 +59,7 @@ def train(app: App, as_json: bool) -> None:
     project, config = open_project(app)
     started = time.perf_counter()
     with progress_bars() as progress:
-        tokenizer = train_tokenizer(project, config, progress=progress)
+        tokenizer = train_tokenizer(project, config, needed_tokens(app, config), progress=progress)
     seconds = time.perf_counter() - started
     statistics = Statistics(
         folder=str(project.tokenizer),
@@ -105,6 +105,13 @@ def open_project(app: App) -> tuple[Project, Config]:
     return project, load_config(project.root, app.plugins, overrides=app.overrides)
 
 
+def needed_tokens(app: App, config: Config) -> tuple[str, ...]:
+    """The control tokens that the objective of a run would need."""
+    from create_llm.models.chosen import objective_of_run
+
+    return objective_of_run(config, app.plugins.registry).control_tokens
+
+
 def spelling(tokenizer: Tokenizer, token_id: int) -> str:
     """A token as readable text; one that is no whole character comes as its file spells it."""
     text = tokenizer.decode([token_id])
@@ -147,7 +154,7 @@ def _bytes_per_token(tokenizer: Tokenizer, texts: Iterator[str]) -> float:
 
 
 def _longest(tokenizer: Tokenizer) -> list[str]:
-    control = {i for i in asdict(tokenizer.special).values() if i is not None}
+    control = set(tokenizer.special.named.values())
     ordinary = (i for i in range(tokenizer.vocab_size) if i not in control)
     spelt = [spelling(tokenizer, token_id) for token_id in ordinary]
     return sorted(spelt, key=lambda text: (-len(text), text))[:_LONGEST]

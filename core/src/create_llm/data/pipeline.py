@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
@@ -56,16 +56,24 @@ class Recipe(BaseModel):
     format: Literal[1] = 1
     tokenizer: str
     options: dict[str, object]
+    control_tokens: tuple[str, ...] = ()
     source: str
     val_split: float | None
     files: dict[str, str] = {}
 
 
 def ensure_tokenizer(
-    project: Project, config: Config, *, progress: Progress | None = None
+    project: Project,
+    config: Config,
+    control_tokens: Sequence[str] = (),
+    *,
+    progress: Progress | None = None,
 ) -> Tokenizer:
     """The project's tokenizer; trained on the training side of its text if there is none yet,
     or if the configuration or the text have changed.
+
+    Args:
+        control_tokens: what the objective needs beside the tokenizer's own.
 
     Raises:
         DataError: too little text, or a tokenizer that is damaged.
@@ -74,7 +82,7 @@ def ensure_tokenizer(
         if has_own_tokenizer(project):
             return load_tokenizer(config.tokenizer.part, project.tokenizer)
         source = data_source(project, config)
-        recipe = _recipe(config, source)
+        recipe = _recipe(config, source, control_tokens)
         stored = _read_recipe(project.tokenizer)
         if stored is None or not _is_made(stored, recipe, project.tokenizer):
             return _train(project, config, source, recipe, progress)
@@ -83,7 +91,11 @@ def ensure_tokenizer(
 
 
 def train_tokenizer(
-    project: Project, config: Config, *, progress: Progress | None = None
+    project: Project,
+    config: Config,
+    control_tokens: Sequence[str] = (),
+    *,
+    progress: Progress | None = None,
 ) -> Tokenizer:
     """Train the project's tokenizer, whether or not there is one already.
 
@@ -100,7 +112,8 @@ def train_tokenizer(
         )
     with _one_at_a_time(project, progress):
         source = data_source(project, config)
-        return _train(project, config, source, _recipe(config, source), progress)
+        recipe = _recipe(config, source, control_tokens)
+        return _train(project, config, source, recipe, progress)
 
 
 def ensure_data(
@@ -160,11 +173,12 @@ def skipped_files(source: DataSource) -> list[str]:
     return list(getattr(source, "skipped", ()))
 
 
-def _recipe(config: Config, source: DataSource) -> Recipe:
+def _recipe(config: Config, source: DataSource, control_tokens: Sequence[str]) -> Recipe:
     part = config.tokenizer.part
     return Recipe(
         tokenizer=f"{part.distribution}/{part.name}",
         options=config.tokenizer.as_dict(),
+        control_tokens=tuple(control_tokens),
         source=source.fingerprint(),
         val_split=None if validation_source(source) else config.data.val_split,
     )
@@ -182,7 +196,7 @@ def _train(
     )
     counted = _with_progress(texts, progress, source.total_bytes())
     part, options = config.tokenizer.part, config.tokenizer.options
-    tokenizer: Tokenizer = part.load().train(counted, options)
+    tokenizer: Tokenizer = part.load().train(counted, options, recipe.control_tokens)
     _save(tokenizer, project.tokenizer, recipe)
     return tokenizer
 

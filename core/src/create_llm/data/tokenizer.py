@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
@@ -12,12 +12,19 @@ from pydantic import BaseModel
 
 @dataclass(frozen=True, slots=True)
 class SpecialTokens:
-    """Ids of the control tokens; None where a tokenizer has none of that kind."""
+    """Ids of the control tokens; None where a tokenizer has none of that kind.
+
+    Attributes:
+        mask: stands for a token that a masked model is to guess.
+        named: spelling → id of every control token, these five and any others.
+    """
 
     eos: int
     bos: int | None = None
     pad: int | None = None
     unk: int | None = None
+    mask: int | None = None
+    named: Mapping[str, int] = field(default_factory=dict)
 
 
 class Tokenizer(Protocol):
@@ -55,8 +62,14 @@ class Tokenizer(Protocol):
 class TokenizerType(Protocol):
     """What `register_tokenizers` names: a class with these two constructors."""
 
-    def train(self, texts: Iterable[str], config: BaseModel) -> Tokenizer:
-        """Learn a vocabulary of at most `config.vocab_size` from the texts, deterministically."""
+    def train(
+        self, texts: Iterable[str], config: BaseModel, control_tokens: Sequence[str] = ()
+    ) -> Tokenizer:
+        """Learn a vocabulary of at most `config.vocab_size` from the texts, deterministically.
+
+        `control_tokens` are what the objective needs beside the tokenizer's own, such as
+        "<mask>": spellings to reserve and to list in `special.named`.
+        """
         ...
 
     def load(self, folder: Path) -> Tokenizer:

@@ -1,4 +1,4 @@
-"""Windows of a token stream: the samples of next-token objectives."""
+"""Windows of a token stream: the samples of objectives."""
 
 from __future__ import annotations
 
@@ -7,31 +7,35 @@ from create_llm.data.shards import TokenShards
 
 
 class Windows:
-    """Samples of up to length + 1 tokens, one every `stride` tokens.
+    """Samples of up to `size` tokens, one every `stride` tokens.
 
-    With the default stride, `length`, neighbours share one token: the last of one window is the
-    first of the next, so that each token of the stream but its first is predicted exactly once.
-    A smaller stride repeats tokens and is for training only. The last window may be shorter, but
-    has at least two tokens: one to read and one to predict.
+    With the default stride, `size - shared`, neighbours have `shared` tokens in common. Next-token
+    objectives share one, the last of one window and the first of the next, so that each token of
+    the stream but its first is predicted exactly once. A smaller stride repeats tokens and is for
+    training only. The last window may be shorter, but has a token that is not shared.
     """
 
-    def __init__(self, shards: TokenShards, length: int, stride: int | None = None) -> None:
-        stride = length if stride is None else stride
-        if not 1 <= stride <= length:
-            raise ValueError(f"stride must be from 1 to length {length}, got {stride}")
+    def __init__(
+        self, shards: TokenShards, size: int, *, shared: int = 0, stride: int | None = None
+    ) -> None:
+        own = size - shared
+        stride = own if stride is None else stride
+        if not 1 <= stride <= own:
+            raise ValueError(f"stride must be from 1 to {own}, got {stride}")
         self.shards = shards
-        self.length = length
+        self.size = size
+        self.shared = shared
         self.stride = stride
 
     def __len__(self) -> int:
-        predicted = self.shards.tokens - 1
-        if predicted < 1:
+        own = self.shards.tokens - self.shared
+        if own < 1:
             return 0
-        return 1 + max(0, -(-(predicted - self.length) // self.stride))
+        return 1 + max(0, -(-(own - (self.size - self.shared)) // self.stride))
 
     def __getitem__(self, i: int) -> Sample:
         if not 0 <= i < len(self):
             raise IndexError(f"window {i} of {len(self)}")
         start = i * self.stride
-        stop = min(start + self.length + 1, self.shards.tokens)
+        stop = min(start + self.size, self.shards.tokens)
         return Sample(self.shards.read(start, stop), self.shards.read_counted(start, stop))

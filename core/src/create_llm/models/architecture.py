@@ -1,4 +1,4 @@
-"""The architecture contract, and the base that keeps a new decoder at thirty lines."""
+"""The architecture contract, and the bases that keep a new model at thirty lines."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ class ParamGroups:
 
 
 class Cache(Protocol):
-    """Keys and values of the tokens decoded so far."""
+    """What a model keeps of the tokens decoded so far, such as their keys and values."""
 
     @property
     def length(self) -> int:
@@ -54,92 +54,36 @@ class Cache(Protocol):
 
 
 class Architecture(ABC):
-    """One model family. Stateless: a class attribute or a pure function of its arguments.
+    """One model family. Stateless: each method is a pure function of its arguments.
 
-    `config` is the part's own pydantic model, as validated from the [model] section; it has a
-    `max_length`: the longest sequence, in tokens, that the model can read at once.
+    `config_class` and `build` are all that a new one has to bring. The defaults suit a module
+    that keeps its repeated layers in a `layers` ModuleList and its tokens in an `nn.Embedding`;
+    override what your model does better, and Hugging Face's names in `to_hf` and `from_hf`.
 
     Attributes:
+        config_class: the part's own pydantic model, as validated from the [model] section; it has
+            a `max_length`: the longest sequence, in tokens, that the model can read at once.
         capabilities: of "causal", "masked", "seq2seq", "generate".
         default_objective: name of the objective it is trained with unless another is chosen.
     """
 
+    config_class: ClassVar[type[BaseModel]]
     capabilities: ClassVar[frozenset[str]] = frozenset()
     default_objective: ClassVar[str]
 
     @abstractmethod
     def build(self, config: Any, vocab_size: int) -> nn.Module:
-        """The module on the default device; allocates nothing under `torch.device("meta")`."""
+        """The module on the default device; allocates nothing under `torch.device("meta")`.
 
-    @abstractmethod
-    def init(self, module: nn.Module, seed: int) -> None:
-        """Fill every parameter in place: the same seed gives the same values on every device."""
-
-    @abstractmethod
-    def blocks(self, module: nn.Module) -> list[nn.Module]:
-        """The repeated layers, for sharding, activation checkpointing and compilation."""
-
-    @abstractmethod
-    def param_groups(self, module: nn.Module) -> ParamGroups: ...
-
-    @abstractmethod
-    def flops(self, config: Any, vocab_size: int, length: int) -> float:
-        """Floating-point operations of training on one token (forward and backward)."""
-
-    @abstractmethod
-    def activation_bytes(self, config: Any, vocab_size: int, batch: int, length: int) -> int:
-        """Estimated bytes of what the backward pass keeps for one micro-batch, in fp32."""
-
-    @abstractmethod
-    def new_cache(self, module: nn.Module, batch: int, length: int) -> Cache:
-        """An empty cache for `batch` sequences of at most `length` tokens."""
-
-    @abstractmethod
-    def decode(self, module: nn.Module, tokens: Tensor, cache: Cache) -> Tensor:
-        """Logits [batch, vocabulary] that follow `tokens` [batch, n], which join the cache."""
-
-    @abstractmethod
-    def to_hf(
-        self, config: Any, vocab_size: int, state: Mapping[str, Tensor]
-    ) -> tuple[HFConfig, dict[str, Tensor]]:
-        """The config.json and the tensors, named as Hugging Face's transformers reads them."""
-
-    @abstractmethod
-    def from_hf(
-        self, hf_config: HFConfig, tensors: Mapping[str, Tensor]
-    ) -> tuple[Any, int, dict[str, Tensor]]:
-        """The inverse of `to_hf`: config, vocabulary size, state dict.
-
-        Raises:
-            DataError: a form this architecture does not read.
+        Its forward takes the inputs that the objective's batches hold, `tokens` int64 [batch,
+        length] first, and returns a `ModelOutput`.
         """
 
-
-@dataclass(slots=True)
-class _TokenCache:
-    """Keeps the tokens themselves: decoding recomputes, which any causal model can do."""
-
-    tokens: Tensor
-
-    @property
-    def length(self) -> int:
-        return self.tokens.shape[1]
-
-
-class CausalLM(Architecture):
-    """Base of decoder-only models: `config_class` and `build` are all that is left to write.
-
-    The module maps tokens [batch, length] to a `ModelOutput`, keeps its repeated layers in a
-    `layers` ModuleList, and its token embedding first. Override what your model does better: a
-    key-value cache in `new_cache` and `decode`, Hugging Face's names in `to_hf` and `from_hf`.
-    """
-
-    capabilities = frozenset({"causal", "generate"})
-    default_objective = "causal"
-    config_class: ClassVar[type[BaseModel]]
-
     def init(self, module: nn.Module, seed: int) -> None:
-        """Matrices from a normal distribution, biases zero, other vectors as norms have them."""
+        """Fill every parameter in place: the same seed gives the same values on every device.
+
+        Matrices from a normal distribution, biases zero, other vectors as norms have them.
+        """
         generator = torch.Generator().manual_seed(seed)
         with torch.no_grad():
             for name, parameter in sorted(module.named_parameters()):
@@ -150,6 +94,7 @@ class CausalLM(Architecture):
                     parameter.fill_(0.0 if name.endswith("bias") else 1.0)
 
     def blocks(self, module: nn.Module) -> list[nn.Module]:
+        """The repeated layers, for sharding, activation checkpointing and compilation."""
         layers = module.get_submodule("layers")
         return list(layers.children())
 
@@ -163,7 +108,10 @@ class CausalLM(Architecture):
         )
 
     def flops(self, config: Any, vocab_size: int, length: int) -> float:
-        """Six operations per parameter that multiplies a token (Kaplan et al. 2020, 2001.08361)."""
+        """Floating-point operations of training on one token (forward and backward).
+
+        Six per parameter that multiplies a token (Kaplan et al. 2020, 2001.08361).
+        """
         with torch.device("meta"):
             module = self.build(config, vocab_size)
         groups = self.param_groups(module)
@@ -172,13 +120,81 @@ class CausalLM(Architecture):
         return 6.0 * (weights + head)
 
     def activation_bytes(self, config: Any, vocab_size: int, batch: int, length: int) -> int:
+        """Estimated bytes of what the backward pass keeps for one micro-batch, in fp32."""
         with torch.device("meta"):
             module = self.build(config, vocab_size)
         width = max((p.shape[-1] for p in module.parameters()), default=1)
         tokens = batch * length
         return 4 * tokens * (16 * width * max(len(self.blocks(module)), 1) + 2 * vocab_size)
 
+    def to_hf(
+        self, config: Any, vocab_size: int, state: Mapping[str, Tensor]
+    ) -> tuple[HFConfig, dict[str, Tensor]]:
+        """The config.json and the tensors, named as Hugging Face's transformers reads them."""
+        return {**config.model_dump(mode="json"), "vocab_size": vocab_size}, dict(state)
+
+    def from_hf(
+        self, hf_config: HFConfig, tensors: Mapping[str, Tensor]
+    ) -> tuple[Any, int, dict[str, Tensor]]:
+        """The inverse of `to_hf`: config, vocabulary size, state dict.
+
+        Raises:
+            DataError: a form this architecture does not read.
+        """
+        known = set(self.config_class.model_fields)
+        values = {key: value for key, value in hf_config.items() if key in known}
+        return self.config_class(**values), int(hf_config["vocab_size"]), dict(tensors)
+
+
+class Decoder(Architecture):
+    """An architecture that writes: it predicts the next token from a prompt and its own text."""
+
+    @abstractmethod
+    def begin(
+        self, module: nn.Module, inputs: Mapping[str, Tensor], length: int
+    ) -> tuple[Cache, Tensor]:
+        """Read a prompt, as the objective's `prompt` makes it.
+
+        Returns:
+            A cache with room for `length` tokens, those of the prompt that are decoded among
+            them, and the logits [batch, vocabulary] that follow.
+        """
+
+    @abstractmethod
+    def decode(self, module: nn.Module, tokens: Tensor, cache: Cache) -> Tensor:
+        """Logits [batch, vocabulary] that follow `tokens` [batch, n], which join the cache."""
+
+
+@dataclass(slots=True)
+class _TokenCache:
+    """Keeps the tokens themselves: decoding recomputes, which any causal model can do."""
+
+    tokens: Tensor
+
+    @property
+    def length(self) -> int:
+        return self.tokens.shape[1]
+
+
+class CausalLM(Decoder):
+    """Base of decoder-only models, which read from left to right and predict the next token.
+
+    The module maps tokens [batch, length] to a `ModelOutput`. A model with a key-value cache
+    overrides `new_cache` and `decode`.
+    """
+
+    capabilities = frozenset({"causal", "generate"})
+    default_objective = "causal"
+
+    def begin(
+        self, module: nn.Module, inputs: Mapping[str, Tensor], length: int
+    ) -> tuple[Cache, Tensor]:
+        tokens = inputs["tokens"]
+        cache = self.new_cache(module, tokens.shape[0], length)
+        return cache, self.decode(module, tokens, cache)
+
     def new_cache(self, module: nn.Module, batch: int, length: int) -> Cache:
+        """An empty cache for `batch` sequences of at most `length` tokens."""
         device = next(module.parameters()).device
         return _TokenCache(torch.empty((batch, 0), dtype=torch.long, device=device))
 
@@ -187,18 +203,6 @@ class CausalLM(Architecture):
         cache.tokens = torch.cat([cache.tokens, tokens], dim=1)
         output: ModelOutput = module(cache.tokens)
         return output.head(output.hidden[:, -1])
-
-    def to_hf(
-        self, config: Any, vocab_size: int, state: Mapping[str, Tensor]
-    ) -> tuple[HFConfig, dict[str, Tensor]]:
-        return {**config.model_dump(mode="json"), "vocab_size": vocab_size}, dict(state)
-
-    def from_hf(
-        self, hf_config: HFConfig, tensors: Mapping[str, Tensor]
-    ) -> tuple[Any, int, dict[str, Tensor]]:
-        known = set(self.config_class.model_fields)
-        values = {key: value for key, value in hf_config.items() if key in known}
-        return self.config_class(**values), int(hf_config["vocab_size"]), dict(tensors)
 
 
 def _embedding_parameters(module: nn.Module) -> Iterator[Tensor]:

@@ -7,7 +7,6 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
-import numpy as np
 import torch
 from torch import nn
 
@@ -56,7 +55,7 @@ def evaluate(
     objective: Objective,
     windows: Windows,
     *,
-    text_bytes: int | None,
+    text_bytes: int,
     batch_size: int,
     device: torch.device,
     precision: str,
@@ -65,7 +64,8 @@ def evaluate(
     """Score a module on all windows of a text.
 
     Args:
-        windows: non-overlapping, so that each token is predicted once.
+        windows: as the objective shapes them, so that each token is seen once. What an objective
+            draws is the same each time: sample i has the seed i.
         text_bytes: UTF-8 bytes of that text.
         between: called between batches, to answer requests; may raise to abandon the score.
     """
@@ -73,12 +73,11 @@ def evaluate(
     module.eval()
     started = time.perf_counter()
     total, count = 0.0, 0
-    rng = np.random.default_rng(0)
     try:
         for first in range(0, len(windows), batch_size):
             between()
             indices = range(first, min(first + batch_size, len(windows)))
-            batch = objective.batch([windows[i] for i in indices], rng).to(device)
+            batch = objective.batch([windows[i] for i in indices], indices).to(device)
             with autocast(device, precision):
                 loss = objective.loss(module(**batch.inputs), batch)
             total += float(loss.total)
@@ -86,4 +85,5 @@ def evaluate(
     finally:
         module.train(training)
     loss_per_token = total / max(count, 1)
-    return Score(loss_per_token, count, text_bytes, time.perf_counter() - started)
+    scored = text_bytes if objective.scores_text else None
+    return Score(loss_per_token, count, scored, time.perf_counter() - started)

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from create_llm.errors import ConfigError
+from create_llm.models.architecture import Cache, Decoder
 from create_llm.models.loaded import LoadedModel
 
 Notice = Callable[[str], None]
@@ -89,10 +90,10 @@ class TextStream:
     def __iter__(self) -> Iterator[str]:
         started = time.perf_counter()
         ids: list[int] = []
-        eos = self._model.tokenizer.special.eos
+        ends = {self._model.tokenizer.special.eos, *self._model.objective.stop_tokens}
         for token in _next_tokens(self._model, self._prompt, self._sampling, self._notice):
             self._tokens += 1
-            if token == eos:
+            if token in ends:
                 self._reason = "eos"
                 break
             ids.append(token)
@@ -143,7 +144,7 @@ def _next_tokens(
     model: LoadedModel, prompt: str, sampling: Sampling, notice: Notice
 ) -> Iterator[int]:
     """Token ids that follow the prompt, without end; an empty prompt begins a document."""
-    generator = torch.Generator()
+    decoder, generator = _decoder(model), torch.Generator()
     generator.manual_seed(sampling.seed) if sampling.seed is not None else generator.seed()
     ids = model.tokenizer.encode_batch([prompt])[0] or [model.tokenizer.special.eos]
     if len(ids) >= model.context:
@@ -152,22 +153,43 @@ def _next_tokens(
             "only its end is used"
         )
     window, slid = ids[-max(model.context - 1, 1) :], False
-    cache = model.architecture.new_cache(model.module, 1, model.context)
-    fresh = window
-    for _ in range(sampling.max_new_tokens):
-        tokens = torch.tensor([fresh], device=model.device)
-        logits = model.architecture.decode(model.module, tokens, cache)[0]
-        token = choose(logits.float().cpu(), sampling, generator)
+    cache, logits = _begin(model, decoder, window)
+    for made in range(1, sampling.max_new_tokens + 1):
+        token = choose(logits[0].float().cpu(), sampling, generator)
         yield token
-        window, fresh = [*window, token], [token]
-        if len(window) >= model.context:
-            if not slid:
-                notice(f"past {model.context} tokens the model forgets the beginning of the text")
-            slid = True
-            # Half of the context is read again, so that this costs one prefill per half.
-            window = window[-max(model.context // 2, 1) :]
-            cache = model.architecture.new_cache(model.module, 1, model.context)
-            fresh = window
+        if made == sampling.max_new_tokens:
+            return
+        window = [*window, token]
+        if cache.length + 1 < model.context:
+            tokens = torch.tensor([[token]], device=model.device)
+            logits = decoder.decode(model.module, tokens, cache)
+            continue
+        if "causal" not in decoder.capabilities:
+            return  # what it writes is apart from what it reads: there is no beginning to forget
+        if not slid:
+            notice(f"past {model.context} tokens the model forgets the beginning of the text")
+        slid = True
+        # Half of the context is read again, so that this costs one prefill per half.
+        window = window[-max(model.context // 2, 1) :]
+        cache, logits = _begin(model, decoder, window)
+
+
+def _begin(model: LoadedModel, decoder: Decoder, tokens: list[int]) -> tuple[Cache, Tensor]:
+    """Read the text so far."""
+    inputs = {n: t.to(model.device) for n, t in model.objective.prompt(tokens).items()}
+    return decoder.begin(model.module, inputs, model.context)
+
+
+def _decoder(model: LoadedModel) -> Decoder:
+    if isinstance(model.architecture, Decoder):
+        return model.architecture
+    raise ConfigError(
+        f"a model of the kind {type(model.architecture).__name__} reads text and does not write it",
+        fixes=(
+            "score a text with it: llm evaluate",
+            "to generate, train an architecture that can: llm config explain model.name",
+        ),
+    )
 
 
 def choose(logits: Tensor, sampling: Sampling, generator: torch.Generator) -> int:

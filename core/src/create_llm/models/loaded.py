@@ -11,8 +11,10 @@ from torch import nn
 from create_llm.data.tokenizer import Tokenizer
 from create_llm.errors import ConfigError
 from create_llm.kernel.registry import Registry
-from create_llm.models.architecture import Architecture
+from create_llm.models.architecture import Architecture, Decoder
 from create_llm.models.bundle import WEIGHTS, ModelBundle
+from create_llm.models.chosen import objective_of_bundle
+from create_llm.models.objective import Objective
 from create_llm.storage.durable import verify
 from create_llm.storage.tensors import load_tensors
 
@@ -29,6 +31,7 @@ class LoadedModel:
     module: nn.Module
     config: Any
     tokenizer: Tokenizer
+    objective: Objective
     device: torch.device
 
     @classmethod
@@ -56,7 +59,15 @@ class LoadedModel:
             module = architecture.build(config, vocab_size)
         module.load_state_dict(state)
         module.eval()
-        return cls(architecture, module, config, tokenizer, _device(device))
+        objective = objective_of_bundle(bundle.info, architecture, registry, where)
+        return cls(
+            architecture, module, config, tokenizer, objective.build(tokenizer), _device(device)
+        )
+
+    @property
+    def generates(self) -> bool:
+        """Whether it can continue a text."""
+        return isinstance(self.architecture, Decoder)
 
     @property
     def context(self) -> int:

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import ClassVar
 
-import numpy as np
 import torch
+from pydantic import BaseModel
 from torch import Tensor
 
 from create_llm.data.samples import Sample
+from create_llm.data.tokenizer import Tokenizer
 from create_llm.models.architecture import ModelOutput
 
 IGNORED = -100
@@ -45,13 +47,54 @@ class LossOutput:
     metrics: Mapping[str, Tensor] = field(default_factory=dict)
 
 
-class Objective(Protocol):
-    """Built as `target(config)`."""
+class Objective(ABC):
+    """What a model is trained to do.
 
-    def batch(self, samples: Sequence[Sample], rng: np.random.Generator) -> Batch:
-        """Make a micro-batch, on the CPU; `rng` is all the randomness it may use."""
-        ...
+    Attributes:
+        control_tokens: what the tokenizer has to reserve for it, as spelt.
+        shared: how many tokens a sample has in common with the one before it: 1 where the first
+            token of a sample is only read, never predicted.
+        scores_text: whether the loss is what it costs to spell the text, so that bits per byte
+            make sense.
+        stop_tokens: ids that end what a model writes, beside the end of the text.
+    """
 
+    control_tokens: ClassVar[tuple[str, ...]] = ()
+    shared: ClassVar[int] = 0
+    scores_text: ClassVar[bool] = False
+    stop_tokens: frozenset[int] = frozenset()
+
+    def __init__(self, config: BaseModel | None, tokenizer: Tokenizer) -> None:
+        """
+        Args:
+            config: the part's own section, validated; None where it registers no config.
+            tokenizer: the one of the model's text.
+
+        Raises:
+            DataError: the tokenizer lacks a control token.
+        """
+        del config, tokenizer
+
+    def window(self, context: int) -> int:
+        """How many tokens of text a sample has for a model that reads `context` at once."""
+        return context
+
+    @abstractmethod
+    def batch(self, samples: Sequence[Sample], seeds: Sequence[int]) -> Batch:
+        """Make a micro-batch, on the CPU.
+
+        `seeds[i]` is all the randomness that `samples[i]` may use: a sample then becomes the same
+        whatever stands beside it in the batch.
+        """
+
+    @abstractmethod
     def loss(self, output: ModelOutput, batch: Batch) -> LossOutput:
         """The summed loss; runs inside the wrapped module's forward."""
-        ...
+
+    def prompt(self, tokens: Sequence[int]) -> Mapping[str, Tensor]:
+        """What a model is given so that it continues a text: inputs with a batch of one."""
+        return {"tokens": torch.tensor([list(tokens)])}
+
+    def hf_config(self) -> Mapping[str, int]:
+        """What it adds to config.json, by Hugging Face's keys."""
+        return {}

@@ -12,12 +12,17 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from create_llm.models.architecture import Architecture, HFConfig, ModelOutput
+from create_llm.models.architecture import Architecture, Decoder, HFConfig, ModelOutput
 from create_llm.storage.durable import Storage
 from create_llm.storage.tensors import load_tensors, tensor_chunks
 from create_llm.testing.base import PartContract
 
 _CAPABILITIES = frozenset({"causal", "masked", "seq2seq", "generate"})
+_HF_INPUTS = {
+    "tokens": "input_ids",
+    "decoder_tokens": "decoder_input_ids",
+    "attention_mask": "attention_mask",
+}
 
 
 class ArchitectureContract(PartContract):
@@ -27,6 +32,8 @@ class ArchitectureContract(PartContract):
         vocab_size: of the models built.
         steps, learning_rate: of AdamW, within which the model must learn one batch by heart.
         tolerance: how much logits that should be equal may differ, relative to the largest one.
+        decoded: the input that is decoded token by token; "decoder_tokens" where the prompt is
+            read by an encoder of its own.
     """
 
     kind = "architectures"
@@ -34,6 +41,7 @@ class ArchitectureContract(PartContract):
     steps: ClassVar[int] = 150
     learning_rate: ClassVar[float] = 3e-3
     tolerance: ClassVar[float] = 1e-4
+    decoded: ClassVar[str] = "tokens"
 
     def inputs(self, tokens: Tensor) -> Mapping[str, Tensor]:
         """The arguments of the model's forward for tokens int64 [batch, length]."""
@@ -46,6 +54,8 @@ class ArchitectureContract(PartContract):
         assert architecture.capabilities, "capabilities are empty"
         unknown = architecture.capabilities - _CAPABILITIES
         assert not unknown, f"{sorted(unknown)} are not among {sorted(_CAPABILITIES)}"
+        decodes = isinstance(architecture, Decoder)
+        assert decodes == ("generate" in architecture.capabilities), "only a Decoder generates"
         assert isinstance(architecture.default_objective, str)
         assert getattr(self.config(), "max_length", 0) >= 1, "its config has no max_length"
 
@@ -168,16 +178,20 @@ class ArchitectureContract(PartContract):
         assert losses[-1] < 0.2 * losses[0], f"{losses[0]:.2f} nats became {losses[-1]:.2f}"
 
     def test_cached_equals_uncached(self) -> None:
-        """Decoding piece by piece gives the logits of reading all at once."""
-        self._needs("generate")
+        """Decoding piece by piece gives the logits of reading all at once; so nothing that is
+        still to come is seen."""
         architecture, module = self._architecture(), self._built()
+        if not isinstance(architecture, Decoder):
+            pytest.skip(f"'{self.name}' does not generate")
         tokens = self._tokens(2, self._length())
-        full = self._logits(module, tokens)
-        cache, read = architecture.new_cache(module, 2, tokens.shape[1]), 0
-        assert cache.length == 0
+        full, read = self._logits(module, tokens), 0
         for piece in torch.split(tokens, _pieces(tokens.shape[1]), dim=1):
             with torch.no_grad():
-                logits = architecture.decode(module, piece, cache)
+                if read == 0:
+                    prompt = {**self.inputs(tokens), self.decoded: piece}
+                    cache, logits = architecture.begin(module, prompt, tokens.shape[1])
+                else:
+                    logits = architecture.decode(module, piece, cache)
             read += piece.shape[1]
             assert cache.length == read, f"{cache.length} tokens in the cache, not {read}"
             assert self._close(logits, full[:, read - 1]), f"other logits after {read} tokens"
@@ -201,6 +215,19 @@ class ArchitectureContract(PartContract):
         loaded = load_tensors(tmp_path / "model.safetensors")
         assert loaded.keys() == tensors.keys()
         assert all(torch.equal(loaded[name], tensors[name]) for name in tensors)
+
+    def test_equal_logits_in_transformers(self, tmp_path: Path) -> None:
+        """Where config.json names a class of Hugging Face's transformers, that class opens the
+        model, finds every tensor, and computes the same logits."""
+        module, tokens = self._built(), self._tokens(2, self._length())
+        hf_config, tensors = self._to_hf(module.state_dict())
+        if not hf_config.get("architectures"):
+            pytest.skip(f"'{self.name}' claims no form of Hugging Face's")
+        pytest.importorskip("transformers", reason="transformers is not installed")
+        Storage().write(tmp_path / "model.safetensors", tensor_chunks(tensors))
+        (tmp_path / "config.json").write_text(json.dumps(hf_config), encoding="utf-8")
+        theirs = hf_logits(tmp_path, hf_config["architectures"][0], self.inputs(tokens))
+        assert self._close(self._logits(module, tokens), theirs), "transformers computes others"
 
     def _architecture(self) -> Architecture:
         architecture: Architecture = self.part().load()()
@@ -252,6 +279,22 @@ class ArchitectureContract(PartContract):
     def _close(self, one: Tensor, other: Tensor) -> bool:
         largest = float(torch.maximum(one.abs().max(), other.abs().max()))
         return torch.allclose(one, other, atol=self.tolerance * largest, rtol=0.0)
+
+
+def hf_logits(folder: Path, class_name: str, inputs: Mapping[str, Tensor]) -> Tensor:
+    """What a class of transformers computes from a folder, which must hold all its tensors."""
+    import transformers
+
+    opened = getattr(transformers, class_name).from_pretrained(
+        folder, output_loading_info=True, attn_implementation="eager"
+    )
+    module, loading = opened
+    wrong = {state: sorted(names) for state, names in loading.items() if names}
+    assert not wrong, f"{class_name} finds other tensors: {wrong}"
+    named = {_HF_INPUTS[name]: tensor for name, tensor in inputs.items()}
+    with torch.no_grad():
+        logits: Tensor = module.eval()(**named).logits
+    return logits
 
 
 def _cross_entropy(output: ModelOutput) -> Tensor:

@@ -8,20 +8,7 @@ import subprocess
 import sys
 from functools import cache
 
-HEAVY = (
-    "huggingface_hub",
-    "numpy",
-    "pydantic",
-    "requests",
-    "rich",
-    "safetensors",
-    "tensorboard",
-    "tokenizers",
-    "torch",
-    "transformers",
-    "wandb",
-)
-"""What costs tens of milliseconds or more to import; every command would pay for it."""
+from create_llm.kernel.heavy import HEAVY
 
 _PROGRAM = """\
 import json, sys

@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from pathlib import Path
 
 import numpy as np
+import pytest
 import torch
 from torch import Tensor
 
 from create_llm.data.samples import Sample
+from create_llm.data.tokenizer import SpecialTokens
+from create_llm.errors import DataError
 from create_llm.models.architecture import ModelOutput
 from create_llm.models.objective import IGNORED, Batch, LossOutput, Objective
 from create_llm.testing.base import PartContract
 
-_VOCABULARY, _WIDTH = 50, 8
+_VOCABULARY, _TABLE, _WIDTH = 50, 400, 8
 
 
 class ObjectiveContract(PartContract):
@@ -33,6 +37,35 @@ class ObjectiveContract(PartContract):
                     array.flags.writeable = False  # shards are memory-mapped
             samples.append(Sample(tokens, counted))
         return samples
+
+    def test_is_an_objective(self) -> None:
+        """It is an `Objective`; prompts are integer tensors with a batch of one, and what it adds
+        to config.json are numbers."""
+        objective = self._objective()
+        assert isinstance(objective, Objective)
+        for name, tensor in objective.prompt([6, 7, 8]).items():
+            assert not tensor.is_floating_point(), f"{name} is {tensor.dtype}"
+            assert tensor.shape[0] == 1, f"{name} has the shape {list(tensor.shape)}"
+        assert all(type(value) is int for value in objective.hf_config().values())
+
+    def test_names_the_control_tokens_that_it_needs(self) -> None:
+        """With the control tokens that it asks for it works, without them it says so: they are
+        reserved when a tokenizer is trained, and somebody else's tokenizer may lack them."""
+        if not self._type().control_tokens:
+            pytest.skip(f"'{self.name}' needs no control tokens of its own")
+        with pytest.raises(DataError) as caught:
+            self._type()(self.config(), _StandIn(()))
+        assert caught.value.fixes, "the error does not say what to do"
+
+    def test_batches_fit_the_model(self) -> None:
+        """Samples of `window(context)` tokens become inputs of at most `context`."""
+        random = np.random.default_rng(4)
+        for context in (4, 16, 100):
+            size = self._objective().window(context)
+            assert size > self._type().shared, f"a window of {size} tokens"
+            batch = self._batch([Sample(random.integers(5, _VOCABULARY, size)) for _ in range(8)])
+            for name, tensor in batch.inputs.items():
+                assert tensor.shape[1] <= context, f"{name}: {tensor.shape[1]} for {context}"
 
     def test_batch_is_of_integers_row_by_row(self) -> None:
         """Inputs and labels are integer tensors on the CPU, a row a sample."""
@@ -55,22 +88,26 @@ class ObjectiveContract(PartContract):
         assert batch.count > 0
 
     def test_labels_are_shifted_once(self) -> None:
-        """Where the model sees the tokens themselves, it predicts the next one: not the one it
-        sees, not the one after."""
+        """Where the first token of a sample is only read, each is predicted from those before: the
+        next one, not the one it sees, not the one after. A decoder sees its labels one later."""
         samples = self.samples()
         batch = self._batch(samples)
         for row, sample in enumerate(samples):
-            for tensor in batch.inputs.values():
-                self._check_shift(sample, tensor[row], batch.labels[row])
+            if self._type().shared:
+                self._check_shift(sample, batch.inputs["tokens"][row], batch.labels[row])
+        if "decoder_tokens" in batch.inputs:
+            seen, labels = batch.inputs["decoder_tokens"][:, 1:], batch.labels[:, :-1]
+            follows = (seen == labels) | (labels == IGNORED) | (batch.labels[:, 1:] == IGNORED)
+            assert follows.all(), "decoder_tokens are not the labels, one later"
 
-    def test_batch_draws_from_rng_alone(self) -> None:
-        """The same `rng` makes the same batch, whatever global generators did: a resumed run
+    def test_batch_draws_from_seeds_alone(self) -> None:
+        """The same seeds make the same batch, whatever global generators did: a resumed run
         reads what the first would have."""
         batches = []
         for state in (1, 2):
             np.random.seed(state)
             torch.manual_seed(state)
-            batches.append(self._batch(self.samples(), seed=1))
+            batches.append(self._batch(self.samples(), first=1))
         first, again = batches
         assert torch.equal(first.labels, again.labels)
         assert all(torch.equal(first.inputs[name], again.inputs[name]) for name in first.inputs)
@@ -83,14 +120,11 @@ class ObjectiveContract(PartContract):
         assert np.isclose(whole, parts, rtol=1e-5), f"{whole:.4f} against {parts:.4f}"
 
     def test_batches_are_accumulation_invariant(self) -> None:
-        """An objective that draws nothing makes the same of samples together and apart: nothing
+        """Of samples together and apart it makes the same: each draws from its own seed, nothing
         is cut to the shortest, and padding counts for nothing."""
-        samples, random = self.samples(), np.random.default_rng(0)
-        before = str(random.bit_generator.state)
-        whole = self._objective().batch(samples, random)
-        if str(random.bit_generator.state) != before:
-            return
-        parts = [self._batch([sample]) for sample in samples]
+        samples = self.samples()
+        whole = self._batch(samples)
+        parts = [self._batch([sample], seed) for seed, sample in enumerate(samples)]
         assert whole.count == sum(part.count for part in parts)
         apart = sum(self._loss(part).total.item() for part in parts)
         together = self._loss(whole).total.item()
@@ -118,20 +152,24 @@ class ObjectiveContract(PartContract):
             assert not (pulled & ~counted).any(), "a place that does not count has a gradient"
             assert pulled[counted].all(), "a place that counts has no gradient"
 
-    def _objective(self) -> Objective:
-        objective: Objective = self.part().load()(self.config())
-        return objective
+    def _type(self) -> type[Objective]:
+        target: type[Objective] = self.part().load()
+        return target
 
-    def _batch(self, samples: Sequence[Sample], seed: int = 0) -> Batch:
-        return self._objective().batch(samples, np.random.default_rng(seed))
+    def _objective(self) -> Objective:
+        return self._type()(self.config(), _StandIn(self._type().control_tokens))
+
+    def _batch(self, samples: Sequence[Sample], first: int = 0) -> Batch:
+        """Sample i has the seed first + i."""
+        seeds = range(first, first + len(samples))
+        return self._objective().batch(samples, seeds)
 
     def _loss(self, batch: Batch, dtype: torch.dtype = torch.float32) -> LossOutput:
         return self._objective().loss(_model(batch, dtype), batch)
 
     def _check_shift(self, sample: Sample, inputs: Tensor, labels: Tensor) -> None:
         length = min(len(sample.tokens) - 1, len(inputs))
-        if not np.array_equal(inputs[:length].numpy(), sample.tokens[:length]):
-            return  # the model sees something else: masked text, say
+        assert np.array_equal(inputs[:length].numpy(), sample.tokens[:length]), "other inputs"
         for place in (labels != IGNORED).nonzero().flatten().tolist():
             wanted = place + 1 < len(sample.tokens) and sample.tokens[place + 1]
             assert labels[place] == wanted, f"place {place} predicts another token than the next"
@@ -141,13 +179,37 @@ class ObjectiveContract(PartContract):
 
 
 def _model(batch: Batch, dtype: torch.dtype = torch.float32) -> ModelOutput:
-    """A stand-in that embeds its inputs and projects them; the same one each time."""
+    """A stand-in that embeds the tokens that stand where labels do, and projects them; the same
+    one each time."""
     generator = torch.Generator().manual_seed(8)
-    table = torch.randn(_VOCABULARY, _WIDTH, generator=generator)
-    head = torch.randn(_WIDTH, _VOCABULARY, generator=generator).to(dtype)
-    embedded = [table[tensor % _VOCABULARY] for tensor in batch.inputs.values()]
-    hidden = torch.stack(embedded).sum(0).to(dtype).requires_grad_()
+    table = torch.randn(_TABLE, _WIDTH, generator=generator)
+    head = torch.randn(_WIDTH, _TABLE, generator=generator).to(dtype)
+    tokens = batch.inputs.get("decoder_tokens", batch.inputs["tokens"])
+    hidden = table[tokens].to(dtype).requires_grad_()
     return ModelOutput(hidden=hidden, head=lambda states: states @ head)
+
+
+class _StandIn:
+    """A tokenizer of 50 ids, with the control tokens that are asked for behind them."""
+
+    def __init__(self, control_tokens: Sequence[str]) -> None:
+        usual = {"<pad>": 0, "</s>": 1, "<s>": 2, "<unk>": 3}
+        asked = {name: _VOCABULARY + place for place, name in enumerate(control_tokens)}
+        self.vocab_size = _VOCABULARY + len(asked)
+        named: Mapping[str, int] = {**usual, **asked}
+        self.special = SpecialTokens(1, 2, 0, 3, named.get("<mask>"), named)
+
+    def encode_batch(self, texts: Sequence[str]) -> list[list[int]]:
+        return [[5 + byte % 45 for byte in text.encode()] for text in texts]
+
+    def decode(self, ids: Sequence[int]) -> str:
+        return " ".join(map(str, ids))
+
+    def token(self, token_id: int) -> str:
+        return f"token {token_id}"
+
+    def save(self, folder: Path) -> None:
+        raise OSError("a stand-in is not saved")
 
 
 def _rows(batch: Batch) -> list[Batch]:

@@ -144,7 +144,7 @@ def _build_trainer(
     job: Job, run: RunFolder, model: Model, frozen: Frozen, number: int
 ) -> tuple[Trainer, Session]:
     callbacks = _build_callbacks(job)
-    windows = Windows(job.data.train, job.sequence_length, job.config.data.stride)
+    windows = job.windows(job.data.train, job.config.data.stride)
     every_step = any(callback.every_step for _, callback in callbacks)
     settings = _loop_settings(job, windows, frozen, every_step=every_step)
     session = _build_session(job, run, model, callbacks, frozen, number)
@@ -199,15 +199,16 @@ def _build_session(
 ) -> Session:
     generation = job.config.generation
     device = torch.device(frozen.device)
-    loaded = LoadedModel(model.architecture, model.module, model.config, job.tokenizer, device)
+    loaded = LoadedModel(
+        model.architecture, model.module, model.config, job.tokenizer, job.objective, device
+    )
     return Session(
         run,
         number,
         callbacks,
         loaded,
-        job.objective,
         Validation(
-            Windows(job.data.val, job.sequence_length),
+            job.windows(job.data.val),
             job.data.val.bytes,
             job.config.training.batch_size,
         ),

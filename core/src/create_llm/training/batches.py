@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-import numpy as np
-
 from create_llm.data.order import SampleOrder
 from create_llm.data.windows import Windows
 from create_llm.models.objective import Batch, Objective
@@ -27,6 +25,7 @@ class Batches:
 
     def micro(self, first: int, size: int) -> Batch:
         """The micro-batch of samples first … first + size - 1."""
-        samples = [self.windows[self.order.index(n)] for n in range(first, first + size)]
-        rng = np.random.default_rng(derive_seed(self.seed, "objective", first))
-        return self.objective.batch(samples, rng)
+        numbers = range(first, first + size)
+        samples = [self.windows[self.order.index(n)] for n in numbers]
+        seeds = [derive_seed(self.seed, "objective", n) for n in numbers]
+        return self.objective.batch(samples, seeds)

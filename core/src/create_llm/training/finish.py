@@ -96,12 +96,13 @@ def _generation_defaults(job: Job) -> dict[str, Any]:
 
 
 def _special(job: Job) -> dict[str, int | None]:
-    """The control tokens, by the names that Hugging Face's configurations use."""
+    """The control tokens, by the keys that Hugging Face's configurations use."""
     special = job.tokenizer.special
     return {
         "eos_token_id": special.eos,
         "bos_token_id": special.bos,
         "pad_token_id": special.pad,
+        **job.objective.hf_config(),
     }
 
 
@@ -118,6 +119,7 @@ def _info(job: Job, run: Assembled) -> dict[str, Any]:
         "run": run.run.name,
         "architecture": job.config.model.name,
         "tokenizer": job.config.tokenizer.name,
+        "objective": job.chosen_objective.as_dict(),
         "parameters": _parameters(run),
         "created": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
         "metrics": {

@@ -13,11 +13,14 @@ from create_llm.config.hardware import Hardware, check_fit, detect
 from create_llm.config.layers import installed_templates
 from create_llm.data.pipeline import ensure_data, ensure_tokenizer
 from create_llm.data.prepare import PreparedData, Progress, tokenizer_sha256
+from create_llm.data.shards import TokenShards
 from create_llm.data.tokenizer import Tokenizer
+from create_llm.data.windows import Windows
 from create_llm.errors import ConfigError
 from create_llm.kernel.plugins import Plugins
 from create_llm.kernel.registry import Registry
 from create_llm.models.architecture import Architecture, count_parameters
+from create_llm.models.chosen import ChosenObjective, objective_of_run
 from create_llm.models.objective import Objective
 from create_llm.project.folder import Project
 
@@ -52,6 +55,7 @@ class Job:
     plugins: Plugins
     hardware: Hardware
     architecture: Architecture
+    chosen_objective: ChosenObjective
     objective: Objective
     tokenizer: Tokenizer
     vocab_size: int
@@ -71,18 +75,24 @@ class Job:
 
     @property
     def sequence_length(self) -> int:
-        """Tokens of one training sample."""
+        """Tokens that the model reads at once while training."""
         return _sequence_length(self.config)
+
+    def windows(self, shards: TokenShards, stride: int | None = None) -> Windows:
+        """The samples of a text, as the objective shapes them."""
+        size = self.objective.window(self.sequence_length)
+        return Windows(shards, size, shared=self.objective.shared, stride=stride)
 
 
 def prepare_job(project: Project, config: Config, plugins: Plugins, around: Surroundings) -> Job:
     """Choose the parts, refuse what cannot work, then make the tokenizer and the token shards."""
     registry, hardware = plugins.registry, detect(with_gpu=True)
     architecture: Architecture = config.model.part.load()()
-    objective = _objective(config, architecture, registry)
+    chosen = objective_of_run(config, registry)
     _refuse_what_does_not_fit(config, architecture, hardware, registry)
     with around.progress() as progress:
-        tokenizer = ensure_tokenizer(project, config, progress=progress)
+        tokenizer = ensure_tokenizer(project, config, chosen.control_tokens, progress=progress)
+        objective = chosen.build(tokenizer)
         data = ensure_data(project, config, tokenizer, progress=progress)
     vocab_size = _vocab_size(config, tokenizer)
     return Job(
@@ -91,25 +101,12 @@ def prepare_job(project: Project, config: Config, plugins: Plugins, around: Surr
         plugins,
         hardware,
         architecture,
+        chosen,
         objective,
         tokenizer,
         vocab_size,
         data,
     )
-
-
-def _objective(config: Config, architecture: Architecture, registry: Registry) -> Objective:
-    selected = config.objective
-    if selected is not None:
-        chosen: Objective = selected.part.load()(selected.options)
-        return chosen
-    part = registry.get(
-        "objectives",
-        architecture.default_objective,
-        where=f"the default of architecture '{config.model.name}'",
-    )
-    default: Objective = part.load()(None)
-    return default
 
 
 def _refuse_what_does_not_fit(

@@ -14,25 +14,22 @@ from create_llm.data.shards import ShardWriter, TokenShards
 from create_llm.data.split import utf8_size
 from create_llm.data.windows import Windows
 from create_llm.errors import DataError
-from create_llm.kernel.registry import Registry
 from create_llm.models.evaluation import Score, evaluate
 from create_llm.models.loaded import LoadedModel
-from create_llm.models.objective import Objective
 from create_llm.project.folder import Project
 
 BATCH = 8
 
 
-def score_documents(model: LoadedModel, texts: Iterable[str], registry: Registry) -> Score:
+def score_documents(model: LoadedModel, texts: Iterable[str]) -> Score:
     """The score over all documents, each begun and ended as in training."""
-    part = registry.get("objectives", model.architecture.default_objective)
-    objective: Objective = part.load()(None)
+    objective = model.objective
     with tempfile.TemporaryDirectory(prefix="create-llm-") as folder:
         shards = _shards(model, texts, Path(folder) / "text")
         return evaluate(
             model.module,
             objective,
-            Windows(shards, model.context),
+            Windows(shards, objective.window(model.context), shared=objective.shared),
             text_bytes=shards.bytes,
             batch_size=BATCH,
             device=model.device,

@@ -13,7 +13,6 @@ from create_llm.data.windows import Windows
 from create_llm.models.evaluation import Score, evaluate
 from create_llm.models.generation import Sampling, complete
 from create_llm.models.loaded import LoadedModel
-from create_llm.models.objective import Objective
 from create_llm.runs.events import Event, EventLog, RunWarning
 from create_llm.runs.run import RunFolder
 from create_llm.training.callbacks import Callback, Signal
@@ -39,7 +38,6 @@ class Session:
         session: int,
         callbacks: list[tuple[str, Callback]],
         model: LoadedModel,
-        objective: Objective,
         validation: Validation,
         *,
         precision: str,
@@ -50,7 +48,6 @@ class Session:
         self._text = TextLog(run.log)
         self._dispatcher = Dispatcher(callbacks, self._dropped)
         self._model = model
-        self._objective = objective
         self._validation = validation
         self._precision = precision
         self._prompt = prompt
@@ -73,7 +70,7 @@ class Session:
     def score(self, between: Callable[[], None]) -> Score:
         return evaluate(
             self._model.module,
-            self._objective,
+            self._model.objective,
             self._validation.windows,
             text_bytes=self._validation.text_bytes,
             batch_size=self._validation.batch_size,
@@ -82,7 +79,9 @@ class Session:
             between=between,
         )
 
-    def sample(self, step: int) -> tuple[str, str]:
+    def sample(self, step: int) -> tuple[str, str] | None:
+        if not self._model.generates:
+            return None
         seed = derive_seed(self._sampling.seed or 0, "sample", step)
         self._model.module.eval()
         try:

@@ -78,8 +78,8 @@ class Outside(Protocol):
         """Evaluate the model on the validation part."""
         ...
 
-    def sample(self, step: int) -> tuple[str, str]:
-        """A prompt and how the model continues it."""
+    def sample(self, step: int) -> tuple[str, str] | None:
+        """A prompt and how the model continues it; None for a model that does not write."""
         ...
 
 
@@ -333,8 +333,9 @@ class Trainer:
         return True
 
     def _sample(self) -> None:
-        prompt, text = self.parts.outside.sample(self.state.step)
-        self.emit(SampleGenerated(step=self.state.step, prompt=prompt, text=text))
+        sample = self.parts.outside.sample(self.state.step)
+        if sample is not None:
+            self.emit(SampleGenerated(step=self.state.step, prompt=sample[0], text=sample[1]))
 
     def _finish(self, stop: Stop | None) -> Stop:
         """Save what there is; a run that was not cut short is also scored and marked final."""

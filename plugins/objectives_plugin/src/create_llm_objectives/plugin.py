@@ -12,3 +12,15 @@ def register_objectives(register: Register) -> None:
         "create_llm_objectives.causal:CausalObjective",
         summary="Predict the next token (GPT-style pretraining).",
     )
+    register(
+        "masked",
+        "create_llm_objectives.masked:MaskedObjective",
+        summary="Guess masked tokens from both sides (BERT-style pretraining).",
+        config="create_llm_objectives.config:MaskedConfig",
+    )
+    register(
+        "span",
+        "create_llm_objectives.span:SpanObjective",
+        summary="Write the spans that were cut out of a text (T5-style pretraining).",
+        config="create_llm_objectives.config:SpanConfig",
+    )

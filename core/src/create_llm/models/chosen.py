@@ -1,0 +1,82 @@
+"""Which objective a run or a bundle has: the one that was named, or its architecture's own."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from pydantic import BaseModel, ValidationError
+
+from create_llm.config import Config
+from create_llm.data.tokenizer import Tokenizer
+from create_llm.errors import DataError
+from create_llm.kernel.registry import Part, Registry
+from create_llm.models.architecture import Architecture
+from create_llm.models.objective import Objective
+
+
+@dataclass(frozen=True, slots=True)
+class ChosenObjective:
+    """An objective that waits for its tokenizer."""
+
+    part: Part
+    options: BaseModel | None
+
+    @property
+    def control_tokens(self) -> tuple[str, ...]:
+        tokens: tuple[str, ...] = self.part.load().control_tokens
+        return tokens
+
+    def build(self, tokenizer: Tokenizer) -> Objective:
+        objective: Objective = self.part.load()(self.options, tokenizer)
+        return objective
+
+    def as_dict(self) -> dict[str, Any]:
+        """As a bundle keeps it."""
+        options = self.options.model_dump(mode="json") if self.options else {}
+        return {"name": self.part.name, **options}
+
+
+def objective_of_run(config: Config, registry: Registry) -> ChosenObjective:
+    """The objective that a configuration names, or the default of its architecture.
+
+    Raises:
+        PluginError: the package that brings it is not installed.
+    """
+    selected = config.objective
+    if selected is not None:
+        return ChosenObjective(selected.part, selected.options)
+    architecture: type[Architecture] = config.model.part.load()
+    return _default(architecture, registry, config.model.name)
+
+
+def objective_of_bundle(
+    info: Mapping[str, Any], architecture: Architecture, registry: Registry, where: str
+) -> ChosenObjective:
+    """The objective that a bundle was trained with.
+
+    Raises:
+        DataError: its options are not what the installed objective takes.
+        PluginError: the package that brings it is not installed.
+    """
+    if "objective" not in info:  # written by version 0.1.0
+        return _default(type(architecture), registry, info["architecture"])
+    options = dict(info["objective"])
+    part = registry.get("objectives", options.pop("name"), where=where)
+    try:
+        model = part.config_model()
+        return ChosenObjective(part, model(**options) if model else None)
+    except ValidationError as error:
+        raise DataError(
+            f"the bundle's objective cannot be used: {error.errors()[0]['msg']}",
+            where=where,
+            fixes=(f"update {part.distribution}, or take the version that wrote the bundle",),
+        ) from error
+
+
+def _default(architecture: type[Architecture], registry: Registry, name: str) -> ChosenObjective:
+    where = f"the default of architecture '{name}'"
+    part = registry.get("objectives", architecture.default_objective, where=where)
+    model = part.config_model()
+    return ChosenObjective(part, model() if model else None)
