@@ -5,13 +5,13 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
+from plugins.objectives_plugin.tests.stand_in import CONTROL, EOS, MASK, PAD, Numbers, sample
 from torch.nn import functional as F
 
 from create_llm.models.architecture import ModelOutput
 from create_llm.models.objective import IGNORED
 from create_llm_objectives.config import MaskedConfig
 from create_llm_objectives.masked import MaskedObjective
-from plugins.objectives_plugin.tests.stand_in import CONTROL, EOS, MASK, PAD, Numbers, sample
 
 
 def masked(probability=0.15):

@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from plugins.objectives_plugin.tests.stand_in import EOS, FIRST, PAD, Numbers, sample
 
 from create_llm.models.objective import IGNORED
 from create_llm_objectives.config import SpanConfig
 from create_llm_objectives.span import SpanObjective
-from plugins.objectives_plugin.tests.stand_in import EOS, FIRST, PAD, Numbers, sample
 
 
 def span(**options):

@@ -59,21 +59,22 @@ def _row(app: App, model: Model, text: Path | None, prompts: tuple[str, ...]) ->
 
     score = score_documents(model.loaded, texts_to_score(app, text))
     sampling = sampling_of(model.bundle, seed=0)
+    asked = prompts if model.loaded.generates else ()
     return {
         "model": str(model.bundle.path),
         "parameters": model.bundle.info["parameters"],
         **score_dict(score),
-        "samples": {p: complete(model.loaded, p, sampling, say).text for p in prompts},
+        "samples": {p: complete(model.loaded, p, sampling, say).text for p in asked},
     }
 
 
 def _show(rows: list[dict[str, object]]) -> None:
     figures = ("parameters", "bits_per_byte", "loss", "perplexity", "tokens_per_second")
     click.echo("".join(f"{name.replace('_', ' '):>18}" for name in figures) + "  model")
-    best = min(range(len(rows)), key=lambda n: float(str(rows[n]["bits_per_byte"])))
-    for number, row in enumerate(rows):
+    scored = [float(str(row["bits_per_byte"])) for row in rows if row["bits_per_byte"] is not None]
+    for row in rows:
         cells = "".join(f"{_figure(row[name]):>18}" for name in figures)
-        mark = "  * fewest bits per byte" if number == best else ""
+        mark = "  * fewest bits per byte" if scored and row["bits_per_byte"] == min(scored) else ""
         click.echo(f"{cells}  {row['model']}{mark}")
     for row in rows:
         samples = row["samples"]
@@ -83,4 +84,6 @@ def _show(rows: list[dict[str, object]]) -> None:
 
 
 def _figure(value: object) -> str:
+    if value is None:
+        return "-"
     return f"{value:.4f}" if isinstance(value, float) else f"{value:,}"
