@@ -253,3 +253,55 @@ def test_on_a_terminal_uninstalling_asks_and_takes_no_for_an_answer():
     assert code == 0
     assert "Remove create-llm-gpt?" in shown
     assert "nothing was removed" in shown
+
+
+def offline(apart):
+    """`llm` with a pip that has no index and was told nothing about isolation."""
+    return partial(apart.func, **apart.keywords | {"env": {"PIP_NO_INDEX": "1"}})
+
+
+def test_a_package_of_one_s_own_is_installed_editable_without_a_network(apart, tmp_path: Path):
+    run = offline(apart)
+    assert run("plugins", "new", "lion", "--kind", "callback", cwd=tmp_path).returncode == 0
+    installed = run("plugins", "install", "--editable", "lion", "-C", str(tmp_path))
+    assert installed.returncode == 0, installed.stderr
+    assert installed.stdout == "plugin 'lion' (create-llm-lion 0.1.0) is ready\n"
+    plugin = tmp_path / "lion" / "src" / "create_llm_lion" / "plugin.py"
+    plugin.write_text(plugin.read_text().replace('"lion",', '"tiger",'))
+    listed = json.loads(run("plugins", "list", "--json").stdout)["plugins"]
+    (lion,) = [entry for entry in listed if entry["name"] == "lion"]
+    assert lion["provides"] == {"callbacks": ["tiger"]}
+    assert run("plugins", "uninstall", "lion", "--yes").returncode == 0
+    assert "lion" not in names(apart)
+
+
+def test_a_folder_whose_build_needs_are_here_takes_no_network(apart, lion: Path):
+    installed = offline(apart)("plugins", "install", f"./{lion.name}", "-C", str(lion.parent))
+    assert installed.returncode == 0, installed.stderr
+    assert "lion" in names(apart)
+
+
+def test_a_folder_whose_build_needs_are_not_here_is_built_apart(apart, lion: Path):
+    text = (lion / "pyproject.toml").read_text()
+    (lion / "pyproject.toml").write_text(text.replace('["hatchling"]', '["no-such-builder"]'))
+    installed = offline(apart)("plugins", "install", str(lion))
+    assert installed.returncode == 70
+    assert "no-such-builder" in installed.stderr
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ([], "--editable my-plugin"),
+        (["--editable", "nowhere"], "holds no pyproject.toml"),
+        (["--editable", "torn"], "pyproject.toml cannot be read"),
+    ],
+)
+def test_what_cannot_be_installed_is_told_before_pip_runs(
+    llm, tmp_path: Path, arguments: list[str], message: str
+):
+    (tmp_path / "torn").mkdir()
+    (tmp_path / "torn" / "pyproject.toml").write_text("[project\n")
+    done = llm("plugins", "install", *arguments, cwd=tmp_path)
+    assert done.returncode == 2
+    assert message in done.stderr

@@ -15,9 +15,10 @@ from hypothesis import strategies as st
 
 from create_llm.config import load_config
 from create_llm.errors import ConfigError, PluginError
+from create_llm.kernel.compatible import compatible_range
 from create_llm.kernel.plugins import Plugins, load_plugins
 from create_llm.project.config_text import config_text
-from create_llm.project.pages import compatible_range, in_words
+from create_llm.project.pages import in_words
 from create_llm.project.recipe import Choices, make_recipe
 from create_llm.project.scaffold import create_project, free_folder
 from create_llm.project.shims import SHIMS

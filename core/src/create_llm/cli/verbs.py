@@ -17,7 +17,7 @@ VERBS = (
     ("runs", "List and show the runs of a project."),
     ("synth", "Write synthetic text into data/raw."),
     ("deploy", "Publish a model, after showing what that would do."),
-    ("plugins", "List, install and uninstall plugins."),
+    ("plugins", "Find, install, write and test plugins."),
     ("config", "Show and explain the configuration."),
     ("doctor", "Check the installation and say what is wrong."),
 )

@@ -25,6 +25,11 @@ class Kind:
     def hook(self) -> str:
         return f"register_{self.name}"
 
+    @property
+    def written(self) -> str:
+        """As `--kind` takes it: the singular, in one word."""
+        return self.singular.replace(" ", "-")
+
 
 KINDS: dict[str, Kind] = {
     kind.name: kind

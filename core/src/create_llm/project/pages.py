@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import re
 import shlex
 from collections.abc import Mapping
 from importlib import resources
 from string import Template as Text
 
 from create_llm import __version__
+from create_llm.kernel.compatible import compatible_range
 from create_llm.project.shims import readme_rows
 from create_llm.project.templates import Hardware, Template
 
@@ -38,16 +38,6 @@ def requirements(distributions: Mapping[str, str]) -> str:
     wanted = {"create-llm": __version__, **distributions}
     lines = (name + compatible_range(version) for name, version in sorted(wanted.items()))
     return "# pip install -r requirements.txt\n" + "".join(f"{line}\n" for line in lines)
-
-
-def compatible_range(version: str) -> str:
-    """From this release to the next that may break: the next minor before 1.0, then major."""
-    match = re.match(r"(\d+)\.(\d+)", version)
-    if match is None:
-        return ""
-    major, minor = int(match[1]), int(match[2])
-    following = f"{major + 1}" if major else f"0.{minor + 1}"
-    return f">={major}.{minor},<{following}"
 
 
 def in_words(parameters: int) -> str:

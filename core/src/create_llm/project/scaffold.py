@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import os
 import re
 import shlex
-import shutil
 from pathlib import Path
 
 from create_llm.errors import ConfigError
@@ -14,6 +12,7 @@ from create_llm.project.config_text import config_text
 from create_llm.project.folder import CONFIG_NAME
 from create_llm.project.recipe import Recipe, chosen_values, description
 from create_llm.project.shims import SHIMS, shim
+from create_llm.storage.new_folder import create_folder, is_free
 
 EMPTY_FOLDERS = (
     "checkpoints",
@@ -48,7 +47,7 @@ def free_folder(parent: Path, name: str) -> Path:
             ),
         )
     folder = parent / plain
-    if folder.is_symlink() or (folder.exists() and not _is_empty(folder)):
+    if not is_free(folder):
         raise ConfigError(
             f"there is already something at '{plain}', and it stays as it is",
             where=str(folder),
@@ -72,33 +71,13 @@ def _problem_of_name(name: str) -> str | None:
     return None
 
 
-def _is_empty(folder: Path) -> bool:
-    return folder.is_dir() and next(folder.iterdir(), None) is None
-
-
 def create_project(folder: Path, recipe: Recipe) -> list[str]:
-    """Write the project and return its files, as sorted paths relative to it.
-
-    Everything is written beside `folder` first and renamed at the end, so that neither an error
-    nor an interruption leaves half a project.
+    """Write the project, all or nothing; its files, as sorted paths relative to it.
 
     Raises:
         OSError: the disk is full, or nobody may write there.
     """
-    files = project_files(folder.name, recipe)
-    staging = folder.with_name(f".tmp-new-{os.getpid()}")
-    try:
-        for path, text in files.items():
-            file = staging / path
-            file.parent.mkdir(parents=True, exist_ok=True)
-            file.write_text(text, encoding="utf-8", newline="\n")
-        if folder.exists():
-            folder.rmdir()  # free_folder found it empty; Windows renames onto nothing
-        staging.rename(folder)
-    except BaseException:
-        shutil.rmtree(staging, ignore_errors=True)
-        raise
-    return sorted(files)
+    return create_folder(folder, project_files(folder.name, recipe))
 
 
 def project_files(name: str, recipe: Recipe) -> dict[str, str]:
