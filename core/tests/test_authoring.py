@@ -142,7 +142,7 @@ def test_the_name_that_is_offered_instead_is_another():
     installed = plugins_of(record("my-lion", "create-llm-my-lion"))
     with pytest.raises(ConfigError) as caught:
         check_is_new("callbacks", PluginName.parse("my-lion"), installed)
-    assert caught.value.fixes[0] == "take another: llm plugins new my-lion-2 --kind callback"
+    assert caught.value.fixes[0] == "take another: llm plugins new my-lion-2"
 
 
 @pytest.mark.parametrize("kind", KINDS.values(), ids=lambda kind: kind.name)

@@ -1,4 +1,4 @@
-"""The contract of templates, for all four."""
+"""The contract of templates, for all five."""
 
 from __future__ import annotations
 
@@ -19,3 +19,7 @@ class TestSmall(TemplateContract):
 
 class TestBase(TemplateContract):
     name = "base"
+
+
+class TestCustom(TemplateContract):
+    name = "custom"

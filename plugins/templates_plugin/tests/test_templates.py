@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import fcntl
 import json
 import os
-import pty
 import select
 import signal
 import subprocess
 import sys
-import termios
 import tomllib
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -24,6 +21,11 @@ from create_llm.kernel.plugins import default_plugins
 from create_llm.models.architecture import count_parameters
 from create_llm.project.pages import hardware_in_words, in_words
 from create_llm.project.templates import Template
+
+if sys.platform != "win32":
+    import fcntl
+    import pty
+    import termios
 
 NAMES = ("nano", "tiny", "small", "base")
 SIZES = {"nano": 10**6, "tiny": 10**7, "small": 10**8, "base": 10**9}
@@ -227,6 +229,8 @@ class Terminal:
 
 @contextmanager
 def terminal(*arguments: str, cwd: Path) -> Iterator[Terminal]:
+    if sys.platform == "win32":
+        pytest.skip("pseudo-terminals are a matter of POSIX")
     master, slave = pty.openpty()
     command = [sys.executable, "-c", "from create_llm.cli import main; main()", *arguments]
     with subprocess.Popen(

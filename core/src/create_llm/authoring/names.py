@@ -11,6 +11,7 @@ from create_llm.kernel.kinds import KINDS
 from create_llm.kernel.plugins import CORE, Plugins
 
 PREFIX = "create-llm-"
+NEW = "llm plugins new {name}"
 LONGEST = 40
 
 _NAME = re.compile(r"[a-z][a-z0-9]*(-[a-z0-9]+)*")
@@ -29,8 +30,11 @@ class PluginName:
     plugin: str
 
     @classmethod
-    def parse(cls, name: str) -> PluginName:
+    def parse(cls, name: str, command: str = NEW) -> PluginName:
         """
+        Args:
+            command: what makes it, with {name} for the name, for advice.
+
         Raises:
             ConfigError: not lower-case letters and digits with dashes between them, or too long.
         """
@@ -41,7 +45,7 @@ class PluginName:
         raise ConfigError(
             f"'{name}' cannot be the name of a plugin: it takes at most {LONGEST} lower-case "
             "letters and digits, with dashes between them",
-            fixes=(f"for example: llm plugins new {near}",),
+            fixes=(f"for example: {command.format(name=near)}",),
         )
 
     @property
@@ -59,7 +63,7 @@ def _nearest_possible(name: str) -> str:
     return words[:LONGEST].strip("-") or "my-plugin"
 
 
-def check_is_new(kind: str, name: PluginName, plugins: Plugins) -> None:
+def check_is_new(kind: str, name: PluginName, plugins: Plugins, command: str = NEW) -> None:
     """
     Raises:
         ConfigError: it would take the place of something first-party or installed.
@@ -70,7 +74,7 @@ def check_is_new(kind: str, name: PluginName, plugins: Plugins) -> None:
         raise ConfigError(
             f"the name '{name.plugin}' is taken, by {owner}",
             fixes=(
-                f"take another: llm plugins new {other} --kind {KINDS[kind].written}",
+                f"take another: {command.format(name=other)}",
                 "see what is installed: llm plugins list",
             ),
         )

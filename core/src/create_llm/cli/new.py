@@ -135,11 +135,13 @@ def _next_steps(folder: Path, recipe: Recipe) -> None:
     template, prompt = recipe.template, shlex.quote(recipe.config.generation.prompt)
     here = Path.cwd()
     path = folder.relative_to(here) if folder.is_relative_to(here) else folder
+    own = "  llm plugins install -e .        the model in src/\n" if recipe.own else ""
     click.echo(
         f"Made {folder.name}, from the template {template.name}: "
         f"{in_words(template.parameters)} parameters, {template.time}.\n\n"
         "Next:\n"
         f"  cd {shlex.quote(str(path))}\n"
+        f"{own}"
         "  cp your-text.txt data/raw/      the text to learn from\n"
         "  llm train                       tokenizer, model, progress, a sample\n"
         f"  llm generate --prompt {prompt}\n\n"

@@ -38,13 +38,13 @@ def new(app: App, name: str, kind: str | None, as_json: bool) -> None:
     \b
     Example: llm plugins new my-lion --kind callback
     """
-    from create_llm.authoring.names import PluginName, check_is_new
+    from create_llm.authoring.names import NEW, PluginName, check_is_new
     from create_llm.authoring.package import kind_called, package_files
     from create_llm.storage.new_folder import create_folder
 
     names = PluginName.parse(name)
     chosen = _ask_kind() if kind is None else kind_called(kind)
-    check_is_new(chosen, names, app.plugins)
+    check_is_new(chosen, names, app.plugins, f"{NEW} --kind {KINDS[chosen].written}")
     folder = _free_folder(app.root, names)
     files = create_folder(folder, package_files(chosen, names))
     _next_steps(folder, chosen, names)

@@ -34,6 +34,7 @@ class Draft:
         layers: weakest first, aliases resolved.
         entries: the strongest value of each path.
         complete: whether all layers are there; a template that was asked for may not be.
+        own_plugins: what the project's own pyproject.toml brings, installed or not.
     """
 
     plugins: Plugins
@@ -42,6 +43,7 @@ class Draft:
     entries: Entries
     problems: list[CreateLLMError]
     complete: bool
+    own_plugins: frozenset[str] = frozenset()
 
     @classmethod
     def of(
@@ -52,9 +54,10 @@ class Draft:
         problems: list[CreateLLMError],
         *,
         complete: bool,
+        own_plugins: frozenset[str] = frozenset(),
     ) -> Draft:
         """Merge the layers, and take out what no key can have."""
-        draft = cls(plugins, file, layers, merge(layers), problems, complete)
+        draft = cls(plugins, file, layers, merge(layers), problems, complete, own_plugins)
         for path, value in list(draft.entries.items()):
             reason = unusable(value.data)
             if reason:

@@ -42,6 +42,7 @@ from create_llm.config.values import merge
 from create_llm.errors import CreateLLMError
 from create_llm.kernel.plugins import Plugins
 from create_llm.project.folder import CONFIG_NAME
+from create_llm.project.own_plugin import plugins_of_project
 
 ModelT = TypeVar("ModelT", bound=BaseModel)
 Sections = Mapping[str, BaseModel | None]
@@ -88,7 +89,8 @@ def load_config(
     complete = len(problems) == known
     derived = hardware_layer(hardware or detect(), template | above)
     layers = [derived, template, *written]
-    return _resolve(Draft.of(plugins, file, layers, problems, complete=complete))
+    own = plugins_of_project(root)
+    return _resolve(Draft.of(plugins, file, layers, problems, complete=complete, own_plugins=own))
 
 
 def _resolve(draft: Draft) -> Config:

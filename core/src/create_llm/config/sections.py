@@ -12,7 +12,7 @@ from create_llm.config.problems import shown
 from create_llm.config.resolved import Selected
 from create_llm.config.schema import ALIASES, PART_TABLES, SECTIONS, Section
 from create_llm.config.values import Entries, KeyPath, Value, under
-from create_llm.errors import nearest
+from create_llm.errors import PluginError, nearest
 from create_llm.kernel.kinds import KINDS
 from create_llm.kernel.registry import Part, Registry
 
@@ -67,6 +67,11 @@ def part_of(draft: Draft, section_name: str) -> Selected | None:
     if chosen is None or not isinstance(chosen.data, str):
         return None  # `core_keys` says what is wrong, if anything is
     place = draft.place(selector)
+    if chosen.data in draft.own_plugins and not has_part(
+        draft.plugins.registry, section.kind, chosen.data
+    ):
+        draft.problems.append(_own_is_missing(KINDS[section.kind].singular, chosen.data, place))
+        return None
     part = draft.attempt(draft.plugins.registry.get, section.kind, chosen.data, where=place)
     if part is None:
         return None
@@ -156,6 +161,14 @@ def _meant_for(chosen: Value, draft: Draft, entries: Entries, known: Collection[
         return path[1] in known or not then or then[-1].data == chosen.data
 
     return {path: value for path, value in entries.items() if meant(path, value)}
+
+
+def _own_is_missing(kind: str, name: str, place: str | None) -> PluginError:
+    return PluginError(
+        f"{kind} '{name}' is this project's own, and is not installed",
+        where=place,
+        fixes=("install it: llm plugins install --editable .", "if it is: llm plugins list"),
+    )
 
 
 def _nothing_chosen(draft: Draft, name: str, section: Section) -> None:

@@ -58,6 +58,21 @@ class Plugins:
     def failed(self) -> list[PluginRecord]:
         return [record for record in self.records if record.status == "failed"]
 
+    def joined_by(self, plugin: InstalledPlugin) -> Plugins:
+        """These and one more, which can be imported though it is not installed.
+
+        Raises:
+            PluginError: it does not load.
+        """
+        registry = Registry()
+        for kind in KINDS:
+            for part in self.registry.parts(kind):
+                registry.add(part)
+        record = _load(_manager(), plugin, registry, strict=True)
+        plugins = Plugins((*self.records, record), registry)
+        registry.explain_missing = plugins.explain_missing
+        return plugins
+
     def require(self, name: str, *, where: str | None = None) -> PluginRecord:
         """The loaded plugin called `name`; asking for one by name makes its failure an error.
 
@@ -115,9 +130,7 @@ def load_plugins(environ: Mapping[str, str] = os.environ, *, enabled: bool = Tru
     only = environ.get("CREATE_LLM_PLUGINS")
     wanted = None if only is None else {name.strip() for name in only.split(",")}
     strict = environ.get("CREATE_LLM_STRICT") == "1"
-    manager = pluggy.PluginManager("create_llm")
-    manager.add_hookspecs(hookspecs)
-    registry = Registry()
+    manager, registry = _manager(), Registry()
     records = [_load(manager, CORE, registry, strict=True)]
     for plugin in installed_plugins():
         if not enabled or (wanted is not None and plugin.name not in wanted):
@@ -127,6 +140,12 @@ def load_plugins(environ: Mapping[str, str] = os.environ, *, enabled: bool = Tru
     plugins = Plugins(tuple(records), registry)
     registry.explain_missing = plugins.explain_missing
     return plugins
+
+
+def _manager() -> pluggy.PluginManager:
+    manager = pluggy.PluginManager("create_llm")
+    manager.add_hookspecs(hookspecs)
+    return manager
 
 
 @cache

@@ -6,14 +6,31 @@ import shlex
 from collections.abc import Mapping
 from importlib import resources
 from string import Template as Text
+from typing import TYPE_CHECKING
 
 from create_llm import __version__
 from create_llm.kernel.compatible import compatible_range
+from create_llm.kernel.kinds import KINDS
+from create_llm.project.own_plugin import OwnPlugin
 from create_llm.project.shims import readme_rows
 from create_llm.project.templates import Hardware, Template
 
+if TYPE_CHECKING:
+    from create_llm.project.recipe import Recipe
 
-def readme(name: str, template: Template, prompt: str, *, scripts: bool) -> str:
+
+_INSTALL_OWN = (
+    "llm plugins install --editable .         # the model in src/, which is this project's own\n"
+)
+_OWN_ROWS = """\
+| `src/{module}/` | the {kind} `{name}`: change it, and train again |
+| `tests/test_contract.py` | what must hold for it: `llm plugins test {name}` |
+| `pyproject.toml` | makes this folder a package that others can install, too |
+"""
+
+
+def readme(name: str, recipe: Recipe, prompt: str) -> str:
+    template, own = recipe.template, recipe.own
     return _skeleton("README.md").substitute(
         name=name,
         template=template.name,
@@ -23,8 +40,14 @@ def readme(name: str, template: Template, prompt: str, *, scripts: bool) -> str:
         hardware=hardware_in_words(template.hardware),
         prompt=shlex.quote(prompt),
         first_changes="\n".join(f"- {change}" for change in template.first_changes),
-        scripts=readme_rows() if scripts else "",
+        install_own=_INSTALL_OWN if own else "",
+        rows=(_own_rows(template, own) if own else "") + (readme_rows() if recipe.scripts else ""),
     )
+
+
+def _own_rows(template: Template, own: OwnPlugin) -> str:
+    kind = KINDS[template.package].singular if template.package else ""
+    return _OWN_ROWS.format(module=own.name.module, name=own.name.plugin, kind=kind)
 
 
 def static_pages() -> dict[str, str]:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Mapping
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,6 +20,7 @@ from create_llm.config.values import Entries, KeyPath, Layer, Source, Value, dot
 from create_llm.errors import ConfigError, CreateLLMError
 from create_llm.kernel.plugins import Plugins
 from create_llm.kernel.registry import Part, Registry
+from create_llm.project.own_plugin import OwnPlugin
 from create_llm.project.templates import Template
 
 _WRITTEN = (Layer.TEMPLATE, Layer.SET, Layer.FLAG)
@@ -44,12 +47,14 @@ class Recipe:
 
     Attributes:
         config: the template's values with the choices applied, validated.
+        own: the plugin that the project is as well; None for a project without code.
         distributions: name → version of the packages that bring what the project names.
         scripts: whether to write scripts that call the command.
     """
 
     template: Template
     config: Config
+    own: OwnPlugin | None
     distributions: Mapping[str, str]
     scripts: bool
 
@@ -97,8 +102,22 @@ def make_recipe(folder: Path, plugins: Plugins, choices: Choices) -> Recipe:
     }
     if choices.plugins or PLUGINS_KEY not in overrides:
         flags["plugins"] = (_plugin_names(plugins, template, choices), "--plugins")
-    config = load_config(folder, plugins, flags=flags, overrides=choices.overrides, environ={})
-    return Recipe(template, config, _distributions(plugins, part, config), choices.scripts)
+    own: OwnPlugin | None = None
+    installed: AbstractContextManager[Plugins] = contextlib.nullcontext(plugins)
+    if template.package is not None:
+        own = OwnPlugin.of(template.package, folder.name, part.name, plugins)
+        installed = own.as_if_installed(plugins)
+        flags[_selector(template.package)] = (own.name.plugin, "the project")
+    with installed as known:
+        config = load_config(folder, known, flags=flags, overrides=choices.overrides, environ={})
+    distributions = _distributions(plugins, part, config)
+    return Recipe(template, config, own, distributions, choices.scripts)
+
+
+def _selector(kind: str) -> str:
+    """The key of llm.toml that chooses a part of this kind."""
+    sections = ((name, s.selector) for name, s in SECTIONS.items() if s.kind == kind)
+    return next(f"{name}.{selector}" for name, selector in sections if selector)
 
 
 def _plugin_names(plugins: Plugins, template: Template, choices: Choices) -> list[str]:

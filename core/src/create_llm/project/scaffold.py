@@ -84,12 +84,13 @@ def project_files(name: str, recipe: Recipe) -> dict[str, str]:
     """Path → text of everything in the project called `name`."""
     config, prompt = recipe.config, recipe.config.generation.prompt
     return {
+        **(recipe.own.files if recipe.own else {}),
         **{f"{folder}/.gitkeep": "" for folder in EMPTY_FOLDERS},
         **pages.static_pages(),
         CONFIG_NAME: config_text(
             chosen_values(config), lambda path: description(config, path), _HEADER
         ),
-        "README.md": pages.readme(name, recipe.template, prompt, scripts=recipe.scripts),
+        "README.md": pages.readme(name, recipe, prompt),
         "evaluation/prompts.txt": f"{prompt}\n",
         "requirements.txt": pages.requirements(recipe.distributions),
         **({path: shim(path) for path in SHIMS} if recipe.scripts else {}),

@@ -25,6 +25,8 @@ class Template:
         values: as llm.toml nests them: section → key → value, and `plugins` above all sections.
         time: what training takes on the hardware it is meant for.
         first_changes: two or three sentences for the README: what to change first, and why.
+        package: the kind of part that a project made from it brings itself, as a plugin of its own
+            name; the template then leaves the choice of that part to the project.
         default: the one used where a project names none; one installed template says so.
     """
 
@@ -36,3 +38,4 @@ class Template:
     time: str
     first_changes: tuple[str, ...]
     default: bool = False
+    package: str | None = None

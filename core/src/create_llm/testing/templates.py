@@ -73,7 +73,13 @@ class TemplateContract(PartContract):
     def _project(self, root: Path) -> Config:
         folder, plugins = root / "project", self.plugins()
         try:
-            create_project(folder, make_recipe(folder, plugins, Choices(template=self.name)))
-            return load_config(folder, plugins, environ={})
+            recipe = make_recipe(folder, plugins, Choices(template=self.name))
+            create_project(folder, recipe)
+            if recipe.own is None:
+                return load_config(folder, plugins, environ={})
+            with recipe.own.as_if_installed(plugins) as known:
+                config = load_config(folder, known, environ={})
+                config.model.part.load()  # it stays imported
+                return config
         except CreateLLMError as error:
             pytest.fail(error.render(), pytrace=False)

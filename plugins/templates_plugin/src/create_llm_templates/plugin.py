@@ -14,6 +14,7 @@ TEMPLATES = {
     "tiny": "10M parameters: a first model of your own text, on a laptop.",
     "small": "100M parameters: a fluent model of one kind of text, on one GPU.",
     "base": "1B parameters: a general base model, on several GPUs.",
+    "custom": "A model of your own making: the project brings its architecture as a plugin.",
 }
 
 
