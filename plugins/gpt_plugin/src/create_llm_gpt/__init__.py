@@ -1,1 +1,1 @@
-"""A decoder-only transformer in the Llama and Qwen3 forms."""
+"""A decoder-only transformer in the Qwen3, Llama and GPT-2 forms."""

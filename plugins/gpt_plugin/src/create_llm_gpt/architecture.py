@@ -11,7 +11,8 @@ from torch import Tensor, nn
 
 from create_llm.models.architecture import Cache, CausalLM, HFConfig, ParamGroups
 from create_llm_gpt.config import GPTConfig
-from create_llm_gpt.hf import from_hf_config, from_hf_tensors, to_hf_config, to_hf_tensors
+from create_llm_gpt.hf import from_hf_config, to_hf_config
+from create_llm_gpt.hf_tensors import from_hf_tensors, to_hf_tensors
 from create_llm_gpt.model import GPTModel, KeyValueCache
 
 _RESIDUAL_OUTPUTS = ("attention.out.weight", "ffn.down.weight")
@@ -21,7 +22,7 @@ _PROJECTED = 2048
 
 
 class GPT(CausalLM):
-    """A decoder-only transformer with a key-value cache, on disk in the Qwen3 or Llama form."""
+    """A decoder-only transformer with a key-value cache, on disk as Qwen3, Llama or GPT-2."""
 
     config_class: ClassVar[type[BaseModel]] = GPTConfig
 
@@ -30,7 +31,7 @@ class GPT(CausalLM):
 
     def init(self, module: nn.Module, seed: int) -> None:
         """Normal, 0.02; what adds to the residual stream is smaller by sqrt(2 · layers), so that
-        the stream's variance does not grow with depth (GPT-2). Norms start at one.
+        the stream's variance does not grow with depth (GPT-2). Biases zero, norms one.
 
         Drawn on the CPU in the parameters' order, hence equal on every device.
         """
@@ -39,7 +40,7 @@ class GPT(CausalLM):
         with torch.no_grad():
             for name, parameter in module.named_parameters():
                 if parameter.ndim < 2:
-                    parameter.fill_(1.0)
+                    parameter.fill_(0.0 if name.endswith("bias") else 1.0)
                     continue
                 deviation = residual if name.endswith(_RESIDUAL_OUTPUTS) else _STANDARD_DEVIATION
                 values = torch.empty(parameter.shape).normal_(0.0, deviation, generator=generator)
@@ -57,28 +58,25 @@ class GPT(CausalLM):
     def flops(self, config: GPTConfig, vocab_size: int, length: int) -> float:
         """6 per weight that multiplies a token, the head among them (Kaplan et al. 2020,
         2001.08361), and 6 · layers · width · length for attention: PaLM (2204.02311, appendix B)
-        counts 12, but a causal token sees half of the others on average.
+        counts 12, but a causal token sees half of the others on average. Learned positions are
+        looked up, however many they are.
         """
-        weights = super().flops(config, vocab_size, length)
-        return weights + 6.0 * config.layers * config.heads * config.head_width * length
+        with torch.device("meta"):
+            matrices = self.param_groups(self.build(config, vocab_size)).matrices
+        weights = sum(matrix.numel() for matrix in matrices) + vocab_size * config.dim
+        return 6.0 * (weights + config.layers * config.heads * config.head_width * length)
 
     def activation_bytes(self, config: GPTConfig, vocab_size: int, batch: int, length: int) -> int:
         """What each operation keeps, counted, and the largest part of the head.
 
-        A block keeps both norms' inputs and outputs, qkv, the rotated queries and keys, what
-        attention returns, gate_up and its product, and dropout's masks; the fused attention
-        kernels keep no length x length matrix. The head's three are logits, log-probabilities
-        and gradient of as many positions as the causal objective projects at a time.
+        The head's three are logits, log-probabilities and gradient of as many positions as the
+        causal objective projects at a time.
         """
-        queries = config.heads * config.head_width
-        keys = config.key_value_heads * config.head_width
-        block = 4.0 * config.dim + 3 * queries + 3 * keys + 3 * config.ffn_width + config.heads
-        if config.dropout:
-            block += 2 * config.dim
-        if config.attention_dropout:
-            block += 3.25 * config.heads * length
-        body = batch * length * (config.layers * block + 2 * config.dim)
-        return int(4 * (body + 3 * vocab_size * min(batch * length, _PROJECTED)))
+        token = config.layers * _kept_by_block(config, length) + 2 * config.dim
+        if config.dropout and config.parts.positions == "learned":
+            token += config.dim
+        projected = 3 * vocab_size * min(batch * length, _PROJECTED)
+        return int(4 * (batch * length * token + projected))
 
     def new_cache(self, module: nn.Module, batch: int, length: int) -> KeyValueCache:
         """
@@ -115,6 +113,28 @@ class GPT(CausalLM):
     ) -> tuple[GPTConfig, int, dict[str, Tensor]]:
         config, vocab_size = from_hf_config(hf_config)
         return config, vocab_size, from_hf_tensors(config, vocab_size, tensors)
+
+
+def _kept_by_block(config: GPTConfig, length: int) -> float:
+    """Numbers that one block keeps of a token: both norms' inputs and outputs, what attention
+    keeps, the feed-forward layer before and after its activation, and dropout's masks.
+    """
+    inner = 3 if config.parts.feed_forward == "swiglu" else 2
+    kept = 4 * config.dim + _kept_by_attention(config, length) + inner * config.ffn_width
+    return kept + 2 * config.dim if config.dropout else kept
+
+
+def _kept_by_attention(config: GPTConfig, length: int) -> float:
+    """The fused kernels keep qkv, or its values and the turned queries and keys beside it, the
+    result, and one number per head. With dropout of weights none is used: queries, keys and
+    values are kept for every head, and three matrices of length x length.
+    """
+    queries = config.heads * config.head_width
+    keys = config.key_value_heads * config.head_width
+    if config.attention_dropout:
+        return 4 * queries + 3.25 * config.heads * length
+    copies = 3 if config.parts.positions == "rotary" else 2
+    return copies * (queries + keys) + config.heads
 
 
 def _gpt(module: nn.Module) -> GPTModel:

@@ -6,7 +6,10 @@ from typing import Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from create_llm_gpt.forms import FORMS, Form
+
 _FFN_MULTIPLE = 64
+_ROPE_THETA = 10000.0
 
 
 class GPTConfig(BaseModel):
@@ -19,7 +22,8 @@ class GPTConfig(BaseModel):
         ge=1,
         description="The longest text, in tokens, that the model can look at at once.",
         json_schema_extra={
-            "cost": "Time per token grows slowly with it, memory in proportion.",
+            "cost": "Time per token grows slowly with it, memory in proportion. The gpt2 form adds "
+            "max_length x dim parameters, one vector for each position.",
             "try": "256 on a laptop; 1024 or more once there is a GPU.",
         },
     )
@@ -45,7 +49,7 @@ class GPTConfig(BaseModel):
         default=None,
         ge=1,
         description="How many heads hold keys and values; several query heads share one "
-        "(grouped-query attention). Left out: one for each head.",
+        "(grouped-query attention). Left out: one for each head, as the gpt2 form always has.",
         json_schema_extra={
             "cost": "Fewer make generation need less memory, at little loss of quality.",
             "try": "A quarter of heads for models that will read long texts.",
@@ -63,7 +67,8 @@ class GPTConfig(BaseModel):
     head_dim: int | None = Field(
         default=None,
         ge=2,
-        description="Width of one attention head. Left out: dim / heads.",
+        description="Width of one attention head. Left out: dim / heads, as in the gpt2 form "
+        "always.",
         json_schema_extra={
             "cost": "Attention's parameters and time grow in proportion.",
             "try": "Leave it out; some imported Qwen3 models set it to 128.",
@@ -74,7 +79,7 @@ class GPTConfig(BaseModel):
         ge=0.0,
         lt=1.0,
         description="Share of each block's output that is dropped at random while training, "
-        "against learning a small corpus by heart.",
+        "against learning a small corpus by heart. The gpt2 form also drops of the embedding.",
         json_schema_extra={
             "cost": "A few per cent of training time; none afterwards.",
             "try": "0.1 to 0.2 when the corpus is read many times, 0 when it is read once.",
@@ -91,29 +96,33 @@ class GPTConfig(BaseModel):
             "try": "Leave it at 0 and use dropout.",
         },
     )
-    form: Literal["qwen3", "llama"] = Field(
+    form: Literal["qwen3", "llama", "gpt2"] = Field(
         default="qwen3",
-        description="Which published family the model is saved as. qwen3 also normalises each "
-        "head's queries and keys, which keeps training stable at higher learning rates.",
+        description="Which published family the model is built and saved as. llama: RMSNorm, "
+        "rotary positions, SwiGLU. qwen3: also normalises each head's queries and keys, which "
+        "keeps training stable at higher learning rates. gpt2: LayerNorm, learned positions, "
+        "GELU, biases everywhere.",
         json_schema_extra={
-            "cost": "qwen3 takes a few per cent more time.",
-            "try": "qwen3; llama where a tool does not read qwen3 yet.",
+            "cost": "qwen3 takes a few per cent more time than llama.",
+            "try": "qwen3; llama where a tool does not read qwen3 yet; gpt2 where a tool or a "
+            "comparison asks for GPT-2.",
         },
     )
     ffn_dim: int | None = Field(
         default=None,
         ge=1,
         description="Inner width of the feed-forward layer. Left out: 8/3 of dim, rounded up to "
-        f"a multiple of {_FFN_MULTIPLE}.",
+        f"a multiple of {_FFN_MULTIPLE}; in the gpt2 form 4 x dim.",
         json_schema_extra={
             "cost": "Two thirds of a block's parameters and time, in proportion.",
-            "try": "Leave it out.",
+            "try": "Leave it out; llama.cpp takes every gpt2 model to be 4 x dim.",
         },
     )
     rope_theta: float = Field(
-        default=10000.0,
+        default=_ROPE_THETA,
         gt=0.0,
-        description="Base of the rotary position embedding: how slowly its slowest wave turns.",
+        description="Base of the rotary position embedding: how slowly its slowest wave turns. "
+        "The gpt2 form has none.",
         json_schema_extra={
             "cost": "None.",
             "try": "10000; 100000 or more for contexts beyond 8192 tokens.",
@@ -135,6 +144,11 @@ class GPTConfig(BaseModel):
     )
 
     @property
+    def parts(self) -> Form:
+        """What the form is made of."""
+        return FORMS[self.form]
+
+    @property
     def key_value_heads(self) -> int:
         return self.kv_heads or self.heads
 
@@ -146,17 +160,21 @@ class GPTConfig(BaseModel):
     def ffn_width(self) -> int:
         if self.ffn_dim is not None:
             return self.ffn_dim
+        if self.parts.feed_forward == "gelu":
+            return 4 * self.dim
         exact = -(-8 * self.dim // 3)
         return -(-exact // _FFN_MULTIPLE) * _FFN_MULTIPLE
 
     @model_validator(mode="after")
     def _fits(self) -> Self:
+        self._check_form()
         if self.dim % self.heads:
+            # An even head width suits every form.
             raise ValueError(
                 f"dim {self.dim} is not divisible by heads {self.heads}; "
                 f"try dim {_multiple_near(self.dim, 2 * self.heads)}"
             )
-        if self.head_width % 2:
+        if self.parts.positions == "rotary" and self.head_width % 2:
             source = "head_dim" if self.head_dim else f"dim {self.dim} / heads {self.heads} ="
             raise ValueError(
                 f"{source} {self.head_width} is odd, and rotary positions turn pairs of numbers; "
@@ -169,6 +187,25 @@ class GPTConfig(BaseModel):
                 f"kv_heads can be {', '.join(choices)}"
             )
         return self
+
+    def _check_form(self) -> None:
+        """Refuse what the form has no place for, rather than pass over it."""
+        others = "; leave it out, or choose the form qwen3 or llama"
+        if not self.parts.free_heads and self.kv_heads is not None:
+            raise ValueError(
+                f"in the {self.form} form every head has keys and values of its own, so there is "
+                f"no kv_heads{others}"
+            )
+        if not self.parts.free_heads and self.head_dim not in (None, self.dim / self.heads):
+            raise ValueError(
+                f"in the {self.form} form a head is dim / heads wide, and head_dim {self.head_dim} "
+                f"is not {self.dim} / {self.heads}{others}"
+            )
+        if self.parts.positions != "rotary" and self.rope_theta != _ROPE_THETA:
+            raise ValueError(
+                f"the {self.form} form learns its positions, and rope_theta is for rotary ones"
+                f"{others}"
+            )
 
 
 def _multiple_near(value: int, step: int) -> int:

@@ -1,86 +1,138 @@
-"""Between this module's parameters and Hugging Face's Llama and Qwen3 forms.
-
-One table, `_layout`, says which of their tensors make up each of ours, so that writing, reading
-and checking cannot disagree. Nothing is permuted or rounded: there and back is the same bytes.
-"""
+"""Between `GPTConfig` and config.json as Hugging Face's Qwen3, Llama and GPT-2 have it."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
 from pydantic import ValidationError
-from torch import Tensor
 
 from create_llm.errors import DataError
 from create_llm.models.architecture import HFConfig
 from create_llm_gpt.config import GPTConfig
+from create_llm_gpt.forms import FORMS
 
-_CLASSES = {"qwen3": "Qwen3ForCausalLM", "llama": "LlamaForCausalLM"}
-
-_KEYS = {
-    "max_length": "max_position_embeddings",
-    "layers": "num_hidden_layers",
-    "heads": "num_attention_heads",
-    "kv_heads": "num_key_value_heads",
-    "dim": "hidden_size",
-    "head_dim": "head_dim",
-    "ffn_dim": "intermediate_size",
-    "dropout": "resid_pdrop",  # GPT-2's name; the Llama and Qwen3 classes leave it unused
-    "attention_dropout": "attention_dropout",
-    "norm_eps": "rms_norm_eps",
-    "tied": "tie_word_embeddings",
-}
-"""Our key → the key of config.json."""
-
-_REQUIRED = ("max_length", "layers", "heads", "dim", "ffn_dim")
 _DERIVED = {"kv_heads": "key_value_heads", "head_dim": "head_width", "ffn_dim": "ffn_width"}
+"""Keys that may be left out → the property that says what then holds."""
 
-_READABLE: tuple[tuple[str, tuple[object, ...], str], ...] = (
-    ("attention_bias", (None, False), "biases in its attention layers"),
-    ("mlp_bias", (None, False), "biases in its feed-forward layers"),
-    ("hidden_act", (None, "silu", "swish"), "an activation other than silu"),
-    ("use_sliding_window", (None, False), "sliding-window attention"),
-    ("quantization_config", (None,), "quantised weights"),
+
+@dataclass(frozen=True, slots=True)
+class _Dialect:
+    """How a family's config.json says what `GPTConfig` says.
+
+    Attributes:
+        model_class: of transformers.
+        keys: our key → theirs; all of them are written, the first is read.
+        required: our keys without which config.json has gaps.
+        assumed: what transformers takes where a key is missing.
+        written: what holds for every model of this architecture.
+        readable: their key, the values that this architecture reads, what another would mean.
+    """
+
+    model_class: str
+    keys: Mapping[str, tuple[str, ...]]
+    required: tuple[str, ...]
+    assumed: Mapping[str, object]
+    written: Mapping[str, object]
+    readable: tuple[tuple[str, tuple[object, ...], str], ...]
+
+
+_LLAMA = _Dialect(
+    model_class="LlamaForCausalLM",
+    keys={
+        "max_length": ("max_position_embeddings",),
+        "layers": ("num_hidden_layers",),
+        "heads": ("num_attention_heads",),
+        "kv_heads": ("num_key_value_heads",),
+        "dim": ("hidden_size",),
+        "head_dim": ("head_dim",),
+        "ffn_dim": ("intermediate_size",),
+        "dropout": ("resid_pdrop",),  # GPT-2's name; the Llama and Qwen3 classes leave it unused
+        "attention_dropout": ("attention_dropout",),
+        "norm_eps": ("rms_norm_eps",),
+        "tied": ("tie_word_embeddings",),
+    },
+    required=("max_length", "layers", "heads", "dim", "ffn_dim"),
+    assumed={"tied": False, "dropout": 0.0},
+    written={"attention_bias": False, "mlp_bias": False, "hidden_act": "silu"},
+    readable=(
+        ("attention_bias", (None, False), "biases in its attention layers"),
+        ("mlp_bias", (None, False), "biases in its feed-forward layers"),
+        ("hidden_act", (None, "silu", "swish"), "an activation other than silu"),
+        ("use_sliding_window", (None, False), "sliding-window attention"),
+        ("quantization_config", (None,), "quantised weights"),
+    ),
 )
-"""Key, the values that this architecture reads, what another value would mean."""
+
+_GPT2 = _Dialect(
+    model_class="GPT2LMHeadModel",
+    keys={
+        "max_length": ("n_positions", "n_ctx"),  # the second for llama.cpp
+        "layers": ("n_layer",),
+        "heads": ("n_head",),
+        "dim": ("n_embd",),
+        "ffn_dim": ("n_inner",),
+        "dropout": ("resid_pdrop", "embd_pdrop"),
+        "attention_dropout": ("attn_pdrop",),
+        "norm_eps": ("layer_norm_epsilon",),
+        "tied": ("tie_word_embeddings",),
+    },
+    required=("max_length", "layers", "heads", "dim"),
+    assumed={"tied": True, "dropout": 0.1, "attention_dropout": 0.1, "norm_eps": 1e-5},
+    written={
+        "activation_function": "gelu_new",
+        "scale_attn_weights": True,
+        "scale_attn_by_inverse_layer_idx": False,
+        "reorder_and_upcast_attn": False,
+        "add_cross_attention": False,
+    },
+    readable=(
+        ("activation_function", (None, "gelu_new"), "an activation other than gelu_new"),
+        ("scale_attn_weights", (None, True), "attention scores that are not scaled"),
+        ("scale_attn_by_inverse_layer_idx", (None, False), "attention scaled layer by layer"),
+        ("reorder_and_upcast_attn", (None, False), "attention reordered and upcast"),
+        ("add_cross_attention", (None, False), "attention to a second model"),
+        ("quantization_config", (None,), "quantised weights"),
+    ),
+)
+
+_DIALECTS: Mapping[str, _Dialect] = {
+    "qwen3": replace(
+        _LLAMA, model_class="Qwen3ForCausalLM", assumed={**_LLAMA.assumed, "head_dim": 128}
+    ),
+    "llama": _LLAMA,
+    "gpt2": _GPT2,
+}
 
 _FIXES = (
-    "choose a Llama or Qwen3 model without it; SmolLM2, TinyLlama and Qwen3-0.6B are such",
+    "choose a GPT-2, Llama or Qwen3 model without it; gpt2, SmolLM2, TinyLlama and Qwen3-0.6B "
+    "are such",
     "or install a plugin whose architecture reads it: llm plugins list",
 )
 
 
-@dataclass(frozen=True, slots=True)
-class _Piece:
-    """One tensor of theirs: its name and shape."""
-
-    name: str
-    shape: tuple[int, ...]
-
-
 def to_hf_config(config: GPTConfig, vocab_size: int, dtype: torch.dtype) -> HFConfig:
-    shape = {theirs: getattr(config, ours) for ours, theirs in _KEYS.items()}
-    shape |= {_KEYS[ours]: getattr(config, width) for ours, width in _DERIVED.items()}
+    dialect = _DIALECTS[config.form]
     dtype_name = str(dtype).removeprefix("torch.")
     return {
-        "architectures": [_CLASSES[config.form]],
+        "architectures": [dialect.model_class],
         "model_type": config.form,
         "vocab_size": vocab_size,
-        **shape,
-        # transformers 5 reads the second, 4 the first; the same holds for the two dtypes.
-        "rope_theta": config.rope_theta,
-        "rope_parameters": {"rope_type": "default", "rope_theta": config.rope_theta},
+        **{
+            theirs: getattr(config, _DERIVED.get(ours, ours))
+            for ours, names in dialect.keys.items()
+            for theirs in names
+        },
+        **dialect.written,
+        **_written_rotation(config),
+        # transformers 5 reads the first, 4 the second.
         "dtype": dtype_name,
         "torch_dtype": dtype_name,
-        "attention_bias": False,
-        "mlp_bias": False,
-        "hidden_act": "silu",
         "initializer_range": 0.02,
         "use_cache": True,
-        # Known to the tokenizer alone; left out, a Llama would take 1 and 2 for them.
+        # Known to the tokenizer alone; left out, transformers would take its family's own.
         "bos_token_id": None,
         "eos_token_id": None,
     }
@@ -92,47 +144,66 @@ def from_hf_config(hf: HFConfig) -> tuple[GPTConfig, int]:
     Raises:
         DataError: a form that this architecture does not read, or a config.json with gaps.
     """
-    form = hf.get("model_type")
-    if form not in _CLASSES:
-        raise _unreadable("model_type", f"of the family '{form}', not llama or qwen3")
-    for key, readable, meaning in _READABLE:
+    form = str(hf.get("model_type"))
+    if form not in _DIALECTS:
+        raise unreadable("model_type", f"of the family '{form}', not {', '.join(_DIALECTS)}")
+    dialect = _DIALECTS[form]
+    for key, readable, meaning in dialect.readable:
         if hf.get(key) not in readable:
-            raise _unreadable(key, f"with {meaning} ({key} = {hf[key]!r})")
-    if any(kind != "full_attention" for kind in hf.get("layer_types") or ()):
-        raise _unreadable("layer_types", "with layers other than full attention")
-    values = {ours: hf[key] for ours, key in _KEYS.items() if hf.get(key) is not None}
-    for ours in _REQUIRED:
-        if ours not in values:
-            raise _damaged(_KEYS[ours], f"config.json lacks {_KEYS[ours]}")
-    # What transformers assumes where the key is missing.
-    missing = {"tied": False, "dropout": 0.0} | ({"head_dim": 128} if form == "qwen3" else {})
+            raise unreadable(key, f"with {meaning} ({key} = {hf[key]!r})")
+    found = {ours: hf.get(names[0]) for ours, names in dialect.keys.items()}
+    for ours in dialect.required:
+        if found[ours] is None:
+            theirs = dialect.keys[ours][0]
+            raise damaged(theirs, f"config.json lacks {theirs}")
+    values = {ours: value for ours, value in found.items() if value is not None}
+    config = _config(dialect, {**dialect.assumed, **values, "form": form, **_read_rotation(hf)})
+    return config, _vocab_size(hf)
+
+
+def _vocab_size(hf: HFConfig) -> int:
     vocab_size = hf.get("vocab_size")
     if not isinstance(vocab_size, int) or vocab_size < 1:
-        raise _damaged("vocab_size", f"config.json gives vocab_size as {vocab_size!r}")
-    return _config({**missing, **values, "form": form, "rope_theta": _rope_theta(hf)}), vocab_size
+        raise damaged("vocab_size", f"config.json gives vocab_size as {vocab_size!r}")
+    return vocab_size
 
 
-def _rope_theta(hf: HFConfig) -> object:
+def _written_rotation(config: GPTConfig) -> HFConfig:
+    if config.parts.positions != "rotary":
+        return {}
+    # transformers 5 reads the second, 4 the first.
+    return {
+        "rope_theta": config.rope_theta,
+        "rope_parameters": {"rope_type": "default", "rope_theta": config.rope_theta},
+    }
+
+
+def _read_rotation(hf: HFConfig) -> HFConfig:
     """The base of plain rotary positions, from either generation of config.json."""
+    if FORMS[hf["model_type"]].positions != "rotary":
+        return {}
+    if any(kind != "full_attention" for kind in hf.get("layer_types") or ()):
+        raise unreadable("layer_types", "with layers other than full attention")
     rope = hf.get("rope_parameters") or hf.get("rope_scaling") or {}
     kind = rope.get("rope_type", rope.get("type", "default"))
     if kind != "default":
-        raise _unreadable("rope_scaling", f"with rotary positions scaled by '{kind}'")
+        raise unreadable("rope_scaling", f"with rotary positions scaled by '{kind}'")
     factor = rope.get("partial_rotary_factor", hf.get("partial_rotary_factor"))
     if factor not in (None, 1.0):
-        raise _unreadable("partial_rotary_factor", f"that turns only {factor} of each head")
-    return rope.get("rope_theta", hf.get("rope_theta", 10000.0))
+        raise unreadable("partial_rotary_factor", f"that turns only {factor} of each head")
+    return {"rope_theta": rope.get("rope_theta", hf.get("rope_theta", 10000.0))}
 
 
-def _config(values: Mapping[str, Any]) -> GPTConfig:
+def _config(dialect: _Dialect, values: Mapping[str, Any]) -> GPTConfig:
     """Validated, with what would follow by itself left out, as a person would write it."""
     try:
         config = GPTConfig(**values)
     except ValidationError as error:
         first = error.errors()[0]
         ours = str(first["loc"][0]) if first["loc"] else "config.json"
+        theirs = dialect.keys.get(ours, (ours,))[0]
         message = first["msg"].removeprefix("Value error, ")
-        raise _damaged(_KEYS.get(ours, ours), f"config.json cannot be used: {message}") from error
+        raise damaged(theirs, f"config.json cannot be used: {message}") from error
     without = {ours: config.model_copy(update={ours: None}) for ours in _DERIVED}
     implied = [
         ours
@@ -142,94 +213,10 @@ def _config(values: Mapping[str, Any]) -> GPTConfig:
     return config.model_copy(update=dict.fromkeys(implied))
 
 
-def to_hf_tensors(
-    config: GPTConfig, vocab_size: int, state: Mapping[str, Tensor]
-) -> dict[str, Tensor]:
-    """Views of the state dict under their names."""
-    tensors: dict[str, Tensor] = {}
-    for ours, pieces in _layout(config, vocab_size).items():
-        parts = torch.split(state[ours], [piece.shape[0] for piece in pieces])
-        tensors.update(zip((piece.name for piece in pieces), parts, strict=True))
-    return tensors
-
-
-def from_hf_tensors(
-    config: GPTConfig, vocab_size: int, tensors: Mapping[str, Tensor]
-) -> dict[str, Tensor]:
-    """The state dict; fused matrices are new tensors, the others are shared.
-
-    Raises:
-        DataError: a tensor is missing, has another shape, or has no place in the model.
-    """
-    layout = _layout(config, vocab_size)
-    _refuse_strangers(tensors, {piece.name for pieces in layout.values() for piece in pieces})
-    state = {}
-    for ours, pieces in layout.items():
-        parts = [_take(tensors, piece) for piece in pieces]
-        state[ours] = parts[0] if len(parts) == 1 else torch.cat(parts)
-    return state
-
-
-def _take(tensors: Mapping[str, Tensor], piece: _Piece) -> Tensor:
-    tensor = tensors.get(piece.name)
-    if tensor is None:
-        raise _damaged(piece.name, f"the weights lack {piece.name}")
-    if tuple(tensor.shape) != piece.shape:
-        found, expected = list(tensor.shape), list(piece.shape)
-        raise _damaged(piece.name, f"{piece.name} is {found}; config.json makes it {expected}")
-    return tensor
-
-
-def _refuse_strangers(tensors: Mapping[str, Tensor], known: set[str]) -> None:
-    # Some files repeat the shared matrix, and old ones hold the rotary frequencies.
-    allowed = known | {"lm_head.weight"}
-    for name in sorted(tensors):
-        if name not in allowed and not name.endswith(".rotary_emb.inv_freq"):
-            raise _unreadable(name, f"with a tensor that has no place here, {name}")
-
-
-def _layout(config: GPTConfig, vocab_size: int) -> dict[str, tuple[_Piece, ...]]:
-    """Our parameter → the tensors of theirs that, stacked by rows, are it."""
-    width = (config.dim,)
-    layout: dict[str, tuple[_Piece, ...]] = {
-        "embedding.weight": (_Piece("model.embed_tokens.weight", (vocab_size, *width)),)
-    }
-    for index in range(config.layers):
-        for ours, pieces in _block_layout(config).items():
-            layout[f"layers.{index}.{ours}.weight"] = tuple(
-                _Piece(f"model.layers.{index}.{piece.name}.weight", piece.shape) for piece in pieces
-            )
-    layout["norm.weight"] = (_Piece("model.norm.weight", width),)
-    if not config.tied:
-        layout["lm_head.weight"] = (_Piece("lm_head.weight", (vocab_size, *width)),)
-    return layout
-
-
-def _block_layout(config: GPTConfig) -> dict[str, tuple[_Piece, ...]]:
-    dim, ffn, head = config.dim, config.ffn_width, config.head_width
-    queries, keys = config.heads * head, config.key_value_heads * head
-    layout: dict[str, tuple[_Piece, ...]] = {
-        "attention_norm": (_Piece("input_layernorm", (dim,)),),
-        "attention.qkv": (
-            _Piece("self_attn.q_proj", (queries, dim)),
-            _Piece("self_attn.k_proj", (keys, dim)),
-            _Piece("self_attn.v_proj", (keys, dim)),
-        ),
-        "attention.out": (_Piece("self_attn.o_proj", (dim, queries)),),
-        "ffn_norm": (_Piece("post_attention_layernorm", (dim,)),),
-        "ffn.gate_up": (_Piece("mlp.gate_proj", (ffn, dim)), _Piece("mlp.up_proj", (ffn, dim))),
-        "ffn.down": (_Piece("mlp.down_proj", (dim, ffn)),),
-    }
-    if config.form == "qwen3":
-        layout["attention.q_norm"] = (_Piece("self_attn.q_norm", (head,)),)
-        layout["attention.k_norm"] = (_Piece("self_attn.k_norm", (head,)),)
-    return layout
-
-
-def _unreadable(where: str, what: str) -> DataError:
+def unreadable(where: str, what: str) -> DataError:
     return DataError(f"this is a model {what}, which gpt does not read", where=where, fixes=_FIXES)
 
 
-def _damaged(where: str, what: str) -> DataError:
+def damaged(where: str, what: str) -> DataError:
     fixes = ("fetch the model again: llm import", "or correct config.json by the model's card")
     return DataError(what, where=where, fixes=fixes)

@@ -1,14 +1,17 @@
-"""The module: pre-norm decoder blocks with rotary positions, SwiGLU and fused projections.
+"""The module: pre-norm decoder blocks with fused projections, of the parts that the form names.
 
-Llama: Touvron et al. 2023, 2302.13971. Qwen3: 2505.09388, whose attention normalises queries and
-keys per head. RMSNorm: 1910.07467. Rotary positions: 2104.09864, in the convention of Hugging
-Face's transformers (the two halves of a head turn together), so that weights need no permutation.
-SwiGLU: 2002.05202. Grouped-query attention: 2305.13245.
+GPT-2: Radford et al. 2019, "Language Models are Unsupervised Multitask Learners". Llama: Touvron
+et al. 2023, 2302.13971. Qwen3: 2505.09388, whose attention normalises queries and keys per head.
+LayerNorm: 1607.06450. RMSNorm: 1910.07467. GELU: 1606.08415, by its tanh approximation. SwiGLU:
+2002.05202. Rotary positions: 2104.09864, in the convention of Hugging Face's transformers (the
+two halves of a head turn together), so that weights need no permutation. Grouped-query attention:
+2305.13245.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import torch
 import torch.nn.functional as F
@@ -51,6 +54,13 @@ class LayerCache:
         return self.keys[:, :, :end], self.values[:, :, :end]
 
 
+class Rotation(NamedTuple):
+    """By how much rotary positions turn: cosines and sines [length, 1, head_dim / 2], fp32."""
+
+    cos: Tensor
+    sin: Tensor
+
+
 class RMSNorm(nn.RMSNorm):
     """torch's, with the eager CPU kernel of `ops`."""
 
@@ -61,6 +71,12 @@ class RMSNorm(nn.RMSNorm):
         return rms_norm(x, self.weight, self.eps)
 
 
+def _norm(config: GPTConfig) -> nn.Module:
+    if config.parts.norm == "layer":
+        return nn.LayerNorm(config.dim, config.norm_eps)
+    return RMSNorm(config.dim, config.norm_eps)
+
+
 class Attention(nn.Module):
     def __init__(self, config: GPTConfig) -> None:
         super().__init__()
@@ -68,19 +84,20 @@ class Attention(nn.Module):
         self.head_width = config.head_width
         self.dropout = config.attention_dropout
         rows = (self.heads + 2 * self.kv_heads) * self.head_width
-        self.qkv = nn.Linear(config.dim, rows, bias=False)
-        self.out = nn.Linear(self.heads * self.head_width, config.dim, bias=False)
-        normalised = config.form == "qwen3"
+        biases, normalised = config.parts.biases, config.parts.head_norm
+        self.qkv = nn.Linear(config.dim, rows, bias=biases)
+        self.out = nn.Linear(self.heads * self.head_width, config.dim, bias=biases)
         self.q_norm = RMSNorm(self.head_width, config.norm_eps) if normalised else nn.Identity()
         self.k_norm = RMSNorm(self.head_width, config.norm_eps) if normalised else nn.Identity()
 
-    def forward(self, x: Tensor, cos: Tensor, sin: Tensor, past: LayerCache | None) -> Tensor:
+    def forward(self, x: Tensor, rotation: Rotation | None, past: LayerCache | None) -> Tensor:
         batch, length, _ = x.shape
         qkv = self.qkv(x).view(batch, length, -1, self.head_width)
         q, k, v = qkv.split((self.heads, self.kv_heads, self.kv_heads), dim=2)
-        q = rotate(self.q_norm(q), cos, sin).transpose(1, 2)
-        k = rotate(self.k_norm(k), cos, sin).transpose(1, 2)
-        v = v.transpose(1, 2)
+        q, k = self.q_norm(q), self.k_norm(k)
+        if rotation is not None:
+            q, k = rotate(q, *rotation), rotate(k, *rotation)
+        q, k, v = (part.transpose(1, 2) for part in (q, k, v))
         if past is not None:
             k, v = past.extend(k, v)
         attended = _attend(q, k, v, self.dropout if self.training else 0.0)
@@ -89,14 +106,27 @@ class Attention(nn.Module):
         return joined
 
 
-class FeedForward(nn.Module):
+class GatedFeedForward(nn.Module):
     def __init__(self, config: GPTConfig) -> None:
         super().__init__()
-        self.gate_up = nn.Linear(config.dim, 2 * config.ffn_width, bias=False)
-        self.down = nn.Linear(config.ffn_width, config.dim, bias=False)
+        biases = config.parts.biases
+        self.gate_up = nn.Linear(config.dim, 2 * config.ffn_width, bias=biases)
+        self.down = nn.Linear(config.ffn_width, config.dim, bias=biases)
 
     def forward(self, x: Tensor) -> Tensor:
         out: Tensor = self.down(swiglu(self.gate_up(x)))
+        return out
+
+
+class FeedForward(nn.Module):
+    def __init__(self, config: GPTConfig) -> None:
+        super().__init__()
+        biases = config.parts.biases
+        self.up = nn.Linear(config.dim, config.ffn_width, bias=biases)
+        self.down = nn.Linear(config.ffn_width, config.dim, bias=biases)
+
+    def forward(self, x: Tensor) -> Tensor:
+        out: Tensor = self.down(F.gelu(self.up(x), approximate="tanh"))
         return out
 
 
@@ -104,16 +134,17 @@ class Block(nn.Module):
     def __init__(self, config: GPTConfig) -> None:
         super().__init__()
         self.dropout = config.dropout
-        self.attention_norm = RMSNorm(config.dim, config.norm_eps)
+        self.attention_norm = _norm(config)
         self.attention = Attention(config)
-        self.ffn_norm = RMSNorm(config.dim, config.norm_eps)
-        self.ffn = FeedForward(config)
+        self.ffn_norm = _norm(config)
+        gated = config.parts.feed_forward == "swiglu"
+        self.ffn = GatedFeedForward(config) if gated else FeedForward(config)
 
     def forward(
-        self, x: Tensor, cos: Tensor, sin: Tensor, past: LayerCache | None = None
+        self, x: Tensor, rotation: Rotation | None, past: LayerCache | None = None
     ) -> Tensor:
-        """x [batch, length, dim]; cos and sin [length, 1, head_dim / 2], fp32."""
-        attended = self.attention(self.attention_norm(x), cos, sin, past)
+        """x [batch, length, dim]; no rotation where positions are learned."""
+        attended = self.attention(self.attention_norm(x), rotation, past)
         x = x + F.dropout(attended, self.dropout, self.training)
         return x + F.dropout(self.ffn(self.ffn_norm(x)), self.dropout, self.training)
 
@@ -125,8 +156,10 @@ class GPTModel(nn.Module):
         super().__init__()
         self.config = config
         self.embedding = nn.Embedding(vocab_size, config.dim)
+        learned = config.parts.positions == "learned"
+        self.positions = nn.Embedding(config.max_length, config.dim) if learned else None
         self.layers = nn.ModuleList(Block(config) for _ in range(config.layers))
-        self.norm = RMSNorm(config.dim, config.norm_eps)
+        self.norm = _norm(config)
         self.lm_head = None if config.tied else nn.Linear(config.dim, vocab_size, bias=False)
 
     def forward(self, tokens: Tensor, cache: KeyValueCache | None = None) -> ModelOutput:
@@ -138,10 +171,16 @@ class GPTModel(nn.Module):
         start = 0 if cache is None else cache.length
         end = start + tokens.shape[1]
         self._check_room(end, cache)
-        cos, sin = _rotary_tables(self.config, start, end, tokens.device)
         x = self.embedding(tokens)
+        rotation = None
+        if self.positions is None:
+            rotation = _rotation(self.config, start, end, tokens.device)
+        else:
+            # GPT-2 drops of this sum as well; families without it drop nothing here.
+            x = x + self.positions(torch.arange(start, end, device=tokens.device))
+            x = F.dropout(x, self.config.dropout, self.training)
         for index, block in enumerate(self.layers):
-            x = block(x, cos, sin, None if cache is None else cache.layer(index))
+            x = block(x, rotation, None if cache is None else cache.layer(index))
         if cache is not None:
             cache.length = end
         return ModelOutput(hidden=self.norm(x), head=self.project)
@@ -162,10 +201,8 @@ class GPTModel(nn.Module):
             )
 
 
-def _rotary_tables(
-    config: GPTConfig, start: int, end: int, device: torch.device
-) -> tuple[Tensor, Tensor]:
-    """cos and sin of positions start … end, [end - start, 1, head_dim / 2], fp32.
+def _rotation(config: GPTConfig, start: int, end: int, device: torch.device) -> Rotation:
+    """Of positions start … end.
 
     Computed at each forward, once for all layers: well below a thousandth of its time, and
     nothing is left to go stale when the module moves, is built on the meta device or compiled.
@@ -174,7 +211,7 @@ def _rotary_tables(
     exponents = torch.arange(0, width, 2, dtype=torch.float32, device=device) / width
     positions = torch.arange(start, end, dtype=torch.float32, device=device)
     angles = positions[:, None, None] * (1.0 / config.rope_theta**exponents)
-    return angles.cos(), angles.sin()
+    return Rotation(angles.cos(), angles.sin())
 
 
 def _attend(q: Tensor, k: Tensor, v: Tensor, dropout: float) -> Tensor:

@@ -15,6 +15,6 @@ def register_architectures(register: Register) -> None:
     register(
         "gpt",
         "create_llm_gpt.architecture:GPT",
-        summary="Decoder-only transformer, in the Qwen3 or Llama form.",
+        summary="Decoder-only transformer, in the Qwen3, Llama or GPT-2 form.",
         config="create_llm_gpt.config:GPTConfig",
     )
