@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 PACKAGES := core $(wildcard plugins/*_plugin)
-SOURCES := $(addsuffix /src,$(PACKAGES))
+SOURCES := $(addsuffix /src,$(PACKAGES) $(wildcard examples/*))
 
 .PHONY: install demo test lint format docs catalogue bench clean
 .DEFAULT_GOAL := help
@@ -37,8 +37,9 @@ format: install  ## let ruff arrange the code
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-docs: install  ## write docs/commands.md from the command line itself
+docs: install  ## write the generated pages: docs/commands.md and the tables of docs/plugins
 	$(BIN)/python docs/generate_commands.py
+	$(BIN)/python docs/generate_plugin_pages.py
 
 catalogue: install  ## write the list of first-party parts from the packages themselves
 	$(BIN)/python core/write_catalogue.py

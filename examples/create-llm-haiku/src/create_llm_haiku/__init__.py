@@ -1,0 +1,1 @@
+"""Small poems for create-llm."""
