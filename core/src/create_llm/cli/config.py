@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from create_llm.cli.app import App
+from create_llm.cli.config_convert import convert
 from create_llm.errors import ConfigError, CreateLLMError
 
 if TYPE_CHECKING:
@@ -21,6 +22,7 @@ Examples:
   llm config explain training.batch_size
   llm config explain training
   llm config schema > llm.schema.json
+  llm config convert llm.config.js
 """
 
 _KINDS = {
@@ -36,6 +38,9 @@ def command() -> None:
     Strongest first: flags and --set, the environment (CREATE_LLM_TRAINING__BATCH_SIZE=8), .env,
     llm.toml, the template, the hardware, the defaults.
     """
+
+
+command.add_command(convert)
 
 
 @command.command(epilog="Example: llm config show --set training.batch_size=8")

@@ -18,7 +18,7 @@ VERBS = (
     ("synth", "Write synthetic text into data/raw."),
     ("deploy", "Publish a model, after showing what that would do."),
     ("plugins", "Find, install, write and test plugins."),
-    ("config", "Show and explain the configuration."),
+    ("config", "Show, explain and convert the configuration."),
     ("doctor", "Check the installation and say what is wrong."),
 )
 

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import shlex
 from dataclasses import dataclass
 from pathlib import Path
 
 from create_llm.errors import ConfigError
 
 CONFIG_NAME = "llm.toml"
+FORMER_CONFIG_NAMES = ("llm.config.js", "llm.config.json")
+"""What `llm config convert` turns into llm.toml."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,5 +60,26 @@ def find_project(start: Path) -> Project:
     raise ConfigError(
         "this is not a create-llm project",
         where=f"{start} and its parents hold no {CONFIG_NAME}",
-        fixes=("make one: llm new my-llm", "or go to one: cd my-llm, or llm -C my-llm …"),
+        fixes=(
+            *_conversion(start),
+            "make one: llm new my-llm",
+            "or go to one: cd my-llm, or llm -C my-llm …",
+        ),
+    )
+
+
+def former_config(folder: Path) -> Path | None:
+    """The file in `folder` that held the settings before there was llm.toml, if one does."""
+    files = (folder / name for name in FORMER_CONFIG_NAMES)
+    return next((file for file in files if file.is_file()), None)
+
+
+def _conversion(start: Path) -> tuple[str, ...]:
+    """Zero or one fix line: how to go on from the nearest former configuration."""
+    found = next(filter(None, map(former_config, (start, *start.parents))), None)
+    if found is None:
+        return ()
+    there = "" if found.parent == start else f"-C {shlex.quote(str(found.parent))} "
+    return (
+        f"found {found.name}; make {CONFIG_NAME} of it: llm {there}config convert {found.name}",
     )
