@@ -1,1 +1,1 @@
-"""Byte-level tokenizers: BPE trained on your text, and plain bytes."""
+"""Byte-level tokenizers: BPE, WordPiece and unigram learnt from your text, and plain bytes."""

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Self
 
-import tokenizers
-from tokenizers import decoders, models, pre_tokenizers, trainers
+from tokenizers import models, trainers
 
-from create_llm_tokenizers.config import BPEConfig
-from create_llm_tokenizers.fast import FastTokenizer, special_names, without_surrogates
+from create_llm_tokenizers.config import BPEConfig, reserve
+from create_llm_tokenizers.fast import (
+    FastTokenizer,
+    byte_letters,
+    byte_level,
+    without_surrogates,
+)
+from create_llm_tokenizers.special import kinds_by_place
 
 
 class ByteLevelBPE(FastTokenizer):
@@ -19,23 +24,18 @@ class ByteLevelBPE(FastTokenizer):
     """
 
     @classmethod
-    def train(cls, texts: Iterable[str], config: BPEConfig) -> Self:
+    def train(
+        cls, texts: Iterable[str], config: BPEConfig, control_tokens: Sequence[str] = ()
+    ) -> Self:
         """Learn the merges; a small corpus gives a vocabulary smaller than `vocab_size`."""
+        names = reserve(config, control_tokens)
         rust = byte_level(models.BPE())
         trainer = trainers.BpeTrainer(
             vocab_size=config.vocab_size,
             min_frequency=config.min_frequency,
-            special_tokens=list(config.special_tokens),
-            initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
+            special_tokens=names,
+            initial_alphabet=byte_letters(),
             show_progress=False,
         )
         rust.train_from_iterator(map(without_surrogates, texts), trainer)
-        return cls(rust, special_names(config.special_tokens))
-
-
-def byte_level(model: models.BPE) -> tokenizers.Tokenizer:
-    """A tokenizer over bytes, each spelt as a printable character in its file."""
-    rust = tokenizers.Tokenizer(model)
-    rust.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=True)
-    rust.decoder = decoders.ByteLevel()
-    return rust
+        return cls(rust, kinds_by_place(names))

@@ -2,24 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Self
 
-from tokenizers import AddedToken, models, pre_tokenizers
+from tokenizers import models
 
-from create_llm_tokenizers.bpe import byte_level
-from create_llm_tokenizers.config import ByteConfig
-from create_llm_tokenizers.fast import FastTokenizer, special_names
+from create_llm_tokenizers.config import ByteConfig, reserve
+from create_llm_tokenizers.fast import (
+    FastTokenizer,
+    byte_letters,
+    byte_level,
+    with_control_tokens,
+)
+from create_llm_tokenizers.special import kinds_by_place
 
 
 class ByteTokenizer(FastTokenizer):
     """One token per byte: byte-level BPE without merges, in the same file format."""
 
     @classmethod
-    def train(cls, texts: Iterable[str], config: ByteConfig) -> Self:
+    def train(
+        cls, texts: Iterable[str], config: ByteConfig, control_tokens: Sequence[str] = ()
+    ) -> Self:
         """Build the vocabulary; the texts are not read."""
-        entries = [*config.special_tokens, *sorted(pre_tokenizers.ByteLevel.alphabet())]
-        vocabulary = {token: number for number, token in enumerate(entries)}
+        names = reserve(config, control_tokens)
+        vocabulary = {token: number for number, token in enumerate([*names, *byte_letters()])}
         rust = byte_level(models.BPE(vocab=vocabulary, merges=[]))
-        rust.add_special_tokens([AddedToken(name, special=True) for name in config.special_tokens])
-        return cls(rust, special_names(config.special_tokens))
+        return cls(with_control_tokens(rust, names), kinds_by_place(names))

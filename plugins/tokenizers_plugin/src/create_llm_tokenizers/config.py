@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import re
-from typing import Annotated
+from collections.abc import Sequence
+from typing import Annotated, Self
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
+
+from create_llm.errors import ConfigError
 
 BYTES = 256
 
@@ -15,13 +18,17 @@ BYTES = 256
 _CONTROL_TOKEN = re.compile(r"[<\[][^\s<>\[\]]*[A-Za-z][^\s<>\[\]]*[>\]]")
 
 
-def _check_special_tokens(names: tuple[str, ...]) -> tuple[str, ...]:
+def _check_spelling(names: Sequence[str]) -> None:
     for name in names:
         if not _CONTROL_TOKEN.fullmatch(name):
             raise ValueError(
                 f"'{name}' cannot be a control token: write a name in angle or square brackets, "
                 "without spaces, such as <pad>"
             )
+
+
+def _check_special_tokens(names: tuple[str, ...]) -> tuple[str, ...]:
+    _check_spelling(names)
     if len(set(names)) != len(names):
         raise ValueError("a control token is listed twice")
     return names
@@ -43,8 +50,16 @@ SpecialTokenNames = Annotated[
 DEFAULT_SPECIAL_TOKENS = ("<pad>", "<unk>", "<s>", "</s>")
 
 
-class BPEConfig(BaseModel):
-    """Byte-level BPE."""
+class ByteConfig(BaseModel):
+    """Plain bytes."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    special_tokens: SpecialTokenNames = DEFAULT_SPECIAL_TOKENS
+
+
+class LearntConfig(BaseModel):
+    """What the tokenizers have in common that learn a vocabulary over bytes."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -61,7 +76,7 @@ class BPEConfig(BaseModel):
     min_frequency: int = Field(
         default=2,
         ge=1,
-        description="How often a pair must occur in the text to become a token.",
+        description="How often a sequence must occur in the text to become a token.",
         json_schema_extra={
             "cost": "None; a high number may leave the vocabulary smaller than vocab_size.",
             "try": "Leave it at 2: tokens that occur once cannot be learnt anyway.",
@@ -70,19 +85,48 @@ class BPEConfig(BaseModel):
     special_tokens: SpecialTokenNames = DEFAULT_SPECIAL_TOKENS
 
     @model_validator(mode="after")
-    def _room_for_bytes(self) -> BPEConfig:
-        least = BYTES + len(self.special_tokens)
-        if self.vocab_size < least:
-            raise ValueError(
-                f"vocab_size must be at least {least}: {BYTES} bytes and "
-                f"{len(self.special_tokens)} control tokens"
-            )
+    def _room_for_bytes(self) -> Self:
+        if self.vocab_size < BYTES + len(self.special_tokens):
+            raise ValueError(_too_small(len(self.special_tokens)))
         return self
 
 
-class ByteConfig(BaseModel):
-    """Plain bytes."""
+class BPEConfig(LearntConfig):
+    """Byte-level BPE."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
-    special_tokens: SpecialTokenNames = DEFAULT_SPECIAL_TOKENS
+class WordPieceConfig(LearntConfig):
+    """Byte-level WordPiece."""
+
+
+class UnigramConfig(LearntConfig):
+    """Byte-level unigram."""
+
+
+def reserve(config: LearntConfig | ByteConfig, control_tokens: Sequence[str]) -> list[str]:
+    """All control tokens: the configured ones, then those of `control_tokens` not among them.
+
+    Raises:
+        ConfigError: one of them cannot be a control token, or `vocab_size` has no room for them.
+    """
+    try:
+        _check_spelling(control_tokens)
+    except ValueError as error:
+        raise ConfigError(str(error), where="the control tokens of the objective") from error
+    own = config.special_tokens
+    names = list(dict.fromkeys((*own, *control_tokens)))
+    if isinstance(config, LearntConfig) and config.vocab_size < BYTES + len(names):
+        raise ConfigError(
+            f"{_too_small(len(names))}, {len(names) - len(own)} of them asked for by the objective",
+            where=f"tokenizer.vocab_size = {config.vocab_size}",
+            fixes=(
+                f"make it larger: --set tokenizer.vocab_size={BYTES + len(names)}",
+                "or choose an objective that needs fewer control tokens",
+            ),
+        )
+    return names
+
+
+def _too_small(control: int) -> str:
+    least = BYTES + control
+    return f"vocab_size must be at least {least}: {BYTES} bytes and {control} control tokens"

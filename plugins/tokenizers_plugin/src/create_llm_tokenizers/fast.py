@@ -2,29 +2,22 @@
 
 from __future__ import annotations
 
-import json
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Self
 
 import tokenizers
+from tokenizers import AddedToken, Regex, decoders, models, pre_tokenizers
 
 from create_llm.data.tokenizer import SpecialTokens
 from create_llm.errors import DataError
+from create_llm_tokenizers.special import CONFIG, FIXES, config_text, kinds_in_files
 
 FILE = "tokenizer.json"
-CONFIG = "tokenizer_config.json"
 
 # What a UTF-8 encoder refuses: halves of surrogate pairs, which JSON files can smuggle in.
 _LONE_SURROGATE = re.compile("[\ud800-\udfff]")
-
-# The end-of-text token of a tokenizer.json that comes without tokenizer_config.json.
-_KNOWN_EOS = ("</s>", "<|endoftext|>", "<|end_of_text|>", "<eos>", "[SEP]")
-_FIXES = (
-    "train another: llm tokenizer train",
-    "or put the file back as it was saved or downloaded",
-)
 
 
 class FastTokenizer:
@@ -33,24 +26,28 @@ class FastTokenizer:
     Lone surrogates in a text become U+FFFD; all else comes back as it was.
     """
 
-    def __init__(self, rust: tokenizers.Tokenizer, names: dict[str, str]) -> None:
-        """`names` maps eos and, where there are such tokens, bos, pad and unk to their spelling."""
+    def __init__(self, rust: tokenizers.Tokenizer, kinds: Mapping[str, str]) -> None:
+        """`kinds`: eos and, where there are such tokens, bos, pad, unk and mask, as spelt."""
         # Not part of tokenizer.json: without it, "</s>" in a text would become the control token.
         rust.encode_special_tokens = True
         rust.no_padding()
         rust.no_truncation()
+        missing = [name for name in kinds.values() if rust.token_to_id(name) is None]
+        if missing:
+            raise ValueError(f"'{missing[0]}' is not in the vocabulary")
+        flagged = flagged_tokens(rust)
+        with_control_tokens(rust, [name for name in kinds.values() if name not in flagged])
+        named = flagged_tokens(rust)
+        _keep_from_text(rust, {name: i for name, i in named.items() if name != kinds.get("unk")})
         self._rust = rust
-        self._names = names
-        ids = {kind: rust.token_to_id(name) for kind, name in names.items()}
-        eos = ids["eos"]
-        if eos is None:
-            raise ValueError(f"'{names['eos']}' is not in the vocabulary")
-        self._special = SpecialTokens(eos, ids.get("bos"), ids.get("pad"), ids.get("unk"))
+        self._kinds = dict(kinds)
+        ids = {kind: named[name] for kind, name in kinds.items()}
+        self._special = SpecialTokens(**ids, named=named)
         self._vocab_size = 1 + max(rust.get_vocab(with_added_tokens=True).values())
 
     @classmethod
     def load(cls, folder: Path) -> Self:
-        """Read tokenizer.json, and the names of the control tokens from tokenizer_config.json.
+        """Read tokenizer.json, and the kinds of its control tokens from tokenizer_config.json.
 
         Any tokenizer.json that the Rust library reads will do, not only those saved here.
 
@@ -61,16 +58,17 @@ class FastTokenizer:
         try:
             rust = tokenizers.Tokenizer.from_str(path.read_text(encoding="utf-8"))
         except FileNotFoundError as error:
-            raise DataError("there is no tokenizer here", where=str(path), fixes=_FIXES) from error
+            raise DataError("there is no tokenizer here", where=str(path), fixes=FIXES) from error
         except OSError:
             raise
         except Exception as error:  # the Rust library raises nothing more precise
             raise DataError(
                 f"the tokenizer is damaged: {FILE} cannot be read: {error}",
                 where=str(path),
-                fixes=_FIXES,
+                fixes=FIXES,
             ) from error
-        return cls(rust, _special_names(rust, folder))
+        vocabulary = rust.get_vocab(with_added_tokens=True)
+        return cls(rust, kinds_in_files(folder, vocabulary, list(flagged_tokens(rust))))
 
     @property
     def vocab_size(self) -> int:
@@ -96,60 +94,58 @@ class FastTokenizer:
 
     def save(self, folder: Path) -> None:
         """Write tokenizer.json, and tokenizer_config.json for Hugging Face's transformers."""
-        config = {
-            "tokenizer_class": "PreTrainedTokenizerFast",
-            "clean_up_tokenization_spaces": False,
-            **{f"{kind}_token": name for kind, name in sorted(self._names.items())},
-        }
-        text = json.dumps(config, indent=2, ensure_ascii=False)
+        text = config_text(self._kinds, list(self._special.named))
         (folder / FILE).write_text(self._rust.to_str(pretty=True), encoding="utf-8", newline="\n")
-        (folder / CONFIG).write_text(text + "\n", encoding="utf-8", newline="\n")
+        (folder / CONFIG).write_text(text, encoding="utf-8", newline="\n")
+
+
+def byte_level(model: models.Model, longest_word: int | None = None) -> tokenizers.Tokenizer:
+    """A tokenizer over bytes, each spelt as a printable character in its file.
+
+    Words are those of GPT-2's pattern; longer ones than `longest_word` bytes are cut.
+    """
+    rust = tokenizers.Tokenizer(model)
+    rust.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=True)
+    if longest_word is not None:
+        cut = pre_tokenizers.Split(Regex(f".{{{longest_word}}}"), "isolated")
+        rust.pre_tokenizer = pre_tokenizers.Sequence([rust.pre_tokenizer, cut])
+    rust.decoder = decoders.ByteLevel()
+    return rust
+
+
+def byte_letters() -> list[str]:
+    """How the file spells each of the 256 bytes, sorted."""
+    return sorted(pre_tokenizers.ByteLevel.alphabet())
+
+
+def with_control_tokens(rust: tokenizers.Tokenizer, names: Sequence[str]) -> tokenizers.Tokenizer:
+    """The tokenizer, whose vocabulary already holds those names, with them as control tokens."""
+    rust.add_special_tokens([AddedToken(name, special=True) for name in names])
+    return rust
 
 
 def without_surrogates(text: str) -> str:
     return _LONE_SURROGATE.sub("\ufffd", text)
 
 
-def special_names(special_tokens: Sequence[str]) -> dict[str, str]:
-    """The kinds of the first four configured control tokens."""
-    return dict(zip(("pad", "unk", "bos", "eos"), special_tokens, strict=False))
+def flagged_tokens(rust: tokenizers.Tokenizer) -> dict[str, int]:
+    """Spelling → id of the tokens that the file flags as control tokens, by id."""
+    added = sorted(rust.get_added_tokens_decoder().items())
+    return {token.content: token_id for token_id, token in added if token.special}
 
 
-def _special_names(rust: tokenizers.Tokenizer, folder: Path) -> dict[str, str]:
-    config = _read_config(folder / CONFIG)
-    names = {}
-    for kind in ("eos", "bos", "pad", "unk"):
-        value = config.get(f"{kind}_token")
-        name = value.get("content") if isinstance(value, dict) else value
-        if isinstance(name, str) and rust.token_to_id(name) is not None:
-            names[kind] = name
-    if "eos" not in names:
-        known = [name for name in _KNOWN_EOS if rust.token_to_id(name) is not None]
-        if not known:
-            raise DataError(
-                "the tokenizer does not say which token ends a text",
-                where=str(folder / CONFIG),
-                fixes=(f'write into {CONFIG}: {{"eos_token": "…"}}', _FIXES[0]),
-            )
-        names["eos"] = known[0]
-    return names
+def _keep_from_text(rust: tokenizers.Tokenizer, control: Mapping[str, int]) -> None:
+    """Divide the spelling of a control token wherever a text has it.
 
-
-def _read_config(path: Path) -> dict[str, object]:
-    try:
-        config = json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        return {}
-    except ValueError as error:
-        raise DataError(
-            f"the tokenizer is damaged: {CONFIG} is not JSON: {error}",
-            where=str(path),
-            fixes=_FIXES,
-        ) from error
-    if not isinstance(config, dict):
-        raise DataError(
-            f"the tokenizer is damaged: {CONFIG} is not a JSON object",
-            where=str(path),
-            fixes=_FIXES,
-        )
-    return config
+    Needed where such tokens are pieces of the model like any other: a unigram model made with
+    SentencePiece, whose words may hold any signs, finds "</s>" in a text without looking for it.
+    """
+    texts = list(control)
+    encodings = rust.encode_batch(texts, add_special_tokens=False)
+    found = [name for name, own in zip(texts, encodings, strict=True) if control[name] in own.ids]
+    if not found:
+        return
+    rest = "|".join(f"{re.escape(name[0])}(?={re.escape(name[1:])})" for name in found)
+    before = [] if rust.pre_tokenizer is None else [rust.pre_tokenizer]
+    divide = pre_tokenizers.Split(Regex(rest), "isolated")
+    rust.pre_tokenizer = pre_tokenizers.Sequence([*before, divide])

@@ -1,4 +1,4 @@
-"""What this package brings: the tokenizers `bpe` and `byte`."""
+"""What this package brings: the tokenizers `bpe`, `wordpiece`, `unigram` and `byte`."""
 
 from __future__ import annotations
 
@@ -17,6 +17,18 @@ def register_tokenizers(register: Register) -> None:
         "create_llm_tokenizers.bpe:ByteLevelBPE",
         summary="Byte-level BPE, learnt from your text; encodes anything.",
         config="create_llm_tokenizers.config:BPEConfig",
+    )
+    register(
+        "wordpiece",
+        "create_llm_tokenizers.wordpiece:ByteLevelWordPiece",
+        summary="Byte-level WordPiece: the longest token that fits comes next; encodes anything.",
+        config="create_llm_tokenizers.config:WordPieceConfig",
+    )
+    register(
+        "unigram",
+        "create_llm_tokenizers.unigram:ByteLevelUnigram",
+        summary="Byte-level unigram: the most probable tokens of each word; encodes anything.",
+        config="create_llm_tokenizers.config:UnigramConfig",
     )
     register(
         "byte",
