@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import subprocess
 import sys
 from collections.abc import Callable, Mapping, Sequence
@@ -11,8 +10,11 @@ from pathlib import Path
 
 import pytest
 
+from tests.journey import environment, run_llm
+
 Result = subprocess.CompletedProcess[str]
 
+ROOT = Path(__file__).resolve().parents[1]
 PYPROJECT = """\
 [build-system]
 requires = ["hatchling"]
@@ -29,9 +31,6 @@ version = "1.0"
 only-include = ["{module}.py"]
 """
 
-# What a test process must not inherit from the shell it runs in.
-FOREIGN = ("CREATE_LLM_", "PIP_", "PYTHONPATH", "NO_COLOR", "FORCE_COLOR")
-
 
 @dataclass(frozen=True, slots=True)
 class CommandLine:
@@ -47,20 +46,11 @@ class CommandLine:
         env: Mapping[str, str] | None = None,
         python: Path | str = sys.executable,
     ) -> Result:
-        program = "from create_llm.cli import main; main()"
-        return subprocess.run(
-            [str(python), "-c", program, *arguments],
-            cwd=cwd or self.cache,
-            env=self.environment(overlays) | dict(env or {}),
-            capture_output=True,
-            text=True,
-            timeout=300,
-        )
+        cached = {"XDG_CACHE_HOME": str(self.cache), **(env or {})}
+        return run_llm(cwd or self.cache, *arguments, overlays=overlays, env=cached, python=python)
 
     def environment(self, overlays: Sequence[Path] = ()) -> dict[str, str]:
-        kept = {k: v for k, v in os.environ.items() if not k.startswith(FOREIGN)}
-        path = os.pathsep.join(map(str, overlays))
-        return kept | {"XDG_CACHE_HOME": str(self.cache), "PYTHONPATH": path}
+        return environment(overlays, {"XDG_CACHE_HOME": str(self.cache)})
 
 
 @pytest.fixture(scope="session")
@@ -78,8 +68,8 @@ def write_distribution(
         folder = tmp_path_factory.mktemp(name)
         module = f"{name.replace('-', '_')}_module"
         text = PYPROJECT.format(name=name, plugin=plugin, module=module)
-        (folder / "pyproject.toml").write_text(text)
-        (folder / f"{module}.py").write_text(body)
+        (folder / "pyproject.toml").write_text(text, encoding="utf-8")
+        (folder / f"{module}.py").write_text(body, encoding="utf-8")
         return folder
 
     return write
@@ -88,14 +78,30 @@ def write_distribution(
 @pytest.fixture(scope="session")
 def install_apart(
     tmp_path_factory: pytest.TempPathFactory,
-) -> Callable[[Sequence[Path]], Path]:
-    """Build and install distributions with pip, offline, into a folder for PYTHONPATH."""
+) -> Callable[[Sequence[Path], Path | None], Path]:
+    """Install distributions with pip, offline, into a folder for PYTHONPATH, new by default.
 
-    def install(sources: Sequence[Path]) -> Path:
-        overlay = tmp_path_factory.mktemp("overlay")
-        pip = [sys.executable, "-m", "pip", "install", "--quiet", "--no-index", "--no-deps"]
-        options = ["--no-build-isolation", "--target", str(overlay)]
-        subprocess.run([*pip, *options, *map(str, sources)], check=True, timeout=300)
-        return overlay
+    A distribution is given as its wheel, or as its source, which is built.
+    """
+
+    def install(sources: Sequence[Path], folder: Path | None = None) -> Path:
+        folder = folder or tmp_path_factory.mktemp("overlay")
+        pip("install", "--target", str(folder), *map(str, sources))
+        return folder
 
     return install
+
+
+@pytest.fixture(scope="session")
+def wheels(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    """The wheel of the core and of every first-party plugin, by distribution."""
+    folder = tmp_path_factory.mktemp("wheels")
+    packages = [ROOT / "core", *sorted(ROOT.glob("plugins/*_plugin"))]
+    pip("wheel", "--wheel-dir", str(folder), *map(str, packages))
+    return {wheel.name.partition("-")[0].replace("_", "-"): wheel for wheel in folder.glob("*.whl")}
+
+
+def pip(verb: str, *arguments: str) -> None:
+    options = ["--quiet", "--no-index", "--no-deps", "--no-build-isolation"]
+    command = [sys.executable, "-m", "pip", verb, *options, *arguments]
+    subprocess.run(command, check=True, timeout=300)

@@ -1,13 +1,16 @@
-"""What the whole-system tests share: running the installed command as a person would."""
+"""What the whole-system tests share: running the command as a person would, and text to learn."""
 
 from __future__ import annotations
 
 import os
 import subprocess
 import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
 
-LLM = [sys.executable, "-c", "from create_llm.cli import main; main()"]
+import pytest
 
+PROGRAM = "from create_llm.cli import main; main()"
 SETTINGS = {
     "model.layers": 1,
     "model.dim": 32,
@@ -21,22 +24,64 @@ SETTINGS = {
     "logging.log_interval": 2,
     "generation.max_new_tokens": 8,
 }
-SMALL = [word for key, value in SETTINGS.items() for word in ("--set", f"{key}={value}")]
+
+
+def flags(settings):
+    """Settings as the command line takes them."""
+    return [word for key, value in settings.items() for word in ("--set", f"{key}={value}")]
+
+
+SMALL = flags(SETTINGS)
 """Flags that make a run of the nano template a matter of a second."""
 
+# What a process under test must not inherit from the shell that the tests were started in.
+FOREIGN = ("CREATE_LLM_", "PIP_", "PYTHONIOENCODING", "PYTHONUTF8", "NO_COLOR", "FORCE_COLOR")
 
-def llm(root, *arguments, code=0, env=None, **options):
-    """Run the command in a folder, without a terminal, and check its exit code."""
-    done = subprocess.run(
-        [*LLM, *map(str, arguments)],
-        cwd=root,
-        env={**os.environ, "OMP_NUM_THREADS": "1", **(env or {})},
-        text=True,
-        capture_output=True,
-        stdin=subprocess.DEVNULL,
-        timeout=300,
-        **options,
-    )
+with_signals = pytest.mark.skipif(
+    os.name == "nt", reason="on Windows no signal can be sent to another process"
+)
+with_modes = pytest.mark.skipif(os.name == "nt", reason="Windows has no modes of files")
+
+
+def environment(
+    overlays: Sequence[Path] = (), env: Mapping[str, str] | None = None
+) -> dict[str, str]:
+    """Variables for a process under test, which also imports from the overlay folders."""
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(FOREIGN)}
+    path = os.pathsep.join([*map(str, overlays), *filter(None, [kept.get("PYTHONPATH")])])
+    # With one thread each, tests that run beside each other do not wait for each other.
+    return kept | {"PYTHONPATH": path, "OMP_NUM_THREADS": "1"} | dict(env or {})
+
+
+def start_llm(root, *arguments, python=sys.executable, overlays=(), env=None, **options):
+    """Start the command in a folder, without a terminal."""
+    settings = {
+        "cwd": root,
+        "env": environment(overlays, env),
+        "stdin": subprocess.DEVNULL,
+        "stdout": subprocess.PIPE,
+        "stderr": subprocess.PIPE,
+        "text": True,
+        "encoding": "utf-8",
+    }
+    command = [str(python), "-c", PROGRAM, *map(str, arguments)]
+    return subprocess.Popen(command, **settings | options)
+
+
+def run_llm(root, *arguments, **options):
+    """Run the command in a folder to its end, whatever that is."""
+    with start_llm(root, *arguments, **options) as process:
+        try:
+            output = process.communicate(timeout=300)
+        except BaseException:
+            process.kill()
+            raise
+    return subprocess.CompletedProcess(process.args, process.returncode, *output)
+
+
+def llm(root, *arguments, code=0, **options):
+    """Run the command in a folder: it must end with this exit code, without a stack trace."""
+    done = run_llm(root, *arguments, **options)
     assert done.returncode == code, f"exit {done.returncode}\n{done.stdout}\n{done.stderr}"
     assert "Traceback" not in done.stderr, done.stderr
     return done

@@ -7,14 +7,13 @@ import os
 import random
 import shutil
 import signal
-import subprocess
 import tempfile
 import time
 from pathlib import Path
 
 import pytest
 
-from tests.journey import LLM, SMALL, llm, sentences
+from tests.journey import SMALL, llm, sentences, start_llm, with_modes, with_signals
 
 PR_CAPBSET_DROP, CAP_DAC_OVERRIDE = 24, 1
 
@@ -100,6 +99,7 @@ def test_outside_a_project(tmp_path):
     assert "llm new" in done.stderr
 
 
+@with_modes
 def test_a_folder_where_nobody_may_write():
     root = Path(tempfile.mkdtemp())
     try:
@@ -121,21 +121,14 @@ def contents(root):
     return {path: path.read_bytes() for path in root.rglob("*") if path.is_file()}
 
 
+@with_signals
 @pytest.mark.parametrize("part", range(4))
 def test_ctrl_c_at_any_moment_loses_nothing(project, part):
     """Interrupted again and again, somewhere in a stretch of the run; then it completes."""
     put(project, sentences(1500).encode())
     moments = random.Random(part)
     for _ in range(2):
-        process = subprocess.Popen(
-            [*LLM, "train", "--max-steps", "40", *SMALL],
-            cwd=project,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-            env={**os.environ, "OMP_NUM_THREADS": "1"},
-        )
+        process = start_llm(project, "train", "--max-steps", 40, *SMALL)
         time.sleep(0.3 + part * 1.2 + moments.random() * 1.2)
         process.send_signal(signal.SIGINT)
         _, stderr = process.communicate(timeout=60)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import shutil
 import signal
 import subprocess
@@ -13,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.journey import LLM, SETTINGS, SMALL, llm, sentences
+from tests.journey import SETTINGS, SMALL, flags, llm, sentences, start_llm, with_signals
 
 
 @pytest.fixture(scope="session")
@@ -140,6 +139,19 @@ def test_another_tokenizer_than_the_data_was_made_with_is_no_score(trained, tmp_
     assert "another tokenizer" in done.stderr
 
 
+def test_evaluate_says_when_the_data_was_divided_anew_since(project):
+    sizes = {key: value for key, value in SETTINGS.items() if key != "tokenizer.vocab_size"}
+    settings = flags({**sizes, "tokenizer.name": "byte"})
+    llm(project, "train", "--max-steps", 2, *settings)
+    note = "it may know parts of the text that it is scored on"
+    assert note not in llm(project, "evaluate", *settings).stderr
+    (project / "data" / "raw" / "more.txt").write_text(sentences(1600))
+    llm(project, "data", "prepare", *settings)
+    done = llm(project, "evaluate", "--json", *settings)
+    assert note in done.stderr
+    assert json.loads(done.stdout)["bits_per_byte"] > 0
+
+
 def test_a_folder_in_the_place_of_a_version_is_not_touched(project):
     (project / "models" / "v1").mkdir()
     (project / "models" / "v1" / "notes.txt").write_text("precious")
@@ -165,11 +177,7 @@ def weights_of(project):
 
 def interrupt_at(project, step, number, *arguments):
     """Start training, send a signal once the events show a step, and return the exit code."""
-    process = subprocess.Popen(
-        [*LLM, "train", *arguments], cwd=project, stdin=subprocess.DEVNULL,
-        stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True,
-        env={**os.environ, "OMP_NUM_THREADS": "1"},
-    )  # fmt: skip
+    process = start_llm(project, "train", *arguments)
     deadline = time.monotonic() + 120
     while time.monotonic() < deadline and process.poll() is None:
         paths = list((project / "logs").glob("*/events.jsonl"))
@@ -181,6 +189,7 @@ def interrupt_at(project, step, number, *arguments):
     return process.returncode, stderr
 
 
+@with_signals
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM], ids=["int", "term"])
 def test_an_interrupted_run_goes_on_to_the_same_bytes(project, tmp_path, number):
     whole = tmp_path / "whole"
@@ -208,6 +217,7 @@ def test_another_seed_gives_other_bytes(project, tmp_path):
     assert weights_of(project) != weights_of(other)
 
 
+@with_signals
 def test_a_changed_configuration_is_refused_with_the_flag(project):
     steps = ["--max-steps", "4000", *SMALL]
     code, stderr = interrupt_at(project, 4, signal.SIGINT, *steps)
@@ -218,10 +228,7 @@ def test_a_changed_configuration_is_refused_with_the_flag(project):
 
 
 def test_pause_from_outside_saves_and_says_so(project):
-    process = subprocess.Popen(
-        [*LLM, "train", "--max-steps", "100000", *SMALL], cwd=project, text=True,
-        stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE,
-    )  # fmt: skip
+    process = start_llm(project, "train", "--max-steps", 100_000, *SMALL)
     deadline = time.monotonic() + 120
     while not list((project / "checkpoints").glob("*/step-*")) and time.monotonic() < deadline:
         time.sleep(0.05)

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json
+import time
 from pathlib import Path
 
 import pytest
 
-from tests.journey import SETTINGS, sentences
+from tests.journey import SETTINGS, flags, llm, sentences, start_llm, with_signals
 
 PLUGIN = '''
 from create_llm import hookimpl
@@ -16,17 +17,20 @@ HERE = __name__
 
 @hookimpl
 def register_architectures(register):
-    register("bigram", f"{HERE}:Bigram", summary="Each token from the one before.",
-             config=f"{HERE}:BigramConfig")
+    for name in ("bigram", "glutton"):
+        register(name, f"{HERE}:{name.title()}", summary="Each token from the one before.",
+                 config=f"{HERE}:BigramConfig")
 
 @hookimpl
 def register_data_sources(register):
     register("numbers", f"{HERE}:Numbers", summary="Counting, in words.")
+    register("endless", f"{HERE}:Endless", summary="Counting without an end.")
 
 @hookimpl
 def register_callbacks(register):
-    for name in ("stopper", "pauser", "saver", "breaker", "counter"):
+    for name in ("stopper", "pauser", "saver", "breaker", "counter", "refuser"):
         register(name, f"{HERE}:{name.title()}", summary=f"A {name}.")
+    register("teller", f"{HERE}:Teller", summary="A teller.", config=f"{HERE}:TellerConfig")
 
 def __getattr__(name):
     """The parts live here too, but torch and pydantic are only imported when one is used."""
@@ -36,7 +40,8 @@ def __getattr__(name):
 
 PARTS = """
 import hashlib
-from pydantic import BaseModel, ConfigDict, Field
+import torch
+from pydantic import BaseModel, ConfigDict, Field, SecretStr
 from torch import nn
 from create_llm.data.documents import Document, Origin
 from create_llm.models.architecture import CausalLM, ModelOutput
@@ -70,8 +75,20 @@ class Bigram(CausalLM):
         return BigramModel(config, vocab_size)
 
 
+class GluttonModel(BigramModel):
+    def forward(self, tokens):
+        torch.empty(1 << 50, dtype=torch.uint8)  # a million gigabytes
+        return super().forward(tokens)
+
+
+class Glutton(Bigram):
+    def build(self, config, vocab_size):
+        return GluttonModel(config, vocab_size)
+
+
 class Numbers:
     def __init__(self, config, root):
+        self.root = root
         self.words = "zero one two three four five six seven eight nine".split()
 
     def documents(self):
@@ -84,6 +101,13 @@ class Numbers:
 
     def total_bytes(self):
         return None
+
+
+class Endless(Numbers):
+    def documents(self):
+        while True:
+            yield from super().documents()
+            (self.root / "reading").touch()
 
 
 class Stopper(Callback):
@@ -107,6 +131,22 @@ class Saver(Stopper):
 class Breaker(Stopper):
     def on_step_end(self, event):
         raise RuntimeError("out of order")
+
+
+class Refuser(Stopper):
+    def on_train_start(self, event):
+        return Signal.STOP
+
+    on_step_end = Callback.on_step_end
+
+
+class TellerConfig(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+    api_token: SecretStr = Field(description="Opens the teller's window.")
+
+
+class Teller(Refuser):
+    on_train_start = Callback.on_train_start
 
 
 class Counter(Stopper):
@@ -135,20 +175,19 @@ LONG = {"training.eval_interval": 50, "training.save_interval": 50}
 
 
 @pytest.fixture
-def run(llm, stranger, tmp_path):
+def project(tmp_path):
+    llm(tmp_path, "new", "p", "--template", "nano", "--yes")
+    (tmp_path / "p" / "data" / "raw" / "a.txt").write_text(sentences(800))
+    return tmp_path / "p"
+
+
+@pytest.fixture
+def run(stranger, project):
     """Train in a fresh project with settings on top of the small ones."""
 
     def train(settings, steps, code=0):
-        made = llm("new", "p", "--template", "nano", "--yes", cwd=tmp_path)
-        assert made.returncode == 0, made.stderr
-        (tmp_path / "p" / "data" / "raw" / "a.txt").write_text(sentences(800))
-        words = [w for k, v in settings.items() for w in ("--set", f"{k}={v}")]
-        arguments = ("train", "--max-steps", str(steps), "--json", *words)
-        done = llm(
-            *arguments, cwd=tmp_path / "p", overlays=[stranger], env={"OMP_NUM_THREADS": "1"}
-        )
-        assert done.returncode == code, done.stderr
-        return done
+        arguments = ("train", "--max-steps", steps, "--json", *flags(settings))
+        return llm(project, *arguments, overlays=[stranger], code=code)
 
     return train
 
@@ -159,17 +198,15 @@ def logged(root: Path, name: str) -> list[dict]:
     return [event for event in events if event["event"] == name]
 
 
-def test_a_stranger_architecture_learns_from_a_stranger_source(run, llm, stranger, tmp_path):
+def test_a_stranger_architecture_learns_from_a_stranger_source(run, stranger, tmp_path):
     settings = {**KEPT, "model.name": "bigram", "data.source": "numbers"}
     first = json.loads(run(settings, 40).stdout)
     steps = logged(tmp_path, "step")
     assert steps[-1]["loss"] < steps[0]["loss"]
-    written = llm(
-        "generate", first["model"], "--prompt", "one", "--json", cwd=tmp_path, overlays=[stranger]
-    )
+    command = ("generate", first["model"], "--prompt", "one")
+    written = llm(tmp_path, *command, "--json", overlays=[stranger])
     assert json.loads(written.stdout)["results"][0]["tokens"] > 0
-    missing = llm("generate", first["model"], "--prompt", "one", cwd=tmp_path)
-    assert missing.returncode in (2, 70)
+    missing = llm(tmp_path, *command, code=2)
     assert "bigram" in missing.stderr
 
 
@@ -185,6 +222,14 @@ def test_a_callback_can_stop_a_run_which_then_is_complete(run):
         "completed", 4, "callback",
     )  # fmt: skip
     assert Path(summary["model"], "model.safetensors").is_file()
+
+
+def test_a_callback_that_stops_a_run_before_its_first_step_leaves_no_model(run, project, tmp_path):
+    run(only("refuser"), 50, code=130)
+    (end,) = logged(tmp_path, "train_end")
+    assert (end["status"], end["stopped_by"], end["step"]) == ("interrupted", "callback", 0)
+    assert logged(tmp_path, "step") == []
+    assert not list((project / "models").glob("v*"))
 
 
 def test_a_callback_can_pause_a_run(run, tmp_path):
@@ -217,3 +262,44 @@ def test_a_loss_that_is_not_a_number_ends_the_run_with_its_own_code(run, tmp_pat
     assert "Traceback" not in done.stderr
     assert "--learning-rate" in done.stderr
     assert logged(tmp_path, "train_end")[0]["status"] == "diverged"
+
+
+def test_memory_that_torch_cannot_get_has_its_own_code(run, tmp_path):
+    settings = {**KEPT, **LONG, "model.name": "glutton"}
+    done = run(settings, 5, code=71)
+    assert "training.batch_size" in done.stderr
+    (end,) = logged(tmp_path, "train_end")
+    assert (end["status"], end["model"]) == ("failed", None)
+
+
+def test_a_secret_on_the_command_line_is_written_nowhere(run, project):
+    secret = "canary-0451"
+    done = run({**only("teller"), "callbacks.teller.api_token": secret}, 3)
+    (manifest,) = (project / "logs").glob("*/run.json")
+    command = json.loads(manifest.read_text())["command"]
+    assert "callbacks.teller.api_token=***" in command
+    holders = [path for path in project.rglob("*") if path.is_file() and secret in read(path)]
+    assert holders == []
+    assert secret not in done.stdout + done.stderr
+
+
+def read(path):
+    return path.read_bytes().decode("utf-8", "replace")
+
+
+@with_signals
+@pytest.mark.parametrize(
+    "verb", [("train", "--max-steps", 2), ("data", "prepare")], ids=["train", "prepare"]
+)
+def test_a_termination_before_the_loop_ends_with_its_own_code(project, stranger, verb):
+    settings = flags({"data.source": "endless", "tokenizer.name": "byte"})
+    process = start_llm(project, *verb, *settings, overlays=[stranger])
+    deadline = time.monotonic() + 60
+    while not (project / "reading").exists() and time.monotonic() < deadline:
+        time.sleep(0.02)
+    process.terminate()
+    _, stderr = process.communicate(timeout=60)
+    assert process.returncode == 143, stderr
+    assert "Nothing that was saved is lost" in stderr
+    assert "Traceback" not in stderr
+    assert not list(project.rglob(".tmp-*"))

@@ -6,8 +6,6 @@ import base64
 import html
 import json
 import os
-import pty
-import signal
 import struct
 import subprocess
 import sys
@@ -51,7 +49,8 @@ def home(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPat
     folder = tmp_path_factory.mktemp("home")
     for name in [name for name in os.environ if name.startswith(("WANDB_", "NETRC"))]:
         monkeypatch.delenv(name)
-    monkeypatch.setenv("HOME", str(folder))
+    for name in ("HOME", "USERPROFILE"):
+        monkeypatch.setenv(name, str(folder))
     monkeypatch.setenv("WANDB_BASE_URL", "http://127.0.0.1:9")
     yield folder
     wandb.teardown()
@@ -213,6 +212,7 @@ def test_without_a_key_it_is_offline_and_says_so(
 
 
 def test_nobody_is_asked_on_a_terminal(run: Path, service: Service):
+    pty = pytest.importorskip("pty", reason="pseudo-terminals are a matter of POSIX")
     here, there = pty.openpty()
     command = [sys.executable, story.__file__, str(run), "online"]
     process = subprocess.Popen(command, stdin=there, stdout=there, stderr=there)
@@ -320,7 +320,7 @@ def test_training_outlives_the_process_of_wandb(run: Path):
     for event in whole_run(run)[:2]:
         dispatcher.emit(event)
     (process,) = [p for p in psutil.Process().children() if "wandb" in p.name()]
-    process.send_signal(signal.SIGKILL)
+    process.kill()
     process.wait(timeout=30)
     for event in whole_run(run)[2:]:
         dispatcher.emit(event)

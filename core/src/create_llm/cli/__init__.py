@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import io
+import os
 import signal
 import sys
 from collections.abc import Sequence
@@ -14,6 +16,7 @@ class _Terminated(KeyboardInterrupt):
 
 def main(argv: Sequence[str] | None = None) -> None:
     """Run the command line and exit with the code that docs/commands.md promises."""
+    _write_utf8()
     try:
         signal.signal(signal.SIGTERM, _terminate)
         # Inside the try: importing takes long enough to be interrupted.
@@ -30,6 +33,19 @@ def main(argv: Sequence[str] | None = None) -> None:
             # The work is done, and unloading torch takes a moment in which Python would let a
             # late Ctrl-C kill the process, as if something had been lost.
             signal.signal(signal.SIGINT, signal.SIG_IGN)
+
+
+def _write_utf8() -> None:
+    """Let pipes and files take any text.
+
+    Python encodes them as the locale says, which on Windows is a code page that few texts fit in.
+    Terminals show what they can, and PYTHONIOENCODING is an order.
+    """
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper) and not stream.isatty():
+            if "PYTHONIOENCODING" in os.environ or stream.encoding.lower() == "utf-8":
+                continue
+            stream.reconfigure(encoding="utf-8", errors=stream.errors)
 
 
 def _terminate(number: int, frame: FrameType | None) -> None:

@@ -29,14 +29,10 @@ from create_llm.errors import ConfigError, DataError
 from create_llm.kernel.registry import Part
 from create_llm.project.folder import Project
 from create_llm.storage.durable import Storage
+from create_llm.storage.locks import try_lock, wait_for_lock
 
 if TYPE_CHECKING:
     from create_llm.config import Config
-
-try:
-    import fcntl
-except ImportError:  # Windows has no flock; there, start one preparation at a time.
-    fcntl = None  # type: ignore[assignment]
 
 TOKENIZER_FILE = "tokenizer.json"
 RECIPE_FILE = "recipe.json"
@@ -267,12 +263,9 @@ def _check_files(folder: Path, recipe: Recipe) -> None:
 def _one_at_a_time(project: Project, progress: Progress | None) -> Iterator[None]:
     """Let other processes that prepare this project wait here; they then find the work done."""
     project.processed.mkdir(parents=True, exist_ok=True)
-    with (project.processed / ".lock").open("a") as file:
-        if fcntl is not None:
-            try:
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                if progress is not None:
-                    progress("waiting for another process to prepare the data", 0, None)
-                fcntl.flock(file, fcntl.LOCK_EX)
+    with (project.processed / ".lock").open("ab") as file:
+        if not try_lock(file):
+            if progress is not None:
+                progress("waiting for another process to prepare the data", 0, None)
+            wait_for_lock(file)
         yield

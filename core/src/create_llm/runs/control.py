@@ -24,7 +24,7 @@ class Control:
     def send(self, request: Request) -> None:
         self._folder.mkdir(parents=True, exist_ok=True)
         temporary = self._folder / f".{request.value}-{os.getpid()}"
-        temporary.write_text("")
+        temporary.touch()
         temporary.replace(self._folder / request.value)
 
     def pending(self) -> set[Request]:

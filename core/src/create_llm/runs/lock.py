@@ -4,17 +4,12 @@ from __future__ import annotations
 
 import os
 import socket
-import sys
 from pathlib import Path
 from types import TracebackType
 from typing import IO
 
 from create_llm.errors import LockedError
-
-try:
-    import fcntl
-except ImportError:  # Windows has no flock; opening for exclusive write does the same there.
-    fcntl = None  # type: ignore[assignment]
+from create_llm.storage.locks import is_locked, try_lock, unlock
 
 
 class RunLock:
@@ -27,10 +22,7 @@ class RunLock:
     def __enter__(self) -> RunLock:
         self._path.parent.mkdir(parents=True, exist_ok=True)
         file = self._path.open("a+", encoding="utf-8")
-        try:
-            if fcntl is not None:
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError as error:
+        if not try_lock(file):
             file.seek(0)
             holder = file.read().strip() or "another process"
             file.close()
@@ -41,7 +33,7 @@ class RunLock:
                     "wait for it to end, or pause it: llm runs pause " + self._path.parent.name,
                     "start another run beside it: llm train --resume never",
                 ),
-            ) from error
+            )
         file.seek(0)
         file.truncate()
         file.write(f"pid {os.getpid()} on {socket.gethostname()}")
@@ -56,6 +48,7 @@ class RunLock:
         traceback: TracebackType | None,
     ) -> None:
         if self._file is not None:
+            unlock(self._file)
             self._file.close()
 
 
@@ -63,10 +56,8 @@ def is_held(run_folder: Path) -> bool:
     """Whether a live process writes to this run; where that cannot be asked, it is assumed."""
     try:
         with (run_folder / "lock").open("rb") as file:
-            if fcntl is not None:
-                fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+            return is_locked(file)
     except FileNotFoundError:
         return False
     except OSError:
         return True
-    return sys.platform == "win32"

@@ -17,6 +17,8 @@ from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+import psutil
+
 from create_llm.errors import DataError
 
 MANIFEST = "manifest.json"
@@ -115,15 +117,8 @@ class Storage:
 
 def _is_running(pid: str) -> bool:
     """Whether another process with this number lives, whose folder this may be."""
-    if not pid.isdigit() or int(pid) == os.getpid() or os.name == "nt":
-        return False
-    try:
-        os.kill(int(pid), 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        return True
-    return True
+    # Not os.kill(pid, 0), which ends the process on Windows.
+    return pid.isdigit() and int(pid) != os.getpid() and psutil.pid_exists(int(pid))
 
 
 class FolderWriter:

@@ -8,6 +8,7 @@ an 8-byte little-endian length, a JSON header and the raw bytes
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
@@ -63,6 +64,11 @@ def load_tensors(path: Path) -> dict[str, Tensor]:
         DataError: the file is damaged or is no safetensors file.
     """
     try:
-        return load_file(path)
+        tensors = load_file(path)
     except (SafetensorError, ValueError) as error:
         raise DataError(f"the weights cannot be read: {error}", where=str(path)) from error
+    if os.name != "nt":
+        return tensors
+    # They are views of the file, and Windows cannot move or remove what is open: the optimizer
+    # of a resumed run would keep its checkpoint from being rotated out.
+    return {name: tensor.clone() for name, tensor in tensors.items()}

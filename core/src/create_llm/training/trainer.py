@@ -363,7 +363,9 @@ class Trainer:
         if Signal.PAUSE in signals:
             self.parts.watch.ask(Stop("paused", "callback"))
         if Signal.STOP in signals:
-            self.parts.watch.ask(Stop("completed", "callback"))
+            # Before the first step there is no model that could complete the run.
+            status = "completed" if self.state.step else "interrupted"
+            self.parts.watch.ask(Stop(status, "callback"))
 
     def _memory_bytes(self) -> int:
         if self.settings.device.type == "cuda":

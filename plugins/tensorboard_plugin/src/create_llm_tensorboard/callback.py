@@ -5,7 +5,15 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from create_llm.runs.events import EvalEnd, SampleGenerated, StepEnd, TrainEnd, TrainStart
+from create_llm.runs.events import (
+    EvalEnd,
+    Event,
+    SampleGenerated,
+    StepEnd,
+    TrainEnd,
+    TrainStart,
+)
+from create_llm.runs.metrics import metrics_of
 from create_llm.training.callbacks import Callback
 from create_llm_tensorboard.config import TensorBoardConfig
 
@@ -28,22 +36,10 @@ class TensorBoard(Callback):
         self._file = EventFile(Path(event.folder) / "tensorboard", event.step + 1)
 
     def on_step_end(self, event: StepEnd) -> None:
-        figures = {
-            "train/loss": event.loss,
-            "train/learning_rate": event.learning_rate,
-            "train/grad_norm": event.grad_norm,
-            "train/tokens_per_second": event.tokens_per_second,
-            "train/memory_bytes": float(event.memory_bytes),
-        }
-        if self._file:
-            self._file.scalars(event.step, figures)
+        self._scalars(event)
 
     def on_eval_end(self, event: EvalEnd) -> None:
-        figures = {"val/loss": event.val_loss}
-        if event.val_bits_per_byte is not None:
-            figures["val/bits_per_byte"] = event.val_bits_per_byte
-        if self._file:
-            self._file.scalars(event.step, figures)
+        self._scalars(event)
 
     def on_sample(self, event: SampleGenerated) -> None:
         if self._file and self._config.samples:
@@ -52,3 +48,7 @@ class TensorBoard(Callback):
     def on_train_end(self, event: TrainEnd) -> None:
         if self._file:
             self._file.close()
+
+    def _scalars(self, event: Event) -> None:
+        if self._file:
+            self._file.scalars(event.step, metrics_of(event))

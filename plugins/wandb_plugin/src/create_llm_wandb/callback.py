@@ -6,7 +6,15 @@ import html
 from typing import TYPE_CHECKING
 
 from create_llm.errors import DivergedError, Paused
-from create_llm.runs.events import EvalEnd, SampleGenerated, StepEnd, TrainEnd, TrainStart
+from create_llm.runs.events import (
+    EvalEnd,
+    Event,
+    SampleGenerated,
+    StepEnd,
+    TrainEnd,
+    TrainStart,
+)
+from create_llm.runs.metrics import metrics_of
 from create_llm.training.callbacks import Callback
 from create_llm_wandb.config import WandBConfig
 
@@ -33,27 +41,17 @@ class WandB(Callback):
         # Not at module level: where wandb cannot be imported, the run loses its log, not its start.
         from create_llm_wandb.client import chosen_mode, connect
 
+        if self._client:  # of a start without an end: wandb has one run of a name at a time
+            self._client.finish(1)
         mode = chosen_mode(self._config)
         if mode != "disabled":
             self._client = connect(self._config, mode, event)
 
     def on_step_end(self, event: StepEnd) -> None:
-        figures = {
-            "train/loss": event.loss,
-            "train/learning_rate": event.learning_rate,
-            "train/grad_norm": event.grad_norm,
-            "train/tokens_per_second": event.tokens_per_second,
-            "train/memory_bytes": event.memory_bytes,
-        }
-        if self._client:
-            self._client.log(event.step, figures)
+        self._log(event)
 
     def on_eval_end(self, event: EvalEnd) -> None:
-        figures = {"val/loss": event.val_loss}
-        if event.val_bits_per_byte is not None:
-            figures["val/bits_per_byte"] = event.val_bits_per_byte
-        if self._client:
-            self._client.log(event.step, figures)
+        self._log(event)
 
     def on_sample(self, event: SampleGenerated) -> None:
         if self._client and self._config.samples:
@@ -62,6 +60,10 @@ class WandB(Callback):
     def on_train_end(self, event: TrainEnd) -> None:
         if self._client:
             self._client.finish(_EXIT_STATUS.get(event.status, 1))
+
+    def _log(self, event: Event) -> None:
+        if self._client:
+            self._client.log(event.step, metrics_of(event))
 
 
 def _verbatim(text: str) -> str:
