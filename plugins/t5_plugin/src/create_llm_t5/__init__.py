@@ -1,0 +1,1 @@
+"""An encoder-decoder transformer in the T5 form."""
