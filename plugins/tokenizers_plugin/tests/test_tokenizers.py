@@ -204,6 +204,14 @@ def test_unigram_learns_a_word_that_is_part_of_no_other():
     assert [tokenizer.token(i) for i in encode(tokenizer, " which")] == ["Ġwhich"]
 
 
+def test_unigram_does_not_depend_on_the_order_of_the_texts(tmp_path):
+    files = []
+    for texts in (CORPUS, CORPUS[::-1]):
+        trained("unigram", texts, vocab_size=300).save(tmp_path)
+        files.append((tmp_path / "tokenizer.json").read_bytes())
+    assert files[0] == files[1]
+
+
 def test_unigram_takes_the_most_probable_division(tmp_path):
     """Compared with all divisions, one by one."""
     tokenizer = trained("unigram", CORPUS, vocab_size=330)
@@ -424,6 +432,13 @@ def bert_like(folder):
 
 
 BERT = {"cls": "[CLS]", "sep": "[SEP]", "pad": "[PAD]", "unk": "[UNK]", "mask": "[MASK]"}
+
+
+def test_a_bert_may_call_its_control_tokens_otherwise(tmp_path):
+    trained("byte", (), ("[A]", "[B]")).save(tmp_path)
+    (tmp_path / "tokenizer_config.json").write_text('{"cls_token": "[A]", "sep_token": "[B]"}')
+    special = ByteTokenizer.load(tmp_path).special
+    assert (special.bos, special.eos) == (4, 5)
 
 
 @pytest.mark.parametrize("config", [None, {f"{kind}_token": name for kind, name in BERT.items()}])

@@ -19,7 +19,7 @@ from create_llm_tokenizers.fast import (
 from create_llm_tokenizers.pieces import learn
 from create_llm_tokenizers.special import kinds_by_place
 
-# In bytes. Training takes a step of Python for each byte of the longest word.
+# In bytes. Each byte of a word begins up to 24 sequences that are counted.
 _LONGEST_WORD = 64
 
 
@@ -35,10 +35,8 @@ class ByteLevelUnigram(FastTokenizer):
     ) -> Self:
         """Learn the tokens; a small corpus gives a vocabulary smaller than `vocab_size`.
 
-        Not by the library's UnigramTrainer. It takes the words in the order of a hash table that
-        is seeded anew in each process, so that ids and scores differ from run to run. And it
-        proposes no word that never occurs as a part of a longer one, however frequent: of the
-        same size, its vocabularies need a fifth more tokens for English text.
+        Not by the UnigramTrainer of `tokenizers`. It takes the words in the order of a hash table
+        that is seeded anew each time, so that ids and scores differ from run to run.
         """
         names = reserve(config, control_tokens)
         kinds = kinds_by_place(names)
