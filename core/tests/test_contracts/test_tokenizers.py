@@ -19,26 +19,28 @@ EOS, BOS = 256, 257
 class Config(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
-    vocab_size: int = Field(258, description="Entries at most.")
+    vocab_size: int = Field(300, description="Entries at most.")
 
 
 class Bytes:
-    """A sound tokenizer: UTF-8 bytes, and two control tokens."""
+    """A sound tokenizer: UTF-8 bytes, and control tokens behind them."""
 
-    vocab_size = 258
-    special = SpecialTokens(eos=EOS, bos=BOS)
+    def __init__(self, control=()):
+        self.control = list(dict.fromkeys(["</s>", "<s>", *control]))
+        self.vocab_size = 256 + len(self.control)
+        named = {name: 256 + place for place, name in enumerate(self.control)}
+        self.special = SpecialTokens(eos=EOS, bos=BOS, named=named)
 
     @classmethod
-    def train(cls, texts, config):
-        return cls()
+    def train(cls, texts, config, control_tokens=()):
+        return cls(control_tokens)
 
     @classmethod
     def load(cls, folder: Path):
         try:
-            json.loads((folder / "tokenizer.json").read_text())
+            return cls(json.loads((folder / "tokenizer.json").read_text())["control"])
         except (OSError, ValueError) as error:
             raise DataError("no tokenizer here") from error
-        return cls()
 
     def encode_batch(self, texts):
         return [self.encode(text) for text in texts]
@@ -50,10 +52,10 @@ class Bytes:
         return bytes(i for i in ids if i < 256).decode("utf-8", "replace")
 
     def token(self, token_id):
-        return {EOS: "</s>", BOS: "<s>"}.get(token_id, f"<0x{token_id:02X}>")
+        return f"<0x{token_id:02X}>" if token_id < 256 else self.control[token_id - 256]
 
     def save(self, folder):
-        (folder / "tokenizer.json").write_text('{"kind": "bytes"}')
+        (folder / "tokenizer.json").write_text(json.dumps({"control": self.control}))
 
 
 def test_a_sound_tokenizer_passes(failures):
@@ -155,9 +157,12 @@ def test_decoding_control_tokens_is_caught(failures):
 
 def test_a_vocabulary_one_too_small_is_caught(failures):
     class Short(Bytes):
-        vocab_size = 257
+        def __init__(self, control=()):
+            super().__init__(control)
+            self.vocab_size -= 1
 
-    assert failures(TokenizerContract, Short, Config) == {"ids_are_those_of_the_vocabulary"}
+    found = failures(TokenizerContract, Short, Config)
+    assert found == {"ids_are_those_of_the_vocabulary", "control_tokens_can_be_asked_for"}
 
 
 def test_a_vocabulary_beyond_the_limit_is_caught(failures):
@@ -166,7 +171,7 @@ def test_a_vocabulary_beyond_the_limit_is_caught(failures):
         vocab_size: int = Field(200, description="Entries at most.")
 
     found = failures(TokenizerContract, Bytes, Small)
-    assert found == {"vocabulary_is_no_larger_than_asked"}
+    assert found == {"vocabulary_is_no_larger_than_asked", "control_tokens_can_be_asked_for"}
 
 
 def test_stumbling_over_half_a_character_is_caught(failures):
@@ -198,7 +203,8 @@ def test_padding_a_batch_is_caught(failures):
 def test_training_by_chance_is_caught(failures):
     class Chance(Bytes):
         def save(self, folder):
-            (folder / "tokenizer.json").write_text(json.dumps({"seed": random.random()}))
+            content = {"control": self.control, "seed": random.random()}
+            (folder / "tokenizer.json").write_text(json.dumps(content))
 
     assert failures(TokenizerContract, Chance, Config) == {"training_is_deterministic"}
 
@@ -208,7 +214,7 @@ def test_forgetting_on_save_is_caught(failures):
         @classmethod
         def load(cls, folder):
             loaded = super().load(folder)
-            loaded.special = SpecialTokens(eos=EOS)
+            loaded.special = SpecialTokens(eos=EOS, named=loaded.special.named)
             return loaded
 
     assert failures(TokenizerContract, Forgets, Config) == {"saved_and_loaded_is_the_same"}
@@ -218,8 +224,44 @@ def test_a_stack_trace_for_a_damaged_file_is_caught(failures):
     class Raw(Bytes):
         @classmethod
         def load(cls, folder):
-            json.loads((folder / "tokenizer.json").read_text())
-            return cls()
+            return cls(json.loads((folder / "tokenizer.json").read_text())["control"])
 
     found = failures(TokenizerContract, Raw, Config)
     assert found == {"a_folder_without_a_tokenizer_is_a_data_error"}
+
+
+def test_not_reserving_what_is_asked_for_is_caught(failures):
+    class Deaf(Bytes):
+        @classmethod
+        def train(cls, texts, config, control_tokens=()):
+            return cls()
+
+    assert failures(TokenizerContract, Deaf, Config) == {"control_tokens_can_be_asked_for"}
+
+
+def test_reserving_a_token_twice_is_caught(failures):
+    class Twice(Bytes):
+        def __init__(self, control=()):
+            super().__init__(control)
+            self.control += [name for name in control if name in ("</s>", "<s>")]
+            self.vocab_size = 300 + len(control)
+
+    assert "control_tokens_can_be_asked_for" in failures(TokenizerContract, Twice, Config)
+
+
+def test_forgetting_what_was_asked_for_is_caught(failures):
+    class Loses(Bytes):
+        def save(self, folder):
+            (folder / "tokenizer.json").write_text(json.dumps({"control": []}))
+
+    assert failures(TokenizerContract, Loses, Config) == {"control_tokens_can_be_asked_for"}
+
+
+def test_a_control_token_without_a_name_is_caught(failures):
+    class Nameless(Bytes):
+        def __init__(self, control=()):
+            super().__init__(control)
+            named = {name: i for name, i in self.special.named.items() if name != "<s>"}
+            self.special = SpecialTokens(eos=EOS, bos=BOS, named=named)
+
+    assert failures(TokenizerContract, Nameless, Config) == {"control_tokens_are_listed"}

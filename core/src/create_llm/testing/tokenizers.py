@@ -35,6 +35,7 @@ _AWKWARD = (
 )
 _SURROGATES = range(0xD800, 0xE000)
 _CHUNK = 128
+_ASKED = ("<asked-for-1>", "<asked-for-2>", "<|asked_for_3|>")
 
 
 class TokenizerContract(PartContract):
@@ -118,6 +119,38 @@ class TokenizerContract(PartContract):
         limit = getattr(self.config(), "vocab_size", None)
         assert limit is None or self._trained().vocab_size <= limit
 
+    def test_control_tokens_are_listed(self) -> None:
+        """`special.named` has every control token by its spelling: objectives and formats of
+        conversations look theirs up there."""
+        tokenizer, special = self._trained(), self._trained().special
+        kinds = (special.eos, special.bos, special.pad, special.unk, special.mask)
+        missing = {token for token in kinds if token is not None} - set(special.named.values())
+        assert not missing, f"not named: {[tokenizer.token(token) for token in sorted(missing)]}"
+        for name, token in special.named.items():
+            assert tokenizer.token(token) == name, f"{name!r} is {tokenizer.token(token)!r}"
+
+    def test_control_tokens_can_be_asked_for(self, tmp_path: Path) -> None:
+        """What an objective asks for is reserved, once, within `vocab_size`, also after loading;
+        those that the tokenizer has anyway are no others."""
+        own = list(self._trained().special.named)
+        asked = [*_ASKED, *own]
+        tokenizer = self._train(asked)
+        _saved(tokenizer, tmp_path / "saved")
+        for made in (tokenizer, self._type().load(tmp_path / "saved")):
+            missing = set(asked) - set(made.special.named)
+            assert not missing, f"not reserved: {', '.join(sorted(missing))}"
+            self._check_reserved(made)
+        limit = getattr(self.config(), "vocab_size", None)
+        assert limit is None or tokenizer.vocab_size <= limit
+
+    def _check_reserved(self, tokenizer: Tokenizer) -> None:
+        ids = [tokenizer.special.named[name] for name in _ASKED]
+        assert len(set(ids)) == len(ids), "two control tokens with one id"
+        assert all(0 <= token < tokenizer.vocab_size for token in ids), f"ids {ids}"
+        assert tokenizer.decode(ids) == "", "they are decoded"
+        written = {token for text in _ASKED for token in tokenizer.encode_batch([text])[0]}
+        assert not written & set(ids), "text becomes a control token"
+
     def test_any_ids_can_be_decoded(self) -> None:
         """A model may generate any ids in any order, half a character included."""
         tokenizer, chaos = self._trained(), random.Random(1)
@@ -171,18 +204,17 @@ class TokenizerContract(PartContract):
     def _control_ids(self) -> list[int]:
         """Control tokens; unk only where nothing is lost, for lost text may well become it."""
         special = self._trained().special
-        unk = None if self.loses else special.unk
-        ids = (special.eos, special.bos, special.pad, unk)
-        return [token for token in ids if token is not None]
+        ids = {special.eos, *special.named.values()} - {special.unk}
+        return sorted(ids if self.loses or special.unk is None else {*ids, special.unk})
 
     def _type(self) -> TokenizerType:
         kind: TokenizerType = self.part().load()
         return kind
 
-    def _train(self) -> Tokenizer:
+    def _train(self, control_tokens: Sequence[str] = ()) -> Tokenizer:
         config = self.config()
         assert config is not None, "a tokenizer registers a config, be it an empty one"
-        return self._type().train(iter(self.texts()), config)
+        return self._type().train(iter(self.texts()), config, control_tokens)
 
     @classmethod
     def _trained(cls) -> Tokenizer:
