@@ -206,8 +206,11 @@ def test_a_stranger_architecture_learns_from_a_stranger_source(run, stranger, tm
     command = ("generate", first["model"], "--prompt", "one")
     written = llm(tmp_path, *command, "--json", overlays=[stranger])
     assert json.loads(written.stdout)["results"][0]["tokens"] > 0
-    missing = llm(tmp_path, *command, code=2)
-    assert "bigram" in missing.stderr
+    missing = llm(tmp_path, *command, code=70)
+    assert "architecture 'bigram' of x-stranger" in missing.stderr
+    card = Path(first["model"], "README.md").read_text(encoding="utf-8")
+    assert "`bigram` of the package `x-stranger`" in card
+    assert "library_name: transformers" not in card
 
 
 def only(name):

@@ -43,13 +43,13 @@ def test_a_failing_callback_is_dropped_and_its_peers_go_on():
     callbacks.emit(EVENT)
     callbacks.emit(EVENT)
     assert before.heard == after.heard == [EVENT, EVENT]
-    assert [(d.name, d.event) for d in dropped] == [("c1", "epoch_start")]
+    assert [(d.name, d.method) for d in dropped] == [("c1", "on_epoch_start")]
     assert "RuntimeError: no" in dropped[0].traceback
 
 
 def test_a_critical_callback_stops_the_run_and_is_named():
     callbacks, _ = dispatcher(CriticalAndBroken())
-    with pytest.raises(PluginError, match="'c0' failed at epoch_start"):
+    with pytest.raises(PluginError, match="'c0' failed in on_epoch_start"):
         callbacks.emit(EVENT)
 
 

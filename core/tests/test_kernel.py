@@ -5,12 +5,14 @@ from __future__ import annotations
 import sys
 import types
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
 from create_llm.errors import ConfigError, CreateLLMError, PluginError
 from create_llm.hookspecs import Register, hookimpl
 from create_llm.kernel import catalogue, plugins
+from create_llm.kernel.advice import place_of
 from create_llm.kernel.entry_points import InstalledPlugin
 from create_llm.kernel.kinds import KINDS
 from create_llm.kernel.plugins import Plugins, load_plugins
@@ -156,6 +158,24 @@ class TestPartLoading:
         assert "bad-dist" in str(caught.value.where)
         assert any("llm plugins uninstall bad-dist" in fix for fix in caught.value.fixes)
 
+    def test_a_target_of_one_s_own_is_to_be_mended_where_it_breaks(self, tmp_path, monkeypatch):
+        (tmp_path / "breaks_at_import.py").write_text("x = 1\nx.y\n")
+        monkeypatch.syspath_prepend(tmp_path)
+        with pytest.raises(PluginError) as caught:
+            Part("tokenizers", "a", "breaks_at_import:x", "", None, (), "mine", "my-dist").load()
+        place = f"{tmp_path / 'breaks_at_import.py'}:2"
+        assert caught.value.where == f"{place} ('breaks_at_import:x', registered by my-dist)"
+        assert caught.value.fixes == (
+            f"if it is yours: mend {place}, then: llm plugins test mine",
+            "or remove it: llm plugins uninstall my-dist",
+        )
+
+    def test_a_target_of_ours_is_to_be_updated(self):
+        with pytest.raises(PluginError) as caught:
+            Part("tokenizers", "a", "json:nothing", "", None, (), "gpt", "create-llm-gpt").load()
+        update = "update it: llm plugins install create-llm-gpt --upgrade"
+        assert caught.value.fixes[0] == update
+
     def test_a_target_that_exits_at_import_does_not_end_the_program(self, tmp_path, monkeypatch):
         (tmp_path / "exits_at_import.py").write_text("import sys\nsys.exit(0)\n")
         monkeypatch.syspath_prepend(tmp_path)
@@ -257,6 +277,76 @@ class TestLoading:
         installed("a", register_tokenizers=hookimpl(register))
         load_plugins({})
         assert capsys.readouterr() == ("", "hello\n")
+
+
+class TestAdvice:
+    @pytest.fixture
+    def package(self, tmp_path, monkeypatch) -> Path:
+        """An importable package, whose plugin module is still to be written."""
+        folder = tmp_path / "advice_test_package"
+        folder.mkdir()
+        (folder / "__init__.py").touch()
+        monkeypatch.syspath_prepend(tmp_path)
+        yield folder
+        for name in [name for name in sys.modules if name.startswith(folder.name)]:
+            del sys.modules[name]
+
+    def failed(self, package: Path, monkeypatch, dist: str = "my-lion") -> PluginError:
+        plugin = InstalledPlugin("lion", f"{package.name}.plugin", dist, "1.0")
+        monkeypatch.setattr(plugins, "installed_plugins", lambda: [plugin])
+        (record,) = load_plugins({}).failed()
+        return plugins.unusable(record)
+
+    @pytest.mark.parametrize(
+        ("body", "line"),
+        [
+            ("\nraise RuntimeError('boom')\n", ":2"),
+            ("import json\n\nimport nothing_that_is_here\n", ":3"),
+            ("def register_tokenizers(register)\n    pass\n", ":1"),
+            ("import json\njson.loads('{')\n", ":2"),
+            ("def register_tokenizers(register):\n    pass\n", ""),
+        ],
+    )
+    def test_a_plugin_of_one_s_own_is_to_be_mended(self, package, monkeypatch, body, line):
+        (package / "plugin.py").write_text(body)
+        error = self.failed(package, monkeypatch)
+        place = f"{package / 'plugin.py'}{line}"
+        assert error.where == place
+        assert error.fixes == (
+            f"if it is yours: mend {place}, then: llm plugins test lion",
+            "or remove it: llm plugins uninstall my-lion",
+            "see the whole story: llm doctor",
+        )
+
+    def test_a_plugin_of_ours_is_to_be_updated(self, package, monkeypatch):
+        (package / "plugin.py").write_text("raise RuntimeError('boom')\n")
+        error = self.failed(package, monkeypatch, "create-llm-gpt")
+        assert error.fixes[0] == "update it: llm plugins install create-llm-gpt --upgrade"
+
+    def test_an_entry_point_that_leads_nowhere_is_to_be_mended(self, package, monkeypatch):
+        error = self.failed(package, monkeypatch)
+        assert error.where is None
+        assert f"its entry point, which names the module '{package.name}.plugin'" in error.fixes[0]
+
+    def test_who_asked_for_it_is_told_too(self, package, monkeypatch):
+        (package / "plugin.py").write_text("raise RuntimeError('boom')\n")
+        self.failed(package, monkeypatch)
+        with pytest.raises(PluginError) as caught:
+            load_plugins({}).require("lion", where="llm.toml:2")
+        assert caught.value.where == f"{package / 'plugin.py'}:1 (asked for: llm.toml:2)"
+
+    def test_a_module_is_found_without_importing_what_is_above_it(self, package):
+        (package / "__init__.py").write_text("raise RuntimeError('imported')\n")
+        (package / "plugin.py").touch()
+        found = place_of(f"{package.name}.plugin", ValueError("elsewhere"))
+        assert found == str(package / "plugin.py")
+        assert package.name not in sys.modules
+
+    def test_a_name_that_is_not_ours_is_no_package_on_the_index(self, installed: Install):
+        with pytest.raises(PluginError) as caught:
+            load_plugins({}).require("folio")
+        assert "llm plugins install folio" not in caught.value.fixes
+        assert "llm plugins install PACKAGE, where PACKAGE" in caught.value.fixes[0]
 
 
 class TestHooks:

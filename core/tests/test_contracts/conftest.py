@@ -31,8 +31,13 @@ def planted(kind: str, part: Part, module: str = LIGHT, beside: tuple[Part, ...]
 
 
 @pytest.fixture
-def part_module() -> Iterator[ModuleType]:
-    """An importable module for the parts that a test defines."""
+def part_module(
+    tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[ModuleType]:
+    """An importable module for the parts that a test defines; empty in another process."""
+    folder = tmp_path_factory.mktemp("planted")
+    (folder / f"{MODULE}.py").touch()
+    monkeypatch.syspath_prepend(folder)
     module = ModuleType(MODULE)
     sys.modules[MODULE] = module
     yield module

@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import sys
+import traceback
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -12,8 +13,20 @@ from pathlib import Path
 import click
 
 from create_llm import __version__
-from create_llm.errors import ConfigError, CreateLLMError, MemoryExhausted, StorageError
-from create_llm.kernel.plugins import Plugins, failure_line, load_plugins
+from create_llm.errors import (
+    ConfigError,
+    CreateLLMError,
+    MemoryExhausted,
+    PluginError,
+    StorageError,
+)
+from create_llm.kernel.plugins import (
+    CORE,
+    Plugins,
+    default_plugins,
+    failure_line,
+    load_plugins,
+)
 from create_llm.kernel.registry import Part
 
 GLOBAL_OPTIONS = """\
@@ -198,6 +211,9 @@ def _storage_error(error: OSError) -> StorageError:
 def _bug(error: Exception, debug: bool) -> None:
     if debug:
         raise error
+    culprit = _plugin_behind(error)
+    if culprit is not None:
+        _fail(culprit, debug)
     click.echo(
         f"Error: this is a bug in create-llm, not something you did: "
         f"{type(error).__name__}: {error}\n"
@@ -205,3 +221,31 @@ def _bug(error: Exception, debug: bool) -> None:
         err=True,
     )
     sys.exit(1)
+
+
+def _plugin_behind(error: Exception) -> PluginError | None:
+    """The error as that of somebody's plugin, if it happened in code of theirs or below it."""
+    from create_llm.kernel.catalogue import catalogue
+
+    packages = {
+        module.partition(":")[0].partition(".")[0]: record.plugin
+        for record in default_plugins().records
+        if record.plugin.distribution not in (*catalogue(), CORE.distribution)
+        for module in (record.plugin.module, *(part.target for part in record.parts))
+    }
+    for frame, line in reversed(list(traceback.walk_tb(error.__traceback__))):
+        package = str(frame.f_globals.get("__name__", "")).partition(".")[0]
+        if package == "create_llm":
+            return None
+        if package in packages:
+            plugin = packages[package]
+            return PluginError(
+                f"plugin '{plugin.name}' ({plugin.distribution}) failed: "
+                f"{type(error).__name__}: {error}",
+                where=f"{frame.f_code.co_filename}:{line}",
+                fixes=(
+                    f"see what it breaks: llm plugins test {plugin.name}",
+                    "see the whole traceback: the same command with --debug",
+                ),
+            )
+    return None

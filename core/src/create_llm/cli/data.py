@@ -71,12 +71,13 @@ def preview(app: App, count: int, as_json: bool) -> None:
     """Show the first documents as the model will see them: divided into tokens."""
     from create_llm.cli.progress import progress_bars
     from create_llm.data.pipeline import data_source, ensure_tokenizer
+    from create_llm.data.prepare import documents_of
 
     project, config = open_project(app)
     with progress_bars() as progress:
         tokenizer = ensure_tokenizer(project, config, needed_tokens(app, config), progress=progress)
     source = data_source(project, config)
-    examples = [_example(document, tokenizer) for document in islice(source.documents(), count)]
+    examples = [_example(document, tokenizer) for document in islice(documents_of(source), count)]
     if as_json:
         click.echo(
             json.dumps({"documents": [asdict(example) for example in examples]}, ensure_ascii=False)

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import sys
 from collections.abc import Mapping
 from dataclasses import asdict
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
@@ -17,7 +19,7 @@ if TYPE_CHECKING:
     from pydantic import BaseModel
 
     from create_llm.kernel.registry import Part
-    from create_llm.models.deploy import Plan
+    from create_llm.models.deploy import DeployTarget, Plan
 
 
 @click.command(epilog="\b\nExample:\n  llm deploy v1 --to huggingface --dry-run")
@@ -38,8 +40,15 @@ def command(
     part = app.plugins.registry.get("deploy_targets", target, where="--to")
     project = find_project(app.root)
     config = load_config(project.root, app.plugins, overrides=app.overrides)
-    deployer = part.load()(_options(part, config.deployment.get(part.name, {})))
-    plan: Plan = deployer.plan(find_bundle(model, project.models).path)
+    options = _options(part, config.deployment.get(part.name, {}))
+    with contextlib.chdir(app.root):  # so that -C holds for the paths of a target's options too
+        _deploy(
+            part.load()(options), find_bundle(model, project.models).path, dry_run, yes, as_json
+        )
+
+
+def _deploy(deployer: DeployTarget, bundle: Path, dry_run: bool, yes: bool, as_json: bool) -> None:
+    plan = deployer.plan(bundle)
     if dry_run or not as_json:
         _show(plan, as_json=as_json)
     if dry_run:

@@ -26,7 +26,9 @@ T = TypeVar("T")
     "  llm new my-llm --template small --tokenizer byte --yes"
 )
 @click.argument("name", required=False)
-@click.option("--template", metavar="NAME", help="The size of model to start from.")
+@click.option(
+    "--template", metavar="NAME", help="What to start from; `llm plugins list` names them."
+)
 @click.option("--tokenizer", metavar="NAME", help="Another tokenizer than the template's.")
 @click.option("--plugins", "names", metavar="A,B", default="", help="More plugins to use.")
 @click.option("--scripts", is_flag=True, help="Also write train.py, chat.py and the like.")
@@ -130,9 +132,9 @@ def _ask(question: str, default: str, parse: Callable[[str], T]) -> T:
 
 
 def _next_steps(folder: Path, recipe: Recipe) -> None:
-    from create_llm.project.pages import in_words
+    from create_llm.project.pages import first_use, in_words
 
-    template, prompt = recipe.template, shlex.quote(recipe.config.generation.prompt)
+    template = recipe.template
     here = Path.cwd()
     path = folder.relative_to(here) if folder.is_relative_to(here) else folder
     own = "  llm plugins install -e .        the model in src/\n" if recipe.own else ""
@@ -144,7 +146,7 @@ def _next_steps(folder: Path, recipe: Recipe) -> None:
         f"{own}"
         "  cp your-text.txt data/raw/      the text to learn from\n"
         "  llm train                       tokenizer, model, progress, a sample\n"
-        f"  llm generate --prompt {prompt}\n\n"
+        f"  {first_use(recipe.config.generation.prompt)}\n\n"
         "README.md says how long that takes and what to change first.",
         err=True,
     )

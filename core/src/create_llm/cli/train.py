@@ -125,10 +125,11 @@ def _seen_from_here(path: str) -> str:
 
 def _report(ended: Ended) -> None:
     summary = ended.summary
-    if summary["val_bits_per_byte"] is not None:
-        click.echo(
-            f"val bits per byte {summary['val_bits_per_byte']:.3f}   "
-            f"val loss {summary['val_loss']:.3f}   {summary['tokens_per_second']:,.0f} tokens/s"
-        )
+    if summary["val_loss"] is not None:
+        bits = summary["val_bits_per_byte"]
+        scored = "" if bits is None else f"val bits per byte {bits:.3f}   "
+        speed = f"{summary['tokens_per_second']:,.0f} tokens/s"
+        click.echo(f"{scored}val loss {summary['val_loss']:.3f}   {speed}")
     click.echo(f"Saved as {_seen_from_here(summary['model'])}")
-    click.echo('Next: llm generate --prompt "…"   llm chat   llm evaluate')
+    writes = 'llm generate --prompt "…"   llm chat   ' if ended.generates else ""
+    click.echo(f"Next: {writes}llm evaluate")

@@ -15,12 +15,13 @@ def check_lengths(draft: Draft, data: DataConfig, model: Selected | None) -> Non
     """Note sequences that the model cannot read, and strides that would skip text."""
     longest = option(model, "max_length")
     length = data.max_length or longest
-    if model and not length:
+    if model and not longest:
         draft.problem(
-            f"data.max_length is not set, and architecture '{model.part.name}' sets no limit",
-            draft.file.place(("data",)),
-            "set it in llm.toml, below [data]: max_length = 256",
-            "what it does: llm config explain data.max_length",
+            f"architecture '{model.part.name}' of {model.part.distribution} has no key max_length, "
+            "which says how many tokens it reads at once; every architecture has one",
+            draft.place(("model", "name")),
+            "add it to its config class: max_length: int = Field(default=256, description=…)",
+            f"see what else it lacks: llm plugins test {model.part.name}",
         )
     if data.max_length and longest and data.max_length > longest:
         draft.problem(

@@ -34,7 +34,7 @@ from create_llm.data.split import (
     working_fraction,
 )
 from create_llm.data.tokenizer import Tokenizer
-from create_llm.errors import DataError
+from create_llm.errors import DataError, PluginError
 from create_llm.storage.durable import Storage
 
 MANIFEST = "manifest.json"
@@ -148,7 +148,7 @@ def training_texts(
         DataError: too little text to divide.
     """
     fraction = _fraction(source, val_split, val_source)
-    for document in _documents(source):
+    for document in documents_of(source):
         if not is_validation(document.text, fraction):
             yield document.text
 
@@ -255,25 +255,35 @@ def _counts(manifest: ShardManifest) -> SideCounts:
     return SideCounts.model_validate(manifest, from_attributes=True)
 
 
-def _documents(source: DataSource) -> Iterator[Document]:
-    return (document for document in source.documents() if document.text)
+def documents_of(source: DataSource) -> Iterator[Document]:
+    found: Iterator[object] = source.documents()
+    for document in found:
+        if not isinstance(document, Document):
+            raise PluginError(
+                f"{type(source).__name__} yields a {type(document).__name__}; a data source has to "
+                "yield Document objects, such as Document.plain(text, Origin(path, line))",
+                where=type(source).__module__,
+                fixes=("see docs/plugins/data_sources.md", "check it: llm plugins test NAME"),
+            )
+        if document.text:
+            yield document
 
 
 def _sides(
     source: DataSource, fraction: float, val_source: DataSource | None
 ) -> Iterator[tuple[bool, Document]]:
     """Each document with whether it is for validation."""
-    for document in _documents(source):
+    for document in documents_of(source):
         yield is_validation(document.text, fraction), document
     if val_source is not None:
-        for document in _documents(val_source):
+        for document in documents_of(val_source):
             yield True, document
 
 
 def _fraction(source: DataSource, val_split: float, val_source: DataSource | None) -> float:
     if val_source is not None:
         return 0.0
-    return working_fraction((document.text for document in _documents(source)), val_split)
+    return working_fraction((document.text for document in documents_of(source)), val_split)
 
 
 def _total_bytes(source: DataSource, val_source: DataSource | None) -> int | None:

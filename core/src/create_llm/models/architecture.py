@@ -11,6 +11,8 @@ import torch
 from pydantic import BaseModel
 from torch import Tensor, nn
 
+from create_llm.errors import PluginError
+
 ConfigT = TypeVar("ConfigT", bound=BaseModel)
 HFConfig = dict[str, Any]
 """A config.json in the Hugging Face form; its values are whatever JSON holds."""
@@ -91,12 +93,22 @@ class Architecture(ABC):
                     values = torch.empty(parameter.shape).normal_(0.0, 0.02, generator=generator)
                     parameter.copy_(values)
                 else:
-                    parameter.fill_(0.0 if name.endswith("bias") else 1.0)
+                    is_bias = "bias" in name.rpartition(".")[2]  # also bias_ih_l0, as in nn.GRU
+                    parameter.fill_(0.0 if is_bias else 1.0)
 
     def blocks(self, module: nn.Module) -> list[nn.Module]:
         """The repeated layers, for sharding, activation checkpointing and compilation."""
-        layers = module.get_submodule("layers")
-        return list(layers.children())
+        layers = getattr(module, "layers", None)
+        if not isinstance(layers, nn.ModuleList):
+            raise PluginError(
+                f"{type(module).__name__} keeps no ModuleList called 'layers'",
+                where=type(self).__module__,
+                fixes=(
+                    "call its repeated layers so: self.layers = nn.ModuleList(…)",
+                    f"or say which they are: override blocks in {type(self).__name__}",
+                ),
+            )
+        return list(layers)
 
     def param_groups(self, module: nn.Module) -> ParamGroups:
         embedded = {id(p) for p in _embedding_parameters(module)}

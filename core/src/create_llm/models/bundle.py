@@ -18,7 +18,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from create_llm.errors import DataError
+from create_llm.errors import DataError, PluginError
+from create_llm.kernel.catalogue import install_command
+from create_llm.kernel.kinds import KINDS
+from create_llm.kernel.registry import Part, Registry
 from create_llm.storage.durable import read_manifest
 
 FORMAT = 1
@@ -61,6 +64,26 @@ class ModelBundle:
     @property
     def name(self) -> str:
         return self.path.name
+
+    def part(self, kind: str, name: str, registry: Registry) -> Part:
+        """The part called `name` that the model was made with, of the package that brought it.
+
+        Raises:
+            PluginError: that package is not installed.
+        """
+        package = self.info.get("packages", {}).get(kind)  # absent in bundles of 0.1.0
+        found = [p for p in registry.parts(kind) if (p.name, p.distribution) == (name, package)]
+        if package is None or found:
+            full = f"{package}/{name}" if found else name
+            return registry.get(kind, full, where=str(self.path))
+        if any(part.name == name for part in registry.parts(kind)):
+            return registry.get(kind, name, where=str(self.path))  # its package has a new name
+        raise PluginError(
+            f"the model needs the {KINDS[kind].singular} '{name}' of {package}, which is not "
+            "installed or is switched off",
+            where=str(self.path),
+            fixes=(install_command(package), "see what is installed: llm plugins list"),
+        )
 
     def hf_config(self) -> dict[str, Any]:
         """config.json."""

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 
 _CARD = """\
 ---
-library_name: transformers
-pipeline_tag: text-generation
-tags:
+{front_matter}tags:
 - create-llm
 ---
 
@@ -23,6 +21,15 @@ A language model of {parameters:,} parameters, trained from scratch with create-
 
 ## Use it
 
+{use}
+{form}
+## Limits
+
+It knows only the text it was trained on, gives what is likely rather than what is true, and has
+not been tested for safety. What is not in the table above was not evaluated.
+"""
+
+_GENERATES = """\
 ```
 llm generate {title} --prompt "…"
 ```
@@ -32,34 +39,61 @@ import create_llm
 
 print(create_llm.load("path/to/this/folder").generate("…"))
 ```
-
-The weights and `config.json` are in the form that Hugging Face's `transformers` reads
-(`AutoModelForCausalLM.from_pretrained`).
-
-## Limits
-
-It knows only the text it was trained on, writes what is likely rather than what is true, and has
-not been tested for safety. What is not in the table above was not evaluated.
 """
+_READS = """\
+```
+llm evaluate {title}
+```
+
+It reads text and does not continue it.
+"""
+_HF_FORM = """\
+The weights and `config.json` are in the form that Hugging Face's `transformers` reads, as
+`{hf_class}`.
+"""
+_OWN_FORM = """\
+It needs the architecture `{architecture}` of the package `{package}`; `transformers` does not know
+it.
+"""
+_PIPELINES = {
+    "causal": "text-generation",
+    "masked": "fill-mask",
+    "seq2seq": "text2text-generation",
+}
 
 
-def model_card(title: str, info: Mapping[str, object]) -> str:
+def model_card(
+    title: str, info: Mapping[str, object], capabilities: Collection[str], hf_class: str | None
+) -> str:
     """Markdown from what create_llm.json says.
 
     Args:
-        info: with `parameters`, `versions` and `metrics`; a metric that is None is left out.
+        info: with `parameters`, `versions`, `metrics`, `architecture` and `packages`; a metric
+            that is None is left out.
+        capabilities: of the architecture.
+        hf_class: the class of transformers that opens the bundle, if one does.
     """
-    metrics = info["metrics"]
-    versions = info["versions"]
+    metrics, versions, packages = info["metrics"], info["versions"], info["packages"]
     assert isinstance(metrics, Mapping)
     assert isinstance(versions, Mapping)
+    assert isinstance(packages, Mapping)
     rows = {name: value for name, value in metrics.items() if value is not None}
-    figures = "\n".join(
-        f"| {name.replace('_', ' ')} | {_text(value)} |" for name, value in rows.items()
-    )
+    own = _OWN_FORM.format(architecture=info["architecture"], package=packages["architectures"])
     return _CARD.format(
-        title=title, parameters=info["parameters"], version=versions["create_llm"], figures=figures
+        front_matter=_front_matter(capabilities) if hf_class else "",
+        title=title,
+        parameters=info["parameters"],
+        version=versions["create_llm"],
+        figures="\n".join(f"| {n.replace('_', ' ')} | {_text(v)} |" for n, v in rows.items()),
+        use=(_GENERATES if "generate" in capabilities else _READS).format(title=title),
+        form=_HF_FORM.format(hf_class=hf_class) if hf_class else own,
     )
+
+
+def _front_matter(capabilities: Collection[str]) -> str:
+    tags = [tag for capability, tag in _PIPELINES.items() if capability in capabilities]
+    pipeline = f"pipeline_tag: {tags[0]}\n" if tags else ""
+    return f"library_name: transformers\n{pipeline}"
 
 
 def _text(value: object) -> str:

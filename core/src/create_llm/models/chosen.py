@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,6 +12,7 @@ from create_llm.data.tokenizer import Tokenizer
 from create_llm.errors import DataError
 from create_llm.kernel.registry import Part, Registry
 from create_llm.models.architecture import Architecture
+from create_llm.models.bundle import ModelBundle
 from create_llm.models.objective import Objective
 
 
@@ -52,7 +52,7 @@ def objective_of_run(config: Config, registry: Registry) -> ChosenObjective:
 
 
 def objective_of_bundle(
-    info: Mapping[str, Any], architecture: Architecture, registry: Registry, where: str
+    bundle: ModelBundle, architecture: Architecture, registry: Registry
 ) -> ChosenObjective:
     """The objective that a bundle was trained with.
 
@@ -60,17 +60,18 @@ def objective_of_bundle(
         DataError: its options are not what the installed objective takes.
         PluginError: the package that brings it is not installed.
     """
+    info = bundle.info
     if "objective" not in info:  # written by version 0.1.0
         return _default(type(architecture), registry, info["architecture"])
     options = dict(info["objective"])
-    part = registry.get("objectives", options.pop("name"), where=where)
+    part = bundle.part("objectives", options.pop("name"), registry)
     try:
         model = part.config_model()
         return ChosenObjective(part, model(**options) if model else None)
     except ValidationError as error:
         raise DataError(
             f"the bundle's objective cannot be used: {error.errors()[0]['msg']}",
-            where=where,
+            where=str(bundle.path),
             fixes=(f"update {part.distribution}, or take the version that wrote the bundle",),
         ) from error
 

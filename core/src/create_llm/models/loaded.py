@@ -15,6 +15,7 @@ from create_llm.models.architecture import Architecture, Decoder
 from create_llm.models.bundle import WEIGHTS, ModelBundle
 from create_llm.models.chosen import objective_of_bundle
 from create_llm.models.objective import Objective
+from create_llm.models.weights import load_weights
 from create_llm.storage.durable import verify
 from create_llm.storage.tensors import load_tensors
 
@@ -49,17 +50,18 @@ class LoadedModel:
         """
         verify(bundle.path)
         where = str(bundle.path)
-        target = registry.get("architectures", bundle.info["architecture"], where=where).load()
+        info = bundle.info
+        target = bundle.part("architectures", info["architecture"], registry).load()
         architecture: Architecture = target()
-        tokenizer_type = registry.get("tokenizers", bundle.info["tokenizer"], where=where).load()
+        tokenizer_type = bundle.part("tokenizers", info["tokenizer"], registry).load()
         tokenizer: Tokenizer = tokenizer_type.load(bundle.path)
         tensors = load_tensors(bundle.path / WEIGHTS)
         config, vocab_size, state = architecture.from_hf(bundle.hf_config(), tensors)
         with _device(device):
             module = architecture.build(config, vocab_size)
-        module.load_state_dict(state)
+        load_weights(module, state, where)
         module.eval()
-        objective = objective_of_bundle(bundle.info, architecture, registry, where)
+        objective = objective_of_bundle(bundle, architecture, registry)
         return cls(
             architecture, module, config, tokenizer, objective.build(tokenizer), _device(device)
         )

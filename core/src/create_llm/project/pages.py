@@ -38,11 +38,16 @@ def readme(name: str, recipe: Recipe, prompt: str) -> str:
         parameters=in_words(template.parameters),
         time=template.time,
         hardware=hardware_in_words(template.hardware),
-        prompt=shlex.quote(prompt),
+        try_it=first_use(prompt),
         first_changes="\n".join(f"- {change}" for change in template.first_changes),
         install_own=_INSTALL_OWN if own else "",
         rows=(_own_rows(template, own) if own else "") + (readme_rows() if recipe.scripts else ""),
     )
+
+
+def first_use(prompt: str) -> str:
+    """What to do first with a trained model; one without a prompt does not write."""
+    return f"llm generate --prompt {shlex.quote(prompt)}" if prompt else "llm evaluate"
 
 
 def _own_rows(template: Template, own: OwnPlugin) -> str:

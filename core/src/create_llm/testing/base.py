@@ -5,12 +5,14 @@ from __future__ import annotations
 import functools
 import inspect
 from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
 from typing import Any, ClassVar, get_args
 
 import pytest
 from pydantic import BaseModel, ValidationError
 from pydantic.fields import FieldInfo
 
+from create_llm.authoring.source import package_folder
 from create_llm.errors import CreateLLMError
 from create_llm.kernel.plugins import PluginRecord, Plugins, default_plugins
 from create_llm.kernel.registry import Part
@@ -24,7 +26,8 @@ class PartContract:
 
     Attributes:
         kind: the kind of part, as in `KINDS`; each contract sets it.
-        name: the part's registered name, or `distribution/name`; you set it.
+        name: the part's registered name, or `distribution/name`; you set it. Where several
+            packages give the bare name, it is that of the package whose folder the class is in.
         options: the part's section of llm.toml; choose values that make it small and fast.
     """
 
@@ -50,9 +53,20 @@ class PartContract:
         if not hasattr(cls, "name"):
             pytest.fail(f"{cls.__name__} must say `name`, that of the part", pytrace=False)
         try:
-            return cls.plugins().registry.get(cls.kind, cls.name)
+            return cls.plugins().registry.get(cls.kind, cls.written())
         except CreateLLMError as error:
             pytest.fail(error.render(), pytrace=False)
+
+    @classmethod
+    def written(cls) -> str:
+        """The name by which a project chooses the part: in full where others have it too."""
+        registry = cls.plugins().registry
+        if cls.name not in registry.ambiguous(cls.kind):
+            return cls.name
+        file = Path(inspect.getfile(cls))
+        rivals = [part for part in registry.parts(cls.kind) if part.name == cls.name]
+        own = [part for part in rivals if package_folder(file, part.distribution)]
+        return f"{own[0].distribution}/{cls.name}" if own else cls.name
 
     @classmethod
     def config(cls, **changes: object) -> BaseModel | None:
@@ -95,6 +109,15 @@ class PartContract:
         fields = [] if model is None else list(_fields(model))
         silent = [name for name, field in fields if not (field.description or "").strip()]
         assert not silent, f"keys without a description: {', '.join(silent)}"
+
+    def test_config_is_read_without_torch(self) -> None:
+        """The config stands in a module of its own, apart from a model: reading llm.toml imports
+        it, at every command."""
+        config = self.part().config
+        if config is not None:
+            module = config.partition(":")[0]
+            heavy = sorted({"torch", "transformers", "tensorboard"} & loaded_by(module))
+            assert not heavy, f"import {module} also loads {', '.join(heavy)}"
 
     def test_config_refuses_unknown_keys(self) -> None:
         """A misspelt key is an error (`extra="forbid"`): otherwise it would be a wrong run."""

@@ -76,7 +76,7 @@ class CallbackContract(PartContract):
             dispatcher.emit(event)
             if dropped and event.name == "train_start":
                 dispatcher.emit(RunWarning(step=0, message=f"'{dropped[0].name}' was dropped"))
-        errors = [f"{one.event}: {one.error}" for one in dropped if one.name != "peer"]
+        errors = [f"{one.method}: {one.error}" for one in dropped if one.name != "peer"]
         assert not errors, f"dropped at {errors[0]}"
 
     def test_survives_a_resume(self, tmp_path: Path) -> None:

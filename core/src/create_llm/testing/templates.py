@@ -35,7 +35,7 @@ class TemplateContract(PartContract):
     def test_makes_a_project_that_loads(self, tmp_path: Path) -> None:
         """A project made from it has a valid llm.toml, without a single edit."""
         config = self._project(tmp_path)
-        assert config.project.template == self.name
+        assert config.project.template == self.written()
 
     def test_parameters_are_as_claimed(self, tmp_path: Path) -> None:
         """The model it makes has the parameters it claims, within 5 %."""
@@ -73,7 +73,7 @@ class TemplateContract(PartContract):
     def _project(self, root: Path) -> Config:
         folder, plugins = root / "project", self.plugins()
         try:
-            recipe = make_recipe(folder, plugins, Choices(template=self.name))
+            recipe = make_recipe(folder, plugins, Choices(template=self.written()))
             create_project(folder, recipe)
             if recipe.own is None:
                 return load_config(folder, plugins, environ={})

@@ -6,6 +6,7 @@ import contextlib
 import math
 import platform
 import re
+import traceback
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from importlib.metadata import version
@@ -29,6 +30,7 @@ from create_llm.storage.durable import Storage
 from create_llm.training.batches import Batches
 from create_llm.training.callbacks import Callback
 from create_llm.training.checkpointing import Model, TrainState, read_checkpoint
+from create_llm.training.code import changed_code, code_of
 from create_llm.training.job import Job, Surroundings
 from create_llm.training.optimizers import OptimizerSettings, build_optimizer
 from create_llm.training.pick_run import Picked
@@ -95,6 +97,7 @@ def _write_manifest(job: Job, picked: Picked, around: Surroundings) -> tuple[Fro
         "frozen": asdict(frozen),
         "hardware": asdict(job.hardware),
         "versions": versions(job),
+        "code": code_of(job),
         "data": str(job.data.folder),
     }
     manifest = {
@@ -183,10 +186,18 @@ def _build_callback(selected: Selected) -> Callback:
     except (Exception, SystemExit) as error:
         raise PluginError(
             f"callback '{selected.name}' could not be made: {type(error).__name__}: {error}",
-            where=selected.part.distribution,
-            fixes=(f"leave it out: take '{selected.name}' out of llm.toml", "llm doctor"),
+            where=f"{selected.part.distribution}, {_raised_at(error)}",
+            fixes=(
+                f"leave it out: take '{selected.name}' out of llm.toml",
+                f"if it is yours: llm plugins test {selected.name}",
+            ),
         ) from error
     return callback
+
+
+def _raised_at(error: BaseException) -> str:
+    last = traceback.extract_tb(error.__traceback__)[-1]
+    return f"{last.filename}:{last.lineno}"
 
 
 def _build_session(
@@ -313,6 +324,13 @@ def _train_start(job: Job, picked: Picked, trainer: Trainer, frozen: Frozen) -> 
 def announce(job: Job, picked: Picked, run: Assembled) -> None:
     """The first event of a session, and what a person should know from the start."""
     run.trainer.emit(_train_start(job, picked, run.trainer, run.frozen))
+    changed = changed_code(picked.run.manifest().get("code", {}), code_of(job))
+    if changed:
+        run.session.warn(
+            f"the code of {', '.join(changed)} has changed since this run began, and the run goes "
+            "on with the new one",
+            "to begin anew: llm train --resume never",
+        )
     _warn(job, run.session, run.trainer)
 
 

@@ -19,6 +19,7 @@ from torch.optim import Optimizer
 from create_llm.errors import DataError
 from create_llm.models.architecture import Architecture
 from create_llm.models.bundle import WEIGHTS
+from create_llm.models.weights import load_weights
 from create_llm.storage.durable import FolderWriter
 from create_llm.storage.tensors import load_tensors, tensor_chunks
 from create_llm.training.optimizers import load_optimizer_tensors, optimizer_tensors
@@ -78,7 +79,7 @@ def read_checkpoint(folder: Path, model: Model, optimizer: Optimizer) -> TrainSt
     """Restore module and optimizer in place, from a checkpoint that has been verified.
 
     Raises:
-        DataError: the checkpoint is of another format.
+        DataError: the checkpoint is of another format, or does not fit the module.
     """
     stored = json.loads((folder / "state.json").read_text(encoding="utf-8"))
     if stored.pop("format") != FORMAT:
@@ -88,6 +89,6 @@ def read_checkpoint(folder: Path, model: Model, optimizer: Optimizer) -> TrainSt
         )
     hf_config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
     _, _, weights = model.architecture.from_hf(hf_config, load_tensors(folder / WEIGHTS))
-    model.module.load_state_dict(weights)
+    load_weights(model.module, weights, str(folder))
     load_optimizer_tensors(optimizer, model.module, load_tensors(folder / "optimizer.safetensors"))
     return TrainState(**stored)

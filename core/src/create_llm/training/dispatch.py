@@ -25,10 +25,10 @@ METHODS = {
 
 @dataclass(frozen=True, slots=True)
 class Dropped:
-    """A callback that failed and hears no more: its name, the event, and the traceback."""
+    """A callback that failed and hears no more: its name, the method, and the traceback."""
 
     name: str
-    event: str
+    method: str
     error: str
     traceback: str
 
@@ -73,8 +73,8 @@ class Dispatcher:
         text = f"{type(error).__name__}: {error}"
         if callback.critical:
             raise PluginError(
-                f"callback '{name}' failed at {event.name}: {text}",
+                f"callback '{name}' failed in {METHODS[event.name]}: {text}",
                 fixes=(f"leave it out: take '{name}' out of plugins in llm.toml",),
             ) from error
         self._callbacks = [pair for pair in self._callbacks if pair[1] is not callback]
-        self._dropped(Dropped(name, event.name, text, traceback.format_exc()))
+        self._dropped(Dropped(name, METHODS[event.name], text, traceback.format_exc()))

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from create_llm.models.architecture import Decoder
 from create_llm.models.bundle import FORMAT, INFO, WEIGHTS, ModelBundle
 from create_llm.models.card import model_card
 from create_llm.models.versions import next_version, set_active
@@ -27,12 +28,14 @@ class Ended:
     Attributes:
         summary: what summary.json says.
         model: the bundle's folder, for a completed run.
+        generates: whether the model continues texts.
     """
 
     run: str
     stop: Stop
     summary: dict[str, Any]
     model: Path | None
+    generates: bool
 
 
 def end_run(job: Job, run: Assembled, stop: Stop, *, error: str | None = None) -> Ended:
@@ -54,7 +57,7 @@ def end_run(job: Job, run: Assembled, stop: Stop, *, error: str | None = None) -
             error=error,
         )
     )
-    return Ended(run.run.name, stop, summary, model)
+    return Ended(run.run.name, stop, summary, model, isinstance(job.architecture, Decoder))
 
 
 def _save_bundle(job: Job, run: Assembled) -> Path:
@@ -75,12 +78,15 @@ def _write_bundle(job: Job, run: Assembled, folder: Path) -> None:
     info = _info(job, run)
     with Storage().commit(folder, replace=False) as writer:
         writer.link(WEIGHTS, final / WEIGHTS, read_manifest(final)[WEIGHTS])
-        writer.write_json("config.json", {**_read_json(final / "config.json"), **_special(job)})
+        hf_config = {**_read_json(final / "config.json"), **_special(job)}
+        writer.write_json("config.json", hf_config)
         job.tokenizer.save(writer.folder)
         writer.adopt()
         writer.write_json("generation_config.json", _generation_defaults(job))
         writer.write_json(INFO, info)
-        writer.write("README.md", [model_card(folder.name, info).encode()])
+        hf_class = next(iter(hf_config.get("architectures") or ()), None)
+        card = model_card(folder.name, info, job.architecture.capabilities, hf_class)
+        writer.write("README.md", [card.encode()])
 
 
 def _generation_defaults(job: Job) -> dict[str, Any]:
@@ -120,6 +126,11 @@ def _info(job: Job, run: Assembled) -> dict[str, Any]:
         "architecture": job.config.model.name,
         "tokenizer": job.config.tokenizer.name,
         "objective": job.chosen_objective.as_dict(),
+        "packages": {
+            "architectures": job.config.model.part.distribution,
+            "tokenizers": job.config.tokenizer.part.distribution,
+            "objectives": job.chosen_objective.part.distribution,
+        },
         "parameters": _parameters(run),
         "created": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
         "metrics": {

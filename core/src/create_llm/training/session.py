@@ -101,8 +101,9 @@ class Session:
     def _dropped(self, dropped: Dropped) -> None:
         self._text.write(dropped.traceback)
         self.warn(
-            f"callback '{dropped.name}' failed at {dropped.event} and was dropped: {dropped.error}",
-            "training goes on without it; llm doctor checks the plugins",
+            f"callback '{dropped.name}' failed in {dropped.method} and was dropped: "
+            f"{dropped.error}",
+            "training goes on without it; train.log in the run's folder has the traceback",
         )
 
 

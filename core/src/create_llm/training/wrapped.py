@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from torch import nn
 
+from create_llm.errors import PluginError
+from create_llm.models.architecture import ModelOutput
 from create_llm.models.objective import Batch, LossOutput, Objective
 
 
@@ -16,4 +18,12 @@ class WrappedModel(nn.Module):
         self.objective = objective
 
     def forward(self, batch: Batch) -> LossOutput:
-        return self.objective.loss(self.module(**batch.inputs), batch)
+        output = self.module(**batch.inputs)
+        if not isinstance(output, ModelOutput):
+            raise PluginError(
+                f"the forward of {type(self.module).__name__} returns a {type(output).__name__}; "
+                "it has to return ModelOutput(hidden, head)",
+                where=type(self.module).__module__,
+                fixes=("see docs/plugins/architectures.md", "check it: llm plugins test NAME"),
+            )
+        return self.objective.loss(output, batch)

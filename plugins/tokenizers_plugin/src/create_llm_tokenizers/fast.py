@@ -12,7 +12,7 @@ from tokenizers import AddedToken, Regex, decoders, models, pre_tokenizers
 
 from create_llm.data.tokenizer import SpecialTokens
 from create_llm.errors import DataError
-from create_llm_tokenizers.special import CONFIG, FIXES, config_text, kinds_in_files
+from create_llm_tokenizers.special import CONFIG, FIXES, MASKS, config_text, kinds_in_files
 
 FILE = "tokenizer.json"
 
@@ -120,7 +120,9 @@ def byte_letters() -> list[str]:
 
 def with_control_tokens(rust: tokenizers.Tokenizer, names: Sequence[str]) -> tokenizers.Tokenizer:
     """The tokenizer, whose vocabulary already holds those names, with them as control tokens."""
-    rust.add_special_tokens([AddedToken(name, special=True) for name in names])
+    # Words carry the space before them, so that one before a mask is the masked word's.
+    tokens = [AddedToken(name, special=True, lstrip=name in MASKS) for name in names]
+    rust.add_special_tokens(tokens)
     return rust
 
 

@@ -15,7 +15,7 @@ FIXES = (
 )
 
 _ORDER = ("pad", "unk", "bos", "eos")
-_MASK = ("<mask>", "[MASK]")
+MASKS = ("<mask>", "[MASK]")
 
 # By kind: the keys that tokenizer_config.json names it by, BERT's after the usual one, and the
 # spellings to look for where the file is missing or does not speak of that kind.
@@ -27,14 +27,14 @@ _KINDS: Mapping[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     "bos": (("bos_token", "cls_token"), ("<s>", "<|begin_of_text|>", "<bos>", "[CLS]")),
     "pad": (("pad_token",), ("<pad>", "[PAD]")),
     "unk": (("unk_token",), ("<unk>", "[UNK]")),
-    "mask": (("mask_token",), _MASK),
+    "mask": (("mask_token",), MASKS),
 }
 
 
 def kinds_by_place(names: Sequence[str]) -> dict[str, str]:
     """Kind → spelling for control tokens in the order of our own configuration."""
     kinds = dict(zip(_ORDER, names, strict=False))
-    masks = [name for name in names[len(_ORDER) :] if name in _MASK]
+    masks = [name for name in names[len(_ORDER) :] if name in MASKS]
     return {**kinds, "mask": masks[0]} if masks else kinds
 
 
