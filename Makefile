@@ -25,7 +25,7 @@ demo: install  ## the whole journey on the built-in corpus, in the folder demo/
 	$(BIN)/llm quickstart demo
 
 test: install  ## every test
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n auto
 
 lint: install  ## ruff, mypy, the direction of imports, the generated files
 	$(BIN)/ruff check .

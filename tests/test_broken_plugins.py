@@ -119,6 +119,13 @@ def test_the_list_says_to_people_what_to_do(llm, overlays: list[Path]):
     for culprit in FAILING:
         assert culprit.says in result.stdout
         assert f"llm plugins uninstall {culprit.distribution}" in result.stdout
+        assert f"{culprit.distribution} --upgrade" not in result.stdout
+        module = overlays[0] / f"{culprit.distribution.replace('-', '_')}_module.py"
+        assert f"  where: {module}" in result.stdout
+        assert f"  try: if it is yours: mend {module}" in result.stdout
+    choices = "bad-claims-one/claimed or bad-claims-two/claimed"
+    line = f"'claimed' (tokenizers) is provided by several plugins: write {choices}"
+    assert line in result.stdout.splitlines()
 
 
 def test_noise_at_import_does_not_end_up_in_json(llm, overlays: list[Path]):

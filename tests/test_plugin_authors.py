@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Sequence
@@ -213,7 +214,7 @@ def test_a_broken_contract_is_told_in_words(llm, loud):
     assert done.returncode == 70
     head, loud_row, keyed_row, *details = done.stdout.splitlines()
     assert head.split() == ["PART", "TESTS", "PASSED", "FAILED", "SKIPPED"]
-    assert loud_row.split()[-3:] == ["8", "4", "1"]
+    assert loud_row.split()[-3:] == ["9", "4", "1"]
     assert "of its author" in loud_row
     assert "default options" in keyed_row
     text = "\n".join(details)
@@ -255,6 +256,62 @@ def test_without_pytest_one_is_told_how_to_get_it(llm, tmp_path: Path):
     )
     assert done.returncode == 2
     assert "-m pip install pytest" in done.stderr
+
+
+def test_without_tests_of_its_author_the_part_and_its_contract_are_named(llm, loud):
+    done = llm("plugins", "test", "loud", overlays=[loud[1]], env=ONE_THREAD)
+    assert done.returncode == 70
+    _, _, error = done.stderr.rpartition("\nError: ")
+    assert re.search(r"where: callbacks/loud, test_\w+ of CallbackContract, with default", error)
+    assert "CallbackContract in docs/plugins/callbacks.md" in error
+    assert "llm plugins new my-callback --kind callback" in error
+    assert "test_defaults.py" not in error
+
+
+def test_without_a_name_the_plugin_of_the_folder_is_tested(author, packages: Packages):
+    folder = packages.folder("callbacks")
+    overlays = [folder / "src"]
+    done = author("plugins", "test", "--json", cwd=folder, overlays=overlays)
+    (callback,) = parts_of(done).values()
+    assert (callback["name"], callback["failed"]) == ("my-callback", 0)
+    assert callback["tests"] == str(folder / "tests")
+
+
+def test_without_a_name_or_a_plugin_here_one_is_told_what_to_name(
+    llm, packages: Packages, tmp_path: Path
+):
+    nowhere = llm("plugins", "test", cwd=tmp_path)
+    assert nowhere.returncode == 2
+    assert "name one: llm plugins test " in nowhere.stderr
+    assert re.search(r"installed are: .*\bgpt\b", nowhere.stderr)
+    not_installed = llm("plugins", "test", cwd=packages.folder("callbacks"))
+    assert not_installed.returncode == 2
+    assert "'my-callback' of this folder is not installed" in not_installed.stderr
+    assert "llm plugins install --editable ." in not_installed.stderr
+
+
+@pytest.mark.parametrize("kind", ["callbacks", "templates"])
+def test_a_part_whose_name_another_has_too_is_found_by_its_own_tests(
+    author, install_apart, packages: Packages, tmp_path: Path, kind: str
+):
+    source = packages.folder(kind)
+    rival = tmp_path / "rival"
+    shutil.copytree(source, rival)
+    old = f"create-llm-my-{KINDS[kind].written}"
+    module = old.replace("-", "_")
+    text = (rival / "pyproject.toml").read_text().replace(old, "x-rival")
+    (rival / "pyproject.toml").write_text(text.replace(module, "x_rival"))
+    (rival / "src" / module).rename(rival / "src" / "x_rival")
+    for file in (rival / "src" / "x_rival").glob("*.py"):
+        file.write_text(file.read_text().replace(module, "x_rival"))
+    overlays = [source / "src", install_apart([rival])]
+    written = f"{old}/my-{KINDS[kind].written}"
+    done = author("plugins", "test", written, "--json", overlays=overlays)
+    (part,) = parts_of(done).values()
+    failed = [result for result in part["results"] if result["outcome"] == "failed"]
+    assert not failed
+    assert part["tests"] == str(source / "tests")
+    assert part["passed"] >= 5
 
 
 @pytest.mark.parametrize(

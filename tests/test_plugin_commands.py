@@ -69,6 +69,88 @@ def test_a_plugin_comes_and_goes(apart, lion: Path):
     assert "lion" not in names(apart)
 
 
+def test_installing_again_says_so(apart, lion: Path):
+    assert apart("plugins", "install", str(lion)).returncode == 0
+    again = apart("plugins", "install", str(lion))
+    assert again.returncode == 0, again.stderr
+    assert again.stdout == "installed; the plugins are those that were there before: lion\n"
+    asked = apart("plugins", "install", "my_lion", "--yes")
+    assert asked.returncode == 0, asked.stderr
+    assert asked.stdout == "this was installed already, and nothing had to be done: lion\n"
+    assert "Requirement already satisfied" not in asked.stderr
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "says"),
+    [
+        ("register_tokenizers", "register_tokenizer", "did you mean 'register_tokenizers'?"),
+        ("@hookimpl\n", "", "lacks @hookimpl"),
+        ("(register):", "(register)", "SyntaxError"),
+    ],
+)
+@pytest.mark.parametrize("editable", [(), ("--editable",)], ids=["copied", "editable"])
+def test_a_plugin_that_does_not_load_is_not_called_ready(
+    apart, write_distribution, editable: tuple[str, ...], old: str, new: str, says: str
+):
+    source = write_distribution("my-oops", "oops", GOOD.replace(old, new))
+    # Whatever the shell restricts: this one is to be seen.
+    run = partial(apart.func, **apart.keywords | {"env": OFFLINE | {"CREATE_LLM_PLUGINS": ""}})
+    installed = run("plugins", "install", *editable, str(source))
+    assert installed.returncode == 70, installed.stderr
+    assert installed.stdout == ""
+    assert "installed, but plugin 'oops' (my-oops 1.0) failed to load: " in installed.stderr
+    assert says in installed.stderr
+    if editable:
+        assert f"if it is yours: mend {source / 'my_oops_module.py'}" in installed.stderr
+    again = run("plugins", "install", *editable, str(source))
+    assert again.returncode == 70
+
+
+def test_of_several_the_ready_are_told_beside_the_broken(apart, write_distribution, lion: Path):
+    source = write_distribution("my-oops", "oops", GOOD)
+    text = (source / "pyproject.toml").read_text()
+    (source / "pyproject.toml").write_text(text.replace('"my_oops_module"', '"my_ops_module"'))
+    installed = apart("plugins", "install", str(lion), str(source))
+    assert installed.returncode == 70
+    assert installed.stdout == "plugin 'lion' (my-lion 1.0) is ready\n"
+    assert "No module named 'my_ops_module'" in installed.stderr
+    assert "its entry point, which names the module 'my_ops_module'" in installed.stderr
+    # One that was there and is broken is not what this install is about.
+    assert apart("plugins", "install", str(lion)).returncode == 0
+
+
+def test_a_plugin_that_ends_the_interpreter_is_an_error(apart, write_distribution):
+    source = write_distribution("my-oops", "oops", "import os\nos._exit(3)\n")
+    installed = apart("plugins", "install", str(source))
+    assert installed.returncode == 70
+    assert "ends the interpreter (exit code 3)" in installed.stderr
+
+
+def test_what_is_there_already_is_not_listed(apart, lion: Path):
+    text = (lion / "pyproject.toml").read_text()
+    needs = 'version = "1.0"\ndependencies = ["create-llm-core", "click"]'
+    (lion / "pyproject.toml").write_text(text.replace('version = "1.0"', needs))
+    env = {"PIP_NO_INDEX": "1", "PIP_NO_BUILD_ISOLATION": "0"}
+    run = partial(apart.func, **apart.keywords | {"env": env})
+    installed = run("plugins", "install", str(lion))
+    assert installed.returncode == 0, installed.stderr
+    assert "Requirement already satisfied" not in installed.stderr
+    assert "Successfully installed my-lion-1.0" in installed.stderr
+
+
+def test_a_folder_beside_a_stranger_name_is_offered(llm, tmp_path: Path):
+    (tmp_path / "oops").mkdir()
+    (tmp_path / "oops" / "pyproject.toml").touch()
+    result = llm("plugins", "install", "oops", cwd=tmp_path, env=OFFLINE)
+    assert result.returncode == 2
+    assert "llm plugins install ./oops\n" in result.stderr
+    assert "llm plugins install --editable oops\n" in result.stderr
+    code, shown = on_a_terminal("plugins", "install", "oops", "-C", str(tmp_path), answer="n\n")
+    assert code == 0
+    assert "llm plugins install ./oops" in shown
+    assert "nothing was installed" in shown
+
+
 def test_installing_what_brings_no_plugin_says_so(apart, lion: Path):
     text = (lion / "pyproject.toml").read_text()
     (lion / "pyproject.toml").write_text(text.replace("create_llm.plugins", "somebody.else"))
@@ -111,7 +193,7 @@ def test_an_index_out_of_reach_is_a_network_error(llm, tmp_path: Path):
     assert "could not reach the package index" in result.stderr
 
 
-@pytest.mark.parametrize("name", ["unigram", "requests==2.0", "some.thing"])
+@pytest.mark.parametrize("name", ["no-such-plugin", "requests==2.0", "some.thing"])
 def test_a_stranger_name_is_not_installed_unasked(llm, name: str):
     result = llm("plugins", "install", name, env=OFFLINE)
     assert result.returncode == 2

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 import types
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -281,7 +281,7 @@ class TestLoading:
 
 class TestAdvice:
     @pytest.fixture
-    def package(self, tmp_path, monkeypatch) -> Path:
+    def package(self, tmp_path, monkeypatch) -> Iterator[Path]:
         """An importable package, whose plugin module is still to be written."""
         folder = tmp_path / "advice_test_package"
         folder.mkdir()

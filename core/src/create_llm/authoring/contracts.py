@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import json
-import re
 import subprocess
 import sys
 import tempfile
-import tomllib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
 
+from create_llm.authoring.source import package_folder
 from create_llm.errors import ConfigError, PluginError
 from create_llm.kernel.kinds import KINDS
 from create_llm.kernel.plugins import PluginRecord, Plugins
@@ -114,24 +113,8 @@ def _run_plugin(plugins: Plugins, record: PluginRecord, parts: list[Part]) -> li
 def source_folder(record: PluginRecord) -> Path | None:
     """The folder of the package's pyproject.toml, where its code is used from its source."""
     spec = find_spec(record.plugin.module)
-    origin = Path(spec.origin).resolve() if spec and spec.origin else None
-    for folder in origin.parents if origin else ():
-        file = folder / "pyproject.toml"
-        if file.is_file() and _same(_project_name(file), record.plugin.distribution):
-            return folder
-    return None
-
-
-def _project_name(file: Path) -> str:
-    try:
-        name = tomllib.loads(file.read_text(encoding="utf-8")).get("project", {}).get("name")
-    except ValueError:  # somebody's half-written file, further up
-        return ""
-    return name if isinstance(name, str) else ""
-
-
-def _same(one: str, other: str) -> bool:
-    return re.sub(r"[-_.]+", "-", one).lower() == re.sub(r"[-_.]+", "-", other).lower()
+    origin = Path(spec.origin) if spec and spec.origin else None
+    return package_folder(origin, record.plugin.distribution) if origin else None
 
 
 def _contract_files(source: Path) -> list[Path]:

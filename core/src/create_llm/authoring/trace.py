@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import json
-import subprocess
 import sys
 from dataclasses import dataclass
 
-from create_llm.errors import PluginError
+from create_llm.authoring.afresh import run_afresh
 from create_llm.kernel.heavy import HEAVY
 from create_llm.kernel.kinds import KINDS
 from create_llm.kernel.plugins import CORE, PluginRecord, Plugins
@@ -60,18 +58,8 @@ def trace(plugins: Plugins) -> list[Loading]:
 
 
 def _measure(records: list[PluginRecord]) -> list[tuple[float, list[str]]]:
-    done = subprocess.run(
-        [sys.executable, "-P", "-c", _PROGRAM, *(record.plugin.module for record in records)],
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    if done.returncode or not done.stdout:
-        raise PluginError(
-            f"loading the plugins ends the interpreter (exit code {done.returncode})",
-            fixes=("find out which: CREATE_LLM_PLUGINS=a,b llm plugins trace", "llm doctor"),
-        )
-    measured: list[tuple[float, list[str]]] = json.loads(done.stdout.splitlines()[-1])
+    modules = (record.plugin.module for record in records)
+    measured: list[tuple[float, list[str]]] = run_afresh(_PROGRAM, *modules)
     return measured
 
 

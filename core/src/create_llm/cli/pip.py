@@ -20,9 +20,12 @@ _NETWORK_TROUBLE = re.compile(
     r"|NameResolutionError|ProxyError|HTTP error 5\d\d",
 )
 
+# One line for each package that is there, some thirty of them before the line that matters.
+_NOTHING_DONE = "Requirement already satisfied:"
+
 
 def run_pip(arguments: list[str], folder: Path) -> None:
-    """Run this environment's pip, showing what it prints on stderr.
+    """Run this environment's pip, showing on stderr what it does and what goes wrong.
 
     Raises:
         NetworkError: the package index was out of reach.
@@ -40,10 +43,28 @@ def run_pip(arguments: list[str], folder: Path) -> None:
         errors="replace",
     ) as process:
         for line in process.stdout or ():
-            click.echo(line, nl=False, err=True)
             lines.append(line)
+            if not line.startswith(_NOTHING_DONE):
+                click.echo(line, nl=False, err=True)
     if process.returncode:
         raise _pip_error("".join(lines))
+
+
+def install_with_pip(arguments: Sequence[str], folder: Path) -> list[str]:
+    """Install with pip; returns the names of the distributions that it put in place.
+
+    Raises:
+        NetworkError: the package index was out of reach.
+        PluginError: pip is missing, or refused.
+    """
+    import json
+    import tempfile
+
+    with tempfile.TemporaryDirectory(prefix="llm-plugins-install-") as temporary:
+        report = Path(temporary) / "report.json"
+        run_pip(["install", "--report", str(report), *arguments], folder)
+        installed = json.loads(report.read_text(encoding="utf-8"))["install"]
+    return [item["metadata"]["name"] for item in installed]
 
 
 def is_satisfied(requirements: Sequence[str]) -> bool:

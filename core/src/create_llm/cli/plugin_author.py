@@ -14,6 +14,7 @@ from create_llm.cli.app import App
 from create_llm.cli.tables import show_table
 from create_llm.errors import ConfigError, CreateLLMError, PluginError
 from create_llm.kernel.kinds import KINDS
+from create_llm.kernel.plugins import CORE
 
 if TYPE_CHECKING:
     from create_llm.authoring.contracts import PartReport
@@ -103,33 +104,64 @@ def _next_steps(folder: Path, kind: str, name: PluginName) -> None:
 
 
 @click.command("test")
-@click.argument("name")
+@click.argument("name", required=False)
 @click.option("--json", "as_json", is_flag=True, help="One JSON object on stdout.")
 @click.pass_obj
-def test(app: App, name: str, as_json: bool) -> None:
+def test(app: App, name: str | None, as_json: bool) -> None:
     """Run the contract tests of a plugin.
 
-    NAME is an installed plugin, its distribution, or one part. Where its source folder is at hand
-    the contract tests of its author run, else the contract with default options, as far as it
-    can. Ends with 70 if a test failed.
+    NAME is an installed plugin, its distribution, or one part; without it, the plugin whose
+    folder this is. Where its source folder is at hand the contract tests of its author run, else
+    the contract with default options, as far as it can. Ends with 70 if a test failed.
 
     \b
     Example: llm plugins test gpt
     """
     from create_llm.authoring.contracts import parts_called, run_contracts
 
-    parts = parts_called(app.plugins, name)
+    tested = [name] if name else _plugins_here(app)
+    parts = [part for one in tested for part in parts_called(app.plugins, one)]
     named = ", ".join(f"{part.kind}/{part.name}" for part in parts)
     click.echo(f"testing {named} …", err=True)
     reports = run_contracts(app.plugins, parts)
     failed = [result.test for report in reports for result in report.failed()]
     if as_json:
-        tested = [_report_as_json(report) for report in reports]
-        click.echo(json.dumps({"ok": not failed, "parts": tested}, ensure_ascii=False))
+        written = [_report_as_json(report) for report in reports]
+        click.echo(json.dumps({"ok": not failed, "parts": written}, ensure_ascii=False))
     else:
         _show_reports(reports)
     if failed:
-        raise _broken(name, reports)
+        raise _broken(", ".join(tested), reports)
+
+
+def _plugins_here(app: App) -> list[str]:
+    """The plugins that the pyproject.toml of this folder brings.
+
+    Raises:
+        ConfigError: it brings none, or one that is not installed.
+    """
+    from create_llm.project.own_plugin import plugins_of_project
+
+    names = sorted(plugins_of_project(app.root))
+    installed = {record.plugin.name for record in app.plugins.records} - {CORE.name}
+    missing = [name for name in names if name not in installed]
+    if names and not missing:
+        return names
+    if missing:
+        raise ConfigError(
+            f"the plugin '{missing[0]}' of this folder is not installed",
+            where=str(app.root / "pyproject.toml"),
+            fixes=("install it: llm plugins install --editable .",),
+        )
+    raise ConfigError(
+        "which plugin shall be tested? No pyproject.toml here brings one",
+        where=str(app.root),
+        fixes=(
+            f"name one: llm plugins test {min(installed, default='NAME')}",
+            "or go to the folder of your plugin, or name it: llm -C FOLDER plugins test",
+            f"installed are: {', '.join(sorted(installed)) or 'none'}",
+        ),
+    )
 
 
 def _report_as_json(report: PartReport) -> dict[str, object]:
@@ -179,14 +211,20 @@ def _broken(name: str, reports: list[PartReport]) -> PluginError:
     failed = [(report, result) for report in reports for result in report.failed()]
     total = sum(len(report.results) for report in reports)
     report, first = failed[0]
-    source = report.tests.parent if report.tests else None
+    what = f"'{name}' breaks its contract: {len(failed)} of {total} tests failed"
+    if report.tests:
+        source = shlex.quote(str(report.tests.parent))
+        fixes = (f"see the traceback: cd {source} && {sys.executable} -m pytest",)
+        return PluginError(what, where=first.test, fixes=fixes)
+    kind, test = KINDS[report.part.kind], first.test.rpartition("::")[2]
+    contract = kind.contract.rpartition(":")[2]
     return PluginError(
-        f"'{name}' breaks its contract: {len(failed)} of {total} tests failed",
-        where=first.test,
+        what,
+        where=f"{kind.name}/{report.part.name}, {test} of {contract}, with default options",
         fixes=(
-            f"see the traceback: cd {shlex.quote(str(source))} && {sys.executable} -m pytest"
-            if source
-            else "where its defaults are the reason, let a test of its own give other options",
+            f"what each test demands: {contract} in docs/plugins/{kind.name}.md",
+            "write a test of its own, with options that suit it; a new package shows one: "
+            f"llm plugins new my-{kind.written} --kind {kind.written}",
         ),
     )
 

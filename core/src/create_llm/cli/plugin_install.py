@@ -10,12 +10,13 @@ from pathlib import Path
 
 import click
 
+from create_llm.authoring.source import normalised
 from create_llm.cli.app import App
-from create_llm.cli.pip import is_satisfied, run_pip
+from create_llm.cli.pip import install_with_pip, is_satisfied, run_pip
 from create_llm.errors import ConfigError, PluginError, did_you_mean
 from create_llm.kernel.catalogue import catalogue, distribution_of
 from create_llm.kernel.entry_points import InstalledPlugin, installed_plugins
-from create_llm.kernel.plugins import CORE
+from create_llm.kernel.plugins import CORE, PluginRecord, unusable
 
 
 @click.command("install")
@@ -45,21 +46,56 @@ def install(
     """
     specifications = [_specification(name) for name in names]
     strangers = [name for name in specifications if _is_stranger(name)]
-    question = (
-        f"{', '.join(strangers)} is not one of create-llm's own packages, and whatever has that "
-        "name on the package index would run with your rights. Install it?"
-    )
     arguments = _pip_arguments(app.root, specifications, editables)
-    if strangers and not (yes or _agreed(question)):
+    if strangers and not (yes or _trusted(strangers, app.root)):
         click.echo("nothing was installed")
         return
     before = set(installed_plugins())
-    run_pip(["install", *(["--upgrade"] if upgrade else []), *arguments], app.root)
-    new = [plugin for plugin in _installed_now() if plugin not in before]
-    for plugin in new:
-        click.echo(f"plugin '{plugin.name}' ({plugin.distribution} {plugin.version}) is ready")
-    if not new:
-        click.echo("nothing new: what was installed brings no plugin that was not there before")
+    installed = install_with_pip([*(["--upgrade"] if upgrade else []), *arguments], app.root)
+    asked = {*map(normalised, installed), *map(_bare, specifications)}
+    _say_what_came_of(asked, before, something_installed=bool(installed))
+
+
+def _say_what_came_of(
+    asked: set[str], before: set[InstalledPlugin], *, something_installed: bool
+) -> None:
+    """
+    Args:
+        asked: names of the distributions that were installed or asked for, normalised.
+
+    Raises:
+        PluginError: a plugin of theirs, or a new one, does not load.
+    """
+    from create_llm.authoring.afresh import plugins_afresh
+
+    records = [
+        record
+        for record in plugins_afresh()
+        if normalised(record.plugin.distribution) in asked or record.plugin not in before
+    ]
+    failed = [record for record in records if record.status == "failed"]
+    sound = [record.plugin for record in records if record not in failed]
+    for plugin in sound:
+        if plugin not in before:
+            click.echo(f"plugin '{plugin.name}' ({plugin.distribution} {plugin.version}) is ready")
+    again = ", ".join(plugin.name for plugin in sound if plugin in before)
+    if again and something_installed:
+        click.echo(f"installed; the plugins are those that were there before: {again}")
+    elif again:
+        click.echo(f"this was installed already, and nothing had to be done: {again}")
+    if failed:
+        raise _installed_but(failed)
+    if not records:
+        click.echo("what was installed brings no plugin")
+
+
+def _installed_but(failed: list[PluginRecord]) -> PluginError:
+    errors = [unusable(record) for record in failed]
+    return PluginError(
+        f"installed, but {'; '.join(error.what for error in errors)}",
+        where=", ".join(filter(None, (error.where for error in errors))) or None,
+        fixes=dict.fromkeys(fix for error in errors for fix in error.fixes),
+    )
 
 
 @click.command("uninstall")
@@ -123,20 +159,28 @@ def _pip_arguments(
 
 def _local_folder(root: Path, specification: str) -> Path | None:
     """The folder that pip would take a specification for, if any; extras may follow its name."""
-    path = re.sub(r"\[[^\]]*\]$", "", specification)
+    path = _without_extras(specification)
     named = "/" in path or os.sep in path or path.startswith(".")
     return root / path if named and (root / path).is_dir() else None
 
 
 def _package_folder(root: Path, path: str) -> Path:
-    folder = root / re.sub(r"\[[^\]]*\]$", "", path)
-    if any((folder / name).is_file() for name in ("pyproject.toml", "setup.py")):
+    folder = root / _without_extras(path)
+    if _is_package(folder):
         return folder
     raise ConfigError(
         f"'{path}' is no folder with a package: it holds no pyproject.toml",
         where=str(folder),
         fixes=("check the path", "or make a package: llm plugins new my-plugin"),
     )
+
+
+def _is_package(folder: Path) -> bool:
+    return any((folder / name).is_file() for name in ("pyproject.toml", "setup.py"))
+
+
+def _without_extras(specification: str) -> str:
+    return re.sub(r"\[[^\]]*\]$", "", specification)
 
 
 def _build_needs(folder: Path) -> list[str]:
@@ -177,19 +221,38 @@ def _first_party(name: str) -> str | None:
     return distribution_of(name) or (providers[0] if len(providers) == 1 else None)
 
 
+def _trusted(strangers: list[str], root: Path) -> bool:
+    """Whether somebody says yes to names that the index may have from anybody."""
+    local = [name for name in map(_without_extras, strangers) if _is_package(root / name)]
+    fixes = [
+        fix
+        for name in local
+        for fix in (
+            f"to install the folder '{name}' instead: llm plugins install ./{name}",
+            f"or, while you work on it: llm plugins install --editable {name}",
+        )
+    ]
+    beside = f" (It is not the folder here: that is ./{local[0]}.)" if local else ""
+    return _agreed(
+        f"{', '.join(strangers)} is not one of create-llm's own packages, and whatever has that "
+        f"name on the package index would run with your rights.{beside} Install it?",
+        fixes,
+    )
+
+
 def _installed_distribution(name: str, app: App) -> str:
     """The distribution of an installed plugin.
 
     Raises:
         ConfigError: it is the core, or no plugin, or the name of several.
     """
-    if _normalised(name) in (CORE.name, CORE.distribution):
+    if normalised(name) in (CORE.name, CORE.distribution):
         raise ConfigError(
             "the core cannot remove itself",
             fixes=("to remove create-llm altogether: pip uninstall create-llm-core",),
         )
     records = [record.plugin for record in app.plugins.records if record.plugin is not CORE]
-    exact = {p.distribution for p in records if _normalised(p.distribution) == _normalised(name)}
+    exact = {p.distribution for p in records if normalised(p.distribution) == normalised(name)}
     found = exact or {p.distribution for p in records if p.name == name}
     if len(found) == 1:
         return found.pop()
@@ -204,17 +267,20 @@ def _installed_distribution(name: str, app: App) -> str:
     )
 
 
-def _normalised(name: str) -> str:
-    return re.sub(r"[-_.]+", "-", name).lower()
+def _bare(specification: str) -> str:
+    """The name in a specification, without extras and versions; nobody's, of a path."""
+    return normalised(re.split(r"[\[=<>!~ ]", specification, maxsplit=1)[0])
 
 
 def _confirmed(distributions: list[str]) -> bool:
     return _agreed(f"Remove {', '.join(distributions)}?")
 
 
-def _agreed(question: str) -> bool:
+def _agreed(question: str, fixes: Sequence[str] = ()) -> bool:
     if not sys.stdin.isatty():
-        raise ConfigError(f"{question} Nobody can answer here", fixes=("say so: --yes",))
+        raise ConfigError(f"{question} Nobody can answer here", fixes=(*fixes, "say so: --yes"))
+    for fix in fixes:
+        click.echo(fix, err=True)
     return click.confirm(question, err=True)
 
 

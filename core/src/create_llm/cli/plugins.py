@@ -10,7 +10,9 @@ from create_llm.cli.app import App
 from create_llm.cli.plugin_author import new, test, trace
 from create_llm.cli.plugin_install import install, uninstall
 from create_llm.cli.tables import show_table
+from create_llm.kernel.kinds import KINDS
 from create_llm.kernel.plugins import CORE, PluginRecord, unusable
+from create_llm.kernel.registry import Registry
 
 HEADERS = ("PLUGIN", "DISTRIBUTION", "VERSION", "STATUS", "PROVIDES")
 COLOURS = {"loaded": "green", "failed": "red", "disabled": "dim"}
@@ -41,6 +43,7 @@ def list_plugins(app: App, as_json: bool) -> None:
         click.echo("No plugin is installed. For example: llm plugins install gpt")
     else:
         show_table(HEADERS, [_row(record) for record in records], COLOURS)
+        _show_ambiguous(app.plugins.registry)
         _show_failures([record for record in records if record.status == "failed"])
 
 
@@ -73,4 +76,14 @@ def _row(record: PluginRecord) -> tuple[str, ...]:
 def _show_failures(failed: list[PluginRecord]) -> None:
     for record in failed:
         error = unusable(record)
-        click.echo("\n" + "\n".join([error.what, *(f"  try: {fix}" for fix in error.fixes)]))
+        where = [f"  where: {error.where}"] if error.where else []
+        fixes = (f"  try: {fix}" for fix in error.fixes)
+        click.echo("\n" + "\n".join([error.what, *where, *fixes]))
+
+
+def _show_ambiguous(registry: Registry) -> None:
+    for kind in KINDS:
+        names = registry.names(kind)
+        for name in registry.ambiguous(kind):
+            choices = " or ".join(choice for choice in names if choice.endswith(f"/{name}"))
+            click.echo(f"\n'{name}' ({kind}) is provided by several plugins: write {choices}")

@@ -21,6 +21,7 @@ import pluggy
 
 from create_llm import __version__, hookspecs
 from create_llm.errors import PluginError, nearest
+from create_llm.kernel.advice import place_of, repairs
 from create_llm.kernel.catalogue import distribution_of, install_command, providers_of
 from create_llm.kernel.entry_points import InstalledPlugin, installed_plugins
 from create_llm.kernel.kinds import KINDS
@@ -29,15 +30,23 @@ from create_llm.kernel.registry import Part, Registry
 # The core's own verbs come in by the same door as everybody's.
 CORE = InstalledPlugin("core", "create_llm.cli.verbs", "create-llm-core", __version__)
 
+# A name that is not ours may be anybody's on the package index: it is not offered as a package.
+_INSTALL_ANY = "llm plugins install PACKAGE, where PACKAGE is the distribution that brings it"
+
 
 @dataclass(frozen=True, slots=True)
 class PluginRecord:
-    """What became of one installed plugin; `parts` of a failed one were staged, not committed."""
+    """What became of one installed plugin; `parts` of a failed one were staged, not committed.
+
+    Attributes:
+        place: of a failed one, the file, and the line if it is known, where its author looks.
+    """
 
     plugin: InstalledPlugin
     status: Literal["loaded", "failed", "disabled"]
     error: str | None = None
     parts: tuple[Part, ...] = ()
+    place: str | None = None
 
     @property
     def provides(self) -> dict[str, list[str]]:
@@ -93,7 +102,7 @@ class Plugins:
             where=where,
             fixes=(
                 *((f"did you mean '{match}'?",) if match else ()),
-                install_command(distribution or name),
+                install_command(distribution) if distribution else _INSTALL_ANY,
                 f"installed are: {', '.join(names) or 'none'}",
             ),
         )
@@ -166,7 +175,8 @@ def _load(
     except KeyboardInterrupt:
         raise
     except BaseException as error:  # SystemExit, and the panics of compiled extensions
-        record = PluginRecord(plugin, "failed", _in_words(error), tuple(stage.parts))
+        words, place = _in_words(error), place_of(plugin.module, error)
+        record = PluginRecord(plugin, "failed", words, tuple(stage.parts), place)
         if strict:
             raise unusable(record) from error
         return record
@@ -286,16 +296,20 @@ def unusable(record: PluginRecord, where: str | None = None) -> PluginError:
             where=where,
             fixes=("drop --no-plugins, or add it to CREATE_LLM_PLUGINS",),
         )
+    source = record.place or f"its entry point, which names the module '{plugin.module}'"
     return PluginError(
         f"plugin '{plugin.name}' ({plugin.distribution} {plugin.version}) failed to load: "
         f"{record.error}",
-        where=where,
+        where=_place_and_asker(record.place, where),
         fixes=(
-            f"update it: llm plugins install {plugin.distribution} --upgrade",
-            f"or remove it: llm plugins uninstall {plugin.distribution}",
+            *repairs(plugin.distribution, plugin.name, source),
             "see the whole story: llm doctor",
         ),
     )
+
+
+def _place_and_asker(place: str | None, asker: str | None) -> str | None:
+    return f"{place} (asked for: {asker})" if place and asker else place or asker
 
 
 def failure_line(record: PluginRecord) -> str:

@@ -10,6 +10,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from create_llm.errors import ConfigError, PluginError, did_you_mean
+from create_llm.kernel.advice import place_of, repairs
 from create_llm.kernel.catalogue import install_command, providers_of
 from create_llm.kernel.kinds import KINDS
 
@@ -54,15 +55,17 @@ class Part:
         except KeyboardInterrupt:
             raise
         except BaseException as error:  # SystemExit, and the panics of compiled extensions
-            raise PluginError(
-                f"{KINDS[self.kind].singular} '{self.name}' could not be loaded: "
-                f"{type(error).__name__}: {error}",
-                where=f"'{target}', registered by {self.distribution}",
-                fixes=(
-                    f"reinstall it: llm plugins install {self.distribution} --upgrade",
-                    f"or remove it: llm plugins uninstall {self.distribution}",
-                ),
-            ) from error
+            raise self._unresolved(target, place_of(module_name, error), error) from error
+
+    def _unresolved(self, target: str, place: str | None, error: BaseException) -> PluginError:
+        source = place or f"'{target}' where it is registered"
+        registered = f"'{target}', registered by {self.distribution}"
+        return PluginError(
+            f"{KINDS[self.kind].singular} '{self.name}' could not be loaded: "
+            f"{type(error).__name__}: {error}",
+            where=f"{place} ({registered})" if place else registered,
+            fixes=repairs(self.distribution, self.plugin, source),
+        )
 
 
 class Registry:
