@@ -193,7 +193,9 @@ def test_an_index_out_of_reach_is_a_network_error(llm, tmp_path: Path):
     assert "could not reach the package index" in result.stderr
 
 
-@pytest.mark.parametrize("name", ["no-such-plugin", "requests==2.0", "some.thing"])
+@pytest.mark.parametrize(
+    "name", ["no-such-plugin", "requests==2.0", "some.thing", "create-llm-no-such-plugin"]
+)
 def test_a_stranger_name_is_not_installed_unasked(llm, name: str):
     result = llm("plugins", "install", name, env=OFFLINE)
     assert result.returncode == 2

@@ -273,3 +273,21 @@ def test_whatever_stands_in_the_file_only_errors_for_people_come_out(text, start
     else:
         complete = isinstance(data.table, dict)
     assert complete
+
+
+def test_statements_without_semicolons_are_seen():
+    data = parsed(
+        "const config = { training: { batch_size: 4 } }\n"
+        "config.training.batch_size = 64\n"
+        "Object.assign(config, { plugins: ['x'] })\n"
+        "for (const key of []) { config[key] = 1 }\n"
+        "module.exports = config\n"
+    )
+    assert data.table == {"training": {"batch_size": 4}}
+    assert [skipped.place.line for skipped in data.skipped] == [2, 3, 4]
+
+
+def test_an_expression_may_go_on_after_a_line():
+    data = parsed("const a = 2 *\n  3\nconst b = { c: 1 }\nmodule.exports = { x: a }\n")
+    assert data.table == {"x": 6}
+    assert data.skipped == ()

@@ -359,3 +359,31 @@ def test_a_form_that_transformers_computes_otherwise_is_caught(failures):
             return LLAMA, theirs
 
     assert "equal_logits_in_transformers" in failures(ArchitectureContract, Renames, Config)
+
+
+def test_looking_ahead_while_training_is_caught(failures):
+    class Ahead(Block):
+        def past(self, x):
+            return super().past(x) + (0.1 * x.roll(-1, 1) if self.training else 0.0)
+
+    class Looks(Sound):
+        block = Ahead
+
+    assert failures(ArchitectureContract, Looks, Config) == {"causal"}
+
+
+def test_looking_ahead_in_long_texts_is_caught(failures):
+    class Long(BaseModel):
+        model_config = ConfigDict(extra="forbid")
+        max_length: int = Field(40, description="Tokens at once.")
+        width: int = Field(24, description="Width.")
+
+    class Ahead(Block):
+        def past(self, x):
+            return super().past(x) + (0.1 * x.roll(-1, 1) if x.shape[1] > 20 else 0.0)
+
+    class Looks(Sound):
+        config_class = Long
+        block = Ahead
+
+    assert "causal" in failures(ArchitectureContract, Looks, Long)

@@ -241,7 +241,7 @@ def test_an_installed_stranger_s_plugin_under_pytest(tmp_path):
         text=True,
     )
     report = done.stdout
-    assert "1 failed, 12 passed, 1 xfailed" in report, report + done.stderr
+    assert "1 failed, 13 passed, 1 xfailed" in report, report + done.stderr
     assert "FAILED test_loud.py::TestLoud::test_survives_every_event" in report
     assert "answers 'saved'" in report
     assert "it is meant to be heard" in report

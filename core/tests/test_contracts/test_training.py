@@ -154,6 +154,15 @@ def test_printing_is_caught(failures):
     assert failures(CallbackContract, Prints) == {"keeps_stdout_clean"}
 
 
+def test_seeding_the_generators_is_caught(failures):
+    class Seeds(Notes):
+        def on_train_start(self, event):
+            super().on_train_start(event)
+            torch.manual_seed(1)
+
+    assert failures(CallbackContract, Seeds) == {"leaves_the_process_as_it_is"}
+
+
 def test_a_sound_objective_passes(failures):
     assert failures(ObjectiveContract, Next) == set()
 
@@ -214,7 +223,10 @@ def test_no_shift_is_caught(failures):
             labels = torch.where(batch.labels == IGNORED, IGNORED, batch.inputs["tokens"])
             return replace(batch, labels=labels)
 
-    assert failures(ObjectiveContract, Copies) == {"labels_are_shifted_once"}
+    assert failures(ObjectiveContract, Copies) == {
+        "labels_are_shifted_once",
+        "only_what_counts_is_predicted",
+    }
 
 
 def test_training_on_what_does_not_count_is_caught(failures):
@@ -222,7 +234,10 @@ def test_training_on_what_does_not_count_is_caught(failures):
         def batch(self, samples, seeds):
             return super().batch([replace(sample, counted=None) for sample in samples], seeds)
 
-    assert failures(ObjectiveContract, Everything) == {"labels_are_shifted_once"}
+    assert failures(ObjectiveContract, Everything) == {
+        "labels_are_shifted_once",
+        "only_what_counts_is_predicted",
+    }
 
 
 def test_cutting_to_the_shortest_is_caught(failures):
@@ -348,3 +363,57 @@ def test_writing_into_the_shards_is_caught(failures):
             return super().batch(samples, seeds)
 
     assert "batch_is_of_integers_row_by_row" in failures(ObjectiveContract, Writes)
+
+
+class Guess(Objective):
+    """A sound objective that guesses in place: every third token, another third each time."""
+
+    def batch(self, samples, seeds):
+        longest = max(len(sample.tokens) for sample in samples)
+        inputs = torch.zeros((len(samples), longest), dtype=torch.int64)
+        labels = torch.full((len(samples), longest), IGNORED)
+        for row, (sample, seed) in enumerate(zip(samples, seeds, strict=True)):
+            length = len(sample.tokens)
+            tokens = torch.tensor(sample.tokens)
+            chosen = self.chosen(length, seed)
+            if sample.counted is not None:
+                chosen = chosen & torch.tensor(sample.counted)
+            inputs[row, :length] = self.hidden(tokens, chosen)
+            labels[row, :length] = torch.where(chosen, tokens, IGNORED)
+        return Batch({"tokens": inputs}, labels, int((labels != IGNORED).sum()))
+
+    def chosen(self, length, seed):
+        return torch.arange(length) % 3 == np.random.default_rng(seed).integers(3)
+
+    def hidden(self, tokens, chosen):
+        return torch.where(chosen, 4, tokens)
+
+    loss = Next.loss
+
+
+def test_an_objective_that_guesses_in_place_passes(failures):
+    assert failures(ObjectiveContract, Guess) == set()
+
+
+def test_leaving_the_answer_in_sight_is_caught(failures):
+    class Shows(Guess):
+        def hidden(self, tokens, chosen):
+            return torch.where(chosen & (torch.arange(len(tokens)) % 2 == 5), 4, tokens)
+
+    assert failures(ObjectiveContract, Shows) == {"what_is_to_be_guessed_is_hidden"}
+
+
+def test_hiding_the_same_each_time_is_caught(failures):
+    class Same(Guess):
+        def chosen(self, length, seed):
+            return torch.arange(length) % 3 == 1
+
+    assert failures(ObjectiveContract, Same) == {"what_is_to_be_guessed_is_hidden"}
+
+
+def test_guessing_what_does_not_count_is_caught(failures):
+    class All(Guess):
+        def batch(self, samples, seeds):
+            return super().batch([replace(sample, counted=None) for sample in samples], seeds)
+
+    assert failures(ObjectiveContract, All) == {"only_what_counts_is_predicted"}

@@ -21,4 +21,4 @@ class TestSpan(ObjectiveContract):
 
 class TestSpansOfOneAndMany(ObjectiveContract):
     name = "span"
-    options: ClassVar = {"density": 0.5, "mean_span": 1.0}
+    options: ClassVar = {"density": 0.4, "mean_span": 1.0}

@@ -222,7 +222,7 @@ def test_without_tensorboard_the_run_goes_on(tmp_path: Path, monkeypatch: pytest
     monkeypatch.delitem(sys.modules, "create_llm_tensorboard.event_file", raising=False)
     monkeypatch.setitem(sys.modules, "tensorboard.compat.proto.event_pb2", None)
     (dropped,) = play([train_start(tmp_path), step_end(10), train_end()])
-    assert (dropped.name, dropped.event) == ("tensorboard", "train_start")
+    assert (dropped.name, dropped.method) == ("tensorboard", "on_train_start")
 
 
 def test_a_run_that_never_started_ends(tmp_path: Path):

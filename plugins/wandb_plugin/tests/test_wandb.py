@@ -334,7 +334,7 @@ def test_without_wandb_the_run_goes_on(run: Path, monkeypatch: pytest.MonkeyPatc
     monkeypatch.delitem(sys.modules, "create_llm_wandb.client")
     monkeypatch.setitem(sys.modules, "wandb.errors", None)
     (dropped,) = play(whole_run(run))
-    assert (dropped.name, dropped.event) == ("wandb", "train_start")
+    assert (dropped.name, dropped.method) == ("wandb", "on_train_start")
 
 
 def test_a_run_that_never_started_ends():

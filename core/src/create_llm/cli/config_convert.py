@@ -77,7 +77,8 @@ def _target(
             )
         return None
     target = root / output if output else source.with_name(CONFIG_NAME)
-    if target.is_dir() or not target.parent.is_dir() or target.resolve() == source.resolve():
+    unfit = target.exists() and not target.is_file()  # a folder, a device, a pipe
+    if unfit or not target.parent.is_dir() or target.resolve() == source.resolve():
         raise ConfigError(
             f"{target.name} cannot be written there",
             where=str(target),

@@ -204,11 +204,9 @@ def _build_needs(folder: Path) -> list[str]:
 def _is_stranger(specification: str) -> bool:
     """A bare name that is not ours: easily a misspelling that somebody else has registered."""
     bare = re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]*(?:[\[=<>!~].*)?", specification)
-    return (
-        bool(bare)
-        and not specification.endswith(".whl")
-        and not specification.startswith("create-llm-")
-    )
+    name = re.split(r"[\[=<>!~]", specification, maxsplit=1)[0]
+    ours = {*catalogue(), CORE.distribution, "create-llm"}
+    return bool(bare) and not specification.endswith(".whl") and normalised(name) not in ours
 
 
 def _first_party(name: str) -> str | None:

@@ -179,8 +179,15 @@ class _FileReader(ValueReader):
             self.constants[name] = value
 
     def _between_statements(self) -> bool:
-        begins = self.now.text in (*_DECLARE, *_DEFINE, "module", "exports")
-        return self.now.text == ";" or (self.now.fresh and begins)
+        return self.now.text == ";" or (self.now.fresh and self._begins_statement())
+
+    def _begins_statement(self) -> bool:
+        """Whether a word on a line of its own begins one, though no semicolon ended the last."""
+        if self.now.text in (*_DECLARE, *_DEFINE, "module", "exports"):
+            return True
+        last = self.tokens[self.at - 1]
+        ended = last.text in (")", "]", "}") or last.kind in ("number", "string", "template")
+        return self.now.kind == "name" and (ended or last.kind == "name")
 
     def _between_declarations(self) -> bool:
         return self.now.text == "," or self._between_statements()

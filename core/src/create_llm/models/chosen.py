@@ -9,7 +9,7 @@ from pydantic import BaseModel, ValidationError
 
 from create_llm.config import Config
 from create_llm.data.tokenizer import Tokenizer
-from create_llm.errors import DataError
+from create_llm.errors import ConfigError, DataError
 from create_llm.kernel.registry import Part, Registry
 from create_llm.models.architecture import Architecture
 from create_llm.models.bundle import ModelBundle
@@ -42,13 +42,29 @@ def objective_of_run(config: Config, registry: Registry) -> ChosenObjective:
     """The objective that a configuration names, or the default of its architecture.
 
     Raises:
+        ConfigError: an objective that cannot train that architecture.
         PluginError: the package that brings it is not installed.
     """
     selected = config.objective
-    if selected is not None:
-        return ChosenObjective(selected.part, selected.options)
     architecture: type[Architecture] = config.model.part.load()
-    return _default(architecture, registry, config.model.name)
+    if selected is None:
+        return _default(architecture, registry, config.model.name)
+    trains: frozenset[str] = selected.part.load().trains
+    if trains and not trains & architecture.capabilities:
+        raise ConfigError(
+            f"objective '{selected.name}' trains models that are {_listed(trains)}; "
+            f"'{config.model.name}' is {_listed(architecture.capabilities)}",
+            where=config.settings["objective.name"].source.label,
+            fixes=(
+                "leave objective.name out: an architecture knows what it is made for",
+                "or choose another architecture: llm config explain model.name",
+            ),
+        )
+    return ChosenObjective(selected.part, selected.options)
+
+
+def _listed(capabilities: frozenset[str]) -> str:
+    return " or ".join(sorted(capabilities - {"generate"})) or "of no kind"
 
 
 def objective_of_bundle(

@@ -56,12 +56,14 @@ class Objective(ABC):
             token of a sample is only read, never predicted.
         scores_text: whether the loss is what it costs to spell the text, so that bits per byte
             make sense.
+        trains: the capabilities of architectures that it can train, any of them; empty: all.
         stop_tokens: ids that end what a model writes, beside the end of the text.
     """
 
     control_tokens: ClassVar[tuple[str, ...]] = ()
     shared: ClassVar[int] = 0
     scores_text: ClassVar[bool] = False
+    trains: ClassVar[frozenset[str]] = frozenset()
     stop_tokens: frozenset[int] = frozenset()
 
     def __init__(self, config: BaseModel | None, tokenizer: Tokenizer) -> None:

@@ -18,6 +18,7 @@ from create_llm.storage.tensors import load_tensors, tensor_chunks
 from create_llm.testing.base import PartContract
 
 _CAPABILITIES = frozenset({"causal", "masked", "seq2seq", "generate"})
+_LONG = 48
 _HF_INPUTS = {
     "tokens": "input_ids",
     "decoder_tokens": "decoder_input_ids",
@@ -73,14 +74,15 @@ class ArchitectureContract(PartContract):
         """Where causality is claimed, no logits depend on a later token: else training is a
         lookup and generation is noise."""
         self._needs("causal")
-        module, tokens = self._built(), self._tokens(2, self._length())
-        before = self._logits(module, tokens)
-        for place in range(1, tokens.shape[1]):
-            changed = tokens.clone()
-            changed[:, place] = (changed[:, place] + 1) % self.vocab_size
-            after = self._logits(module, changed)
-            same = self._close(before[:, :place], after[:, :place])
-            assert same, f"changing token {place} changes logits before it"
+        module, tokens = self._built(), self._tokens(2, self._length(_LONG))
+        for mode in (module.eval(), module.train()):
+            before = self._same_chance(mode, tokens)
+            for place in range(1, tokens.shape[1]):
+                changed = tokens.clone()
+                changed[:, place] = (changed[:, place] + 1) % self.vocab_size
+                after = self._same_chance(mode, changed)
+                same = self._close(before[:, :place], after[:, :place])
+                assert same, f"changing token {place} changes logits before it"
 
     def test_reads_every_token(self) -> None:
         """The logits of the last place depend on each token that it may look at."""
@@ -259,9 +261,14 @@ class ArchitectureContract(PartContract):
     def _to_hf(self, state: Mapping[str, Tensor]) -> tuple[HFConfig, dict[str, Tensor]]:
         return self._architecture().to_hf(self.config(), self.vocab_size, state)
 
-    def _length(self) -> int:
+    def _length(self, most: int = 12) -> int:
         config: Any = self.config()
-        return min(int(config.max_length), 12)
+        return min(int(config.max_length), most)
+
+    def _same_chance(self, module: nn.Module, tokens: Tensor) -> Tensor:
+        """Logits, with what is drawn in training the same each time."""
+        torch.manual_seed(3)
+        return self._logits(module, tokens)
 
     def _tokens(self, batch: int, length: int) -> Tensor:
         generator = torch.Generator().manual_seed(7)

@@ -6,8 +6,12 @@ import contextlib
 import copy
 import io
 import math
+import random
 from collections.abc import Iterator
 from pathlib import Path
+
+import numpy as np
+import torch
 
 from create_llm.runs.events import (
     CheckpointSaved,
@@ -96,6 +100,17 @@ class CallbackContract(PartContract):
             _tell(callback, event)
         assert story == before
 
+    def test_leaves_the_process_as_it_is(self, tmp_path: Path) -> None:
+        """The state of random generators and the working folder belong to the run: what a
+        callback changes there changes the model."""
+        torch.rand(1), np.random.random(), random.random()  # no state that a seed leads to
+        before = _process_state()
+        callback = self.callback(tmp_path)
+        for event in _story(tmp_path):
+            _tell(callback, event)
+        changed = [name for name, state in _process_state().items() if state != before[name]]
+        assert not changed, f"changed: {', '.join(changed)}"
+
     def test_keeps_stdout_clean(self, tmp_path: Path) -> None:
         """stdout is for results: with `--json` it holds one object and nothing else."""
         stdout = io.StringIO()
@@ -109,6 +124,15 @@ class CallbackContract(PartContract):
 class _Failing(Callback):
     def on_train_start(self, event: TrainStart) -> Signal | None:
         raise RuntimeError("on purpose")
+
+
+def _process_state() -> dict[str, object]:
+    return {
+        "torch's generator": torch.get_rng_state().tolist(),
+        "numpy's generator": str(np.random.get_state()),
+        "Python's generator": random.getstate(),
+        "the working folder": Path.cwd(),
+    }
 
 
 def _tell(callback: Callback, event: Event) -> object:

@@ -99,6 +99,17 @@ class DataSourceContract(PartContract):
         more = self.source(tmp_path, 2 * _SMALL)
         assert more.fingerprint() != first, "the documents changed, the fingerprint did not"
 
+    def test_fingerprint_is_that_of_the_text_wherever_it_lies(self, tmp_path: Path) -> None:
+        """A project that has been moved or copied is not prepared again."""
+        here, there = tmp_path / "here", tmp_path / "there"
+        prints, texts = [], []
+        for root in (here, there):
+            root.mkdir()
+            source = self._open(root, self.corpus(root, _SMALL))
+            prints.append(source.fingerprint())
+            texts.append([document.text for document in source.documents()])
+        assert texts[0] != texts[1] or prints[0] == prints[1], "it depends on the folder"
+
     def test_fingerprint_yields_no_documents(
         self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:

@@ -100,6 +100,29 @@ class ObjectiveContract(PartContract):
             follows = (seen == labels) | (labels == IGNORED) | (batch.labels[:, 1:] == IGNORED)
             assert follows.all(), "decoder_tokens are not the labels, one later"
 
+    def test_only_what_counts_is_predicted(self) -> None:
+        """A token that does not count, the user's turn of a conversation, is no label."""
+        tokens = np.random.default_rng(2).permutation(np.arange(5, _VOCABULARY))[:30]
+        counted = np.arange(30) % 2 == 0
+        for seed in range(5):
+            labels = self._batch([Sample(tokens, counted)], seed).labels
+            wrong = set(labels.flatten().tolist()) & set(tokens[~counted].tolist())
+            assert not wrong, f"{len(wrong)} tokens are predicted that do not count"
+
+    def test_what_is_to_be_guessed_is_hidden(self) -> None:
+        """Where labels stand at the places of their own tokens, most of those are not seen, and
+        another seed hides others."""
+        if self._type().shared:
+            pytest.skip(f"'{self.name}' predicts what comes next")
+        tokens = np.random.default_rng(2).integers(5, _VOCABULARY, 40)
+        batches = [self._batch([Sample(tokens)] * 4, seed) for seed in (0, 100)]
+        first, other = [batch.inputs["tokens"] for batch in batches]
+        assert not torch.equal(first, other), "each seed hides the same"
+        labels = batches[0].labels
+        if first.shape == labels.shape:
+            seen = (first == labels)[labels != IGNORED].float().mean().item()
+            assert seen < 0.5, f"{seen:.0%} of the tokens to guess can be seen"
+
     def test_batch_draws_from_seeds_alone(self) -> None:
         """The same seeds make the same batch, whatever global generators did: a resumed run
         reads what the first would have."""

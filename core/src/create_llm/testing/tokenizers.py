@@ -32,6 +32,7 @@ _AWKWARD = (
     "👩‍👩‍👧‍👦 🇪🇺",
     "a" * 5000,
     "no spaces" * 400,
+    "A long document, line after line.\n" * 4000,
 )
 _SURROGATES = range(0xD800, 0xE000)
 _CHUNK = 128

@@ -80,8 +80,10 @@ class Job:
 
     def windows(self, shards: TokenShards, stride: int | None = None) -> Windows:
         """The samples of a text, as the objective shapes them."""
-        size = self.objective.window(self.sequence_length)
-        return Windows(shards, size, shared=self.objective.shared, stride=stride)
+        size, shared = self.objective.window(self.sequence_length), self.objective.shared
+        # Unset, the stride is the sequence length, which windows may exceed or fall short of.
+        chosen = None if stride in (None, self.sequence_length) else min(stride, size - shared)
+        return Windows(shards, size, shared=shared, stride=chosen)
 
 
 def prepare_job(project: Project, config: Config, plugins: Plugins, around: Surroundings) -> Job:

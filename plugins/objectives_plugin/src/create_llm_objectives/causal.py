@@ -20,6 +20,7 @@ class CausalObjective(Objective):
     where they are shifted.
     """
 
+    trains = frozenset({"causal"})
     shared = 1
     scores_text = True
 

@@ -29,6 +29,7 @@ class MaskedObjective(Objective):
     """
 
     control_tokens = ("<mask>",)
+    trains = frozenset({"masked"})
 
     def __init__(self, config: BaseModel | None, tokenizer: Tokenizer) -> None:
         assert isinstance(config, MaskedConfig)

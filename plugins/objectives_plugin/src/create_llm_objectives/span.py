@@ -30,6 +30,7 @@ class SpanObjective(Objective):
     """
 
     control_tokens = SENTINELS
+    trains = frozenset({"seq2seq"})
 
     def __init__(self, config: BaseModel | None, tokenizer: Tokenizer) -> None:
         assert isinstance(config, SpanConfig)

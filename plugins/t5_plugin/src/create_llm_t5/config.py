@@ -16,7 +16,7 @@ class T5Config(BaseModel):
 
     max_length: int = Field(
         default=512,
-        ge=1,
+        ge=4,
         description="The longest text, in tokens, that the encoder reads while training. "
         "Positions are relative, so that a longer one can be read as well.",
         json_schema_extra={
