@@ -71,7 +71,7 @@ def preview(app: App, count: int, as_json: bool) -> None:
     """Show the first documents as the model will see them: divided into tokens."""
     from create_llm.cli.progress import progress_bars
     from create_llm.data.pipeline import data_source, ensure_tokenizer
-    from create_llm.data.prepare import documents_of
+    from create_llm.data.source import documents_of
 
     project, config = open_project(app)
     with progress_bars() as progress:

@@ -23,7 +23,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from create_llm.data.documents import Document
 from create_llm.data.shards import PREPARE_FIXES, ShardManifest, ShardWriter, TokenShards
-from create_llm.data.source import DataSource
+from create_llm.data.source import DataSource, documents_of
 from create_llm.data.split import (
     MIN_BYTES,
     MORE_TEXT,
@@ -34,7 +34,7 @@ from create_llm.data.split import (
     working_fraction,
 )
 from create_llm.data.tokenizer import Tokenizer
-from create_llm.errors import DataError, PluginError
+from create_llm.errors import DataError
 from create_llm.storage.durable import Storage
 
 MANIFEST = "manifest.json"
@@ -253,20 +253,6 @@ class _Encoder:
 
 def _counts(manifest: ShardManifest) -> SideCounts:
     return SideCounts.model_validate(manifest, from_attributes=True)
-
-
-def documents_of(source: DataSource) -> Iterator[Document]:
-    found: Iterator[object] = source.documents()
-    for document in found:
-        if not isinstance(document, Document):
-            raise PluginError(
-                f"{type(source).__name__} yields a {type(document).__name__}; a data source has to "
-                "yield Document objects, such as Document.plain(text, Origin(path, line))",
-                where=type(source).__module__,
-                fixes=("see docs/plugins/data_sources.md", "check it: llm plugins test NAME"),
-            )
-        if document.text:
-            yield document
 
 
 def _sides(
