@@ -180,6 +180,17 @@ def test_readme_tells_the_templates_time_hardware_and_advice(
     assert "$" not in text
 
 
+def test_what_comes_after_training_depends_on_whether_the_model_writes(
+    plugins: Plugins, tmp_path: Path
+) -> None:
+    for name, prompt in (("writes", "Once"), ("reads", "")):
+        (tmp_path / name).mkdir()
+        choices = Choices(overrides=(f'generation.prompt="{prompt}"',))
+        text = (scaffold(plugins, tmp_path / name, choices) / "README.md").read_text("utf-8")
+        assert ("llm generate --prompt Once\n" in text) == bool(prompt)
+        assert text.count("\nllm evaluate\n") == 1
+
+
 def test_choices_by_name(plugins: Plugins, tmp_path: Path) -> None:
     choices = Choices(template="second", tokenizer="letters", plugins=("more", "toys"))
     values = settings(scaffold(plugins, tmp_path, choices))

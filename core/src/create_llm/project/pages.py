@@ -38,7 +38,7 @@ def readme(name: str, recipe: Recipe, prompt: str) -> str:
         parameters=in_words(template.parameters),
         time=template.time,
         hardware=hardware_in_words(template.hardware),
-        try_it=first_use(prompt),
+        try_it=f"{first_use(prompt)}\n" if prompt else "",
         first_changes="\n".join(f"- {change}" for change in template.first_changes),
         install_own=_INSTALL_OWN if own else "",
         rows=(_own_rows(template, own) if own else "") + (readme_rows() if recipe.scripts else ""),
