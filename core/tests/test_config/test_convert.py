@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 import tomllib
 from copy import copy, deepcopy
@@ -369,3 +370,12 @@ def test_a_folder_with_a_former_configuration_points_to_the_command(tmp_path):
         with pytest.raises(ConfigError) as caught:
             find_project(folder)
         assert caught.value.fixes[0] == f"found llm.config.js; make llm.toml of it: {command}"
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="there are no named pipes here")
+def test_a_pipe_or_a_device_is_not_replaced(tmp_path, capsys):
+    (tmp_path / "llm.config.js").write_text("module.exports = { model: { layers: 2 } };")
+    os.mkfifo(tmp_path / "pipe")
+    assert llm(tmp_path, "config", "convert", "--output", "pipe", "--force") == 2
+    assert "cannot be written there" in capsys.readouterr().err
+    assert (tmp_path / "pipe").is_fifo()

@@ -324,7 +324,8 @@ def _train_start(job: Job, picked: Picked, trainer: Trainer, frozen: Frozen) -> 
 def announce(job: Job, picked: Picked, run: Assembled) -> None:
     """The first event of a session, and what a person should know from the start."""
     run.trainer.emit(_train_start(job, picked, run.trainer, run.frozen))
-    changed = changed_code(picked.run.manifest().get("code", {}), code_of(job))
+    before = {} if picked.step is None else picked.run.manifest().get("code", {})
+    changed = changed_code(before, code_of(job)) if before else []
     if changed:
         run.session.warn(
             f"the code of {', '.join(changed)} has changed since this run began, and the run goes "
