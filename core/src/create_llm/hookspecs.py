@@ -97,6 +97,14 @@ def register_templates(register: Register) -> None:
 
 
 @hookspec
+def register_presets(register: Register) -> None:
+    """Recipes to train with. Target: a `Preset`, see project.presets.
+
+    Used by `llm train --preset name`, and where llm.toml names one: `[project] preset = "name"`.
+    """
+
+
+@hookspec
 def register_synthesizers(register: Register) -> None:
     """Makers of synthetic text. Target: `(config) -> Synthesizer`, see data.source.
 

@@ -32,6 +32,12 @@ PARTS = [
     ("templates", "small", "SMALL", None, "templates"),
     ("templates", "large", "LARGE", None, "templates"),
     ("templates", "wrong", "WRONG", None, "templates"),
+    ("presets", "quick", "QUICK", None, "recipes"),
+    ("presets", "wide", "WIDE", None, "recipes"),
+    ("presets", "odd", "ODD", None, "recipes"),
+    ("presets", "owner", "OWNER", None, "recipes"),
+    ("presets", "same", "SAME", None, "recipes"),
+    ("presets", "wrong", "WRONG", None, "recipes"),
 ]
 
 

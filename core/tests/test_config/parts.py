@@ -6,6 +6,7 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, model_validator
 
+from create_llm.project.presets import Preset
 from create_llm.project.templates import Hardware, Template
 
 HARDWARE = Hardware(min_ram_gb=2, recommended_gpu=None, can_run_on_cpu=True)
@@ -95,3 +96,20 @@ LARGE = Template(
     first_changes=(),
 )
 WRONG = "not a template"
+
+
+def preset(name: str, values: dict[str, object]) -> Preset:
+    return Preset(name, name, "A recipe.", ("For tests.",), values)
+
+
+QUICK = preset(
+    "quick",
+    {
+        "training": {"batch_size": 2, "max_steps": 50, "save_interval": "5ep", "epochs": None},
+        "tokenizer": {"type": "letters"},
+    },
+)
+WIDE = preset("wide", {"model": {"layers": 8}, "data": {"max_length": None, "stride": None}})
+ODD = preset("odd", {"model": {"layers": 3}})
+OWNER = preset("owner", {"project": {"template": "absent"}, "training": {"seed": 1}})
+SAME = preset("same", {"training": {"batch_size": 16}})

@@ -32,10 +32,12 @@ NAMES = st.sampled_from(
         "stride",
         "weights",
         "batch_size",
+        "save_interval",
         "learning_rate",
         "special_tokens",
         "train_path",
         "template",
+        "preset",
         "console",
         "port",
         "",
@@ -44,7 +46,9 @@ NAMES = st.sampled_from(
     ]
 )
 SCALARS = st.one_of(
-    st.sampled_from(["net", "pieces", "files", "small", "auto", "bf16", "next", "watch", "hub"]),
+    st.sampled_from(
+        ["net", "pieces", "files", "small", "quick", "auto", "bf16", "next", "watch", "hub", "5ep"]
+    ),
     st.text(max_size=6),
     st.integers(),
     st.floats(),
@@ -67,6 +71,8 @@ SPELLED = st.sampled_from(
         "true",
         "'net'",
         "'small'",
+        "'quick'",
+        "'5ep'",
         "'auto'",
         '"""a\nb"""',
         "[]",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from dataclasses import replace
 
 import pytest
 
@@ -19,7 +20,7 @@ from create_llm.errors import ConfigError
 
 GB = 10**9
 PLAIN = Hardware(cores=2, ram_bytes=16 * GB, available_ram_bytes=8 * GB)
-BF16 = Hardware(cores=2, ram_bytes=16 * GB, available_ram_bytes=8 * GB, cpu_bf16=True)
+BF16 = replace(PLAIN, cpu_features=("avx512_bf16",))
 APPLE = Hardware(cores=8, ram_bytes=16 * GB, available_ram_bytes=8 * GB, mps=True)
 GPU = Hardware(
     cores=8,
@@ -28,14 +29,17 @@ GPU = Hardware(
     gpu_name="Some GPU",
     gpu_memory_bytes=24 * GB,
     gpu_available_bytes=20 * GB,
-    gpu_bf16=True,
+    gpu_capability="8.0",
 )
+OLD_GPU = replace(GPU, gpu_capability="7.5")
+NEW_GPU = replace(GPU, gpu_capability="12.0")
 
 
 def test_this_machine():
     found = detect()
     assert found.cores >= 1
     assert 0 < found.available_ram_bytes <= found.ram_bytes
+    assert found.cpu_bf16 == bool(found.cpu_features)
 
 
 def test_looking_at_the_machine_does_not_import_torch():
@@ -87,6 +91,13 @@ class TestPrecision:
             ("mixed_precision = false", GPU, "fp32"),
             ("precision = 'fp32'", GPU, "fp32"),
             ("precision = 'bf16'", GPU, "bf16"),
+            ("precision = 'bf16'", BF16, "bf16"),
+            ("precision = 'fp16'", GPU, "fp16"),
+            ("", NEW_GPU, "bf16"),
+            ("", OLD_GPU, "fp16"),
+            ("precision = 'fp16'", OLD_GPU, "fp16"),
+            ("precision = 'fp32'", OLD_GPU, "fp32"),
+            ("mixed_precision = false", OLD_GPU, "fp32"),
         ],
     )
     def test_follows_the_device(self, load, toml, hardware, precision):
@@ -94,11 +105,35 @@ class TestPrecision:
         assert resolved == precision
         assert reason
 
-    def test_is_refused_where_it_would_be_emulated(self, load):
-        config = load("[training]\nprecision = 'bf16'")
+    @pytest.mark.parametrize(
+        ("hardware", "words"),
+        [
+            (PLAIN, "does not multiply 16-bit numbers"),
+            (BF16, "bfloat16 natively (avx512_bf16)"),
+            (NEW_GPU, "(compute capability 12.0)"),
+            (OLD_GPU, "fp16 natively, and not bfloat16 (compute capability 7.5)"),
+        ],
+    )
+    def test_the_reason_names_what_decided(self, load, hardware, words):
+        assert words in resolve_precision(load(""), hardware)[1]
+
+    @pytest.mark.parametrize(
+        ("precision", "hardware", "instead"),
+        [
+            ("bf16", PLAIN, "fp32"),
+            ("fp16", PLAIN, "fp32"),
+            ("fp16", BF16, "bf16"),
+            ("bf16", OLD_GPU, "fp16"),
+            ("fp16", APPLE, "fp32"),
+        ],
+    )
+    def test_is_refused_where_it_would_be_emulated(self, load, precision, hardware, instead):
+        config = load(f"[training]\nprecision = '{precision}'")
         with pytest.raises(ConfigError) as caught:
-            resolve_precision(config, PLAIN)
+            resolve_precision(config, hardware)
         assert caught.value.where == "llm.toml:2"
+        assert f'"{precision}"' in caught.value.what
+        assert f'training.precision = "{instead}"' in caught.value.fixes[0]
 
 
 class TestFit:
@@ -135,6 +170,7 @@ class TestFit:
 
     def test_optimizers_differ(self, load):
         check_fit(load("[training]\noptimizer = 'sgd'"), 500_000_000, GB, PLAIN)
+        check_fit(load("[training]\noptimizer = 'muon'"), 500_000_000, GB, PLAIN)
         with pytest.raises(ConfigError):
             check_fit(load(""), 500_000_000, GB, PLAIN)
 
@@ -142,6 +178,9 @@ class TestFit:
         check_fit(load(""), 1_000_000, 14 * GB, BF16)
         with pytest.raises(ConfigError):
             check_fit(load(""), 1_000_000, 14 * GB, PLAIN)
+        check_fit(load(""), 1_000_000, 30 * GB, OLD_GPU)
+        with pytest.raises(ConfigError):
+            check_fit(load("[training]\nprecision = 'fp32'"), 1_000_000, 30 * GB, OLD_GPU)
 
     def test_a_gpu_has_its_own_memory(self, load):
         check_fit(load(""), 1_000_000_000, GB, GPU)

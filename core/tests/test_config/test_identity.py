@@ -15,7 +15,11 @@ RUNTIME = [
     "training.eval_interval=7",
     "training.save_interval=7",
     "training.sample_interval=7",
+    "training.save_interval=5ep",
     'training.device="cpu"',
+    "training.compile=off",
+    "training.gradient_checkpointing=true",
+    "checkpoints.min_free_gb=2",
     "checkpoints.save_total_limit=7",
     "logging.log_interval=7",
     "logging.board=true",
@@ -23,6 +27,7 @@ RUNTIME = [
     'plugins=["board"]',
     'deployment.hub.repo_name="x"',
     'project.template="small"',
+    'project.preset="same"',
     "model.fused=false",
 ]
 IDENTITY = [
@@ -45,12 +50,16 @@ IDENTITY = [
     "training.min_learning_rate_ratio=0.5",
     "training.warmup_steps=7",
     "training.optimizer=sgd",
+    "training.optimizer=muon",
+    "training.schedule=wsd",
+    "training.decay_ratio=0.5",
     "training.weight_decay=0.5",
     "training.beta1=0.5",
     "training.beta2=0.5",
     "training.gradient_clip=0.5",
     "training.mixed_precision=false",
     "training.precision=fp32",
+    "training.precision=fp16",
     "training.seed=7",
 ]
 

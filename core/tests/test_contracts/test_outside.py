@@ -1,4 +1,4 @@
-"""The contracts of deploy targets, templates and commands against planted faults."""
+"""The contracts of deploy targets, templates, presets and commands against planted faults."""
 
 from __future__ import annotations
 
@@ -14,9 +14,15 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from create_llm.kernel.registry import Part
 from create_llm.models.deploy import Plan, PlannedFile
+from create_llm.project.presets import Preset
 from create_llm.project.templates import Hardware, Template
 from create_llm.storage.durable import hash_file
-from create_llm.testing import CommandContract, DeployTargetContract, TemplateContract
+from create_llm.testing import (
+    CommandContract,
+    DeployTargetContract,
+    PresetContract,
+    TemplateContract,
+)
 
 SHELF = "shelf"
 
@@ -166,23 +172,26 @@ class PocketContract(TemplateContract):
     name = "pocket"
 
 
+def beside(kind: str, name: str, target: str, config: str | None = None) -> Part:
+    where = [f"create_llm_planted:{each}" if each else None for each in (target, config)]
+    return Part(kind, name, where[0], "A part.", where[1], (), "planted", "create-llm-planted")
+
+
+BESIDE = (
+    beside("architectures", "net", "Net", "NetConfig"),
+    beside("tokenizers", "pieces", "Net", "PiecesConfig"),
+    beside("data_sources", "lines", "Net"),
+    beside("templates", "other", "other"),
+)
+
+
 @pytest.fixture
 def template_failures(failures, part_module):
     """As `failures`, among the parts that the template names."""
     part_module.Net, part_module.NetConfig = Net, NetConfig
-    part_module.PiecesConfig, part_module.other = PiecesConfig, replace(TEMPLATE, default=True)
-
-    def part(kind, name, target, config=None):
-        where = [f"create_llm_planted:{each}" if each else None for each in (target, config)]
-        return Part(kind, name, where[0], "A part.", where[1], (), "planted", "create-llm-planted")
-
-    beside = (
-        part("architectures", "net", "Net", "NetConfig"),
-        part("tokenizers", "pieces", "Net", "PiecesConfig"),
-        part("data_sources", "lines", "Net"),
-        part("templates", "other", "other"),
-    )
-    return lambda template: failures(PocketContract, template, beside=beside)
+    part_module.PiecesConfig = PiecesConfig
+    part_module.other = replace(TEMPLATE, name="other", default=True)
+    return lambda template: failures(PocketContract, template, beside=BESIDE)
 
 
 def test_a_sound_template_passes(template_failures):
@@ -225,6 +234,71 @@ def test_too_much_advice_is_caught(template_failures):
 def test_a_second_default_is_caught(template_failures):
     found = template_failures(replace(TEMPLATE, default=True))
     assert found == {"is_not_one_default_of_several"}
+
+
+PRESET = Preset(
+    name="longer",
+    title="a little longer",
+    description="Twenty steps.",
+    use_cases=("When ten are too few.",),
+    values={"training": {"max_steps": 20, "epochs": None}, "data": {"stride": None}},
+)
+
+
+class LongerContract(PresetContract):
+    name = "longer"
+
+
+@pytest.fixture
+def preset_failures(failures, part_module):
+    """As `failures`, beside a template and the parts that it names."""
+    part_module.Net, part_module.NetConfig = Net, NetConfig
+    part_module.PiecesConfig = PiecesConfig
+    part_module.other = replace(TEMPLATE, name="other", default=True)
+    return lambda preset, others=BESIDE: failures(LongerContract, preset, beside=others)
+
+
+def test_a_sound_preset_passes(preset_failures):
+    assert preset_failures(PRESET) == set()
+
+
+def test_a_preset_of_another_name_is_caught(preset_failures):
+    found = preset_failures(replace(PRESET, name="other"))
+    assert found == {"is_a_preset_of_its_name"}
+
+
+@pytest.mark.parametrize(
+    "change", [{"title": " "}, {"description": ""}, {"use_cases": ()}, {"use_cases": ("",)}]
+)
+def test_a_preset_that_says_too_little_is_caught(preset_failures, change):
+    assert preset_failures(replace(PRESET, **change)) == {"says_what_it_is_for"}
+
+
+def test_an_empty_preset_is_caught(preset_failures):
+    found = preset_failures(replace(PRESET, values={}))
+    assert found == {"sets_something_and_leaves_the_project_alone"}
+
+
+def test_a_preset_that_chooses_a_template_is_caught(preset_failures):
+    values = {"project": {"template": "other"}, **PRESET.values}
+    assert preset_failures(replace(PRESET, values=values)) == {
+        "sets_something_and_leaves_the_project_alone",
+        "fits_every_installed_template",
+        "its_values_win",
+    }
+
+
+def test_a_preset_that_does_not_fit_a_template_is_caught(preset_failures):
+    values = {"data": {"max_length": 64}}  # the template's model reads 32
+    assert preset_failures(replace(PRESET, values=values)) == {
+        "fits_every_installed_template",
+        "its_values_win",
+    }
+
+
+def test_without_any_template_a_preset_is_not_thought_sound(preset_failures):
+    found = preset_failures(PRESET, [part for part in BESIDE if part.kind != "templates"])
+    assert found == {"fits_every_installed_template", "its_values_win"}
 
 
 COMMAND = '''\

@@ -1,8 +1,8 @@
-"""The contract of templates, for all five."""
+"""The contracts of templates, for all five, and of presets."""
 
 from __future__ import annotations
 
-from create_llm.testing import TemplateContract
+from create_llm.testing import PresetContract, TemplateContract
 
 
 class TestNano(TemplateContract):
@@ -23,3 +23,7 @@ class TestBase(TemplateContract):
 
 class TestCustom(TemplateContract):
     name = "custom"
+
+
+class TestPipeline(PresetContract):
+    name = "pipeline"

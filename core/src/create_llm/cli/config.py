@@ -35,8 +35,9 @@ _KINDS = {
 def command() -> None:
     """Show and explain the configuration.
 
-    Strongest first: flags and --set, the environment (CREATE_LLM_TRAINING__BATCH_SIZE=8), .env,
-    llm.toml, the template, the hardware, the defaults.
+    Strongest first: flags and --set, a --preset, the environment
+    (CREATE_LLM_TRAINING__BATCH_SIZE=8), .env, llm.toml, the preset it names, the template, the
+    hardware, the defaults.
     """
 
 

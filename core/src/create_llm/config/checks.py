@@ -5,7 +5,9 @@ from __future__ import annotations
 from create_llm.config.draft import Draft
 from create_llm.config.resolved import Selected
 from create_llm.config.schema import DataConfig, ModelConfig, TrainingConfig
-from create_llm.config.values import KeyPath, Layer, Source
+from create_llm.config.values import KeyPath, Layer, Source, source_of
+
+MODEL_LENGTH = ("model", "max_length")
 
 Followed = dict[KeyPath, Source]
 """Keys that were left unset, with the key they follow."""
@@ -26,7 +28,7 @@ def check_lengths(draft: Draft, data: DataConfig, model: Selected | None) -> Non
     if data.max_length and longest and data.max_length > longest:
         draft.problem(
             f"data.max_length is {data.max_length}, more than the model can read: "
-            f"model.max_length is {longest}",
+            f"model.max_length is {longest} ({source_of(draft.entries, MODEL_LENGTH)})",
             draft.place(("data", "max_length")),
             f"shorten the sequences: data.max_length = {longest}",
             f"or enlarge the model: model.max_length = {data.max_length}",
@@ -56,12 +58,12 @@ def check_vocabulary(draft: Draft, model: ModelConfig, tokenizer: Selected | Non
 
 def check_precision(draft: Draft, training: TrainingConfig) -> None:
     """Note two keys that contradict each other."""
-    if training.precision == "bf16" and not training.mixed_precision:
+    if training.precision in ("bf16", "fp16") and not training.mixed_precision:
         draft.problem(
-            'training.precision is "bf16", but training.mixed_precision is false',
+            f'training.precision is "{training.precision}", but training.mixed_precision is false',
             draft.place(("training", "precision")),
             'for full precision: training.precision = "fp32"',
-            "for bfloat16: leave training.mixed_precision out",
+            "for 16 bits: leave training.mixed_precision out",
         )
 
 
@@ -72,7 +74,7 @@ def filled_in(
     longest = option(model, "max_length")
     length = data.max_length or longest
     samples = training.sample_interval or training.eval_interval
-    followed: dict[KeyPath, tuple[int | None, int | None, str]] = {
+    followed: dict[KeyPath, tuple[object, object, str]] = {
         ("data", "max_length"): (data.max_length, longest, "model.max_length"),
         ("data", "stride"): (data.stride, length, "data.max_length"),
         ("training", "sample_interval"): (

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass, replace
 from datetime import date, time
@@ -11,10 +12,10 @@ from typing import TYPE_CHECKING, ParamSpec, TypeVar
 from pydantic import BaseModel, ValidationError
 
 from create_llm.config.keys import fields_of
-from create_llm.config.problems import fixes_for, in_plain_words, unusable
+from create_llm.config.problems import fixes_for, in_plain_words, shown, unusable
 from create_llm.config.schema import SECTIONS
 from create_llm.config.toml_file import TomlFile
-from create_llm.config.values import Entries, KeyPath, Source, dotted, merge, nest, source_of
+from create_llm.config.values import Entries, KeyPath, Source, dotted, merge, nest, source_of, under
 from create_llm.errors import ConfigError, CreateLLMError, nearest
 from create_llm.kernel.plugins import Plugins
 
@@ -127,11 +128,24 @@ class Draft:
         field = fields_of(model).get(path[0]) if path else None
         full = (*prefix, *path)
         missing = self.file.place(prefix) or self.place(prefix)
+        what = in_plain_words(detail)
+        fixes = fixes_for(dotted(full[: len(prefix) + 1]), detail, field)
+        clash = () if path else self._involved(prefix, what)
         self.problem(
-            f"{dotted(full)} {in_plain_words(detail)}",
+            f"{dotted(full)} {what}",
             self.place(full) or missing,
-            *fixes_for(dotted(full[: len(prefix) + 1]), detail, field),
+            *((*clash, *fixes[1:]) if clash else fixes),
         )
+
+    def _involved(self, prefix: KeyPath, what: str) -> tuple[str, ...]:
+        """Zero or one fix line: the keys of a table that do not go together, and who set each."""
+        words = set(re.findall(r"\w+", what))
+        keys = [
+            f"{dotted(path)} = {shown(value.data)} ({value.source})"
+            for path, value in under(self.entries, *prefix).items()
+            if len(path) == len(prefix) + 1 and path[-1] in words
+        ]
+        return (f"change {'one of: ' if len(keys) > 1 else ''}{', '.join(keys)}",) if keys else ()
 
 
 def elsewhere(name: str) -> tuple[str, ...]:

@@ -10,6 +10,7 @@ from pydantic import BaseModel
 
 from create_llm.config.keys import advice_of, fields_of, installed_models, is_identity
 from create_llm.config.layers import canonical
+from create_llm.config.problems import shown
 from create_llm.config.resolved import Config, Setting
 from create_llm.config.schema import PART_TABLES, SECTIONS
 from create_llm.config.settings import parts_by_section
@@ -189,9 +190,18 @@ def _note(name: str) -> str:
 
 def _takes(schema: Mapping[str, Any]) -> str:
     """The values that a property of a JSON Schema allows, in words."""
-    choices = [choice for choice in schema.get("anyOf", [schema]) if choice.get("type") != "null"]
-    unset = ["or unset"] if len(choices) < len(schema.get("anyOf", choices)) else []
-    return ", ".join([" or ".join(_one_of(choice) for choice in choices), *unset])
+    every = list(_alternatives(schema))
+    choices = [_one_of(choice) for choice in every if choice.get("type") != "null"]
+    unset = ["or unset"] if len(choices) < len(every) else []
+    several = ", or " if any("," in choice for choice in choices) else " or "
+    return ", ".join([several.join(choices), *unset])
+
+
+def _alternatives(schema: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
+    if "anyOf" not in schema:
+        yield schema
+    for choice in schema.get("anyOf", []):
+        yield from _alternatives(choice)
 
 
 def _one_of(schema: Mapping[str, Any]) -> str:
@@ -199,6 +209,7 @@ def _one_of(schema: Mapping[str, Any]) -> str:
         return f"one of {', '.join(map(str, schema['enum']))}"
     words = [_TYPES.get(schema.get("type", ""), "a value")]
     words += [f"{word} {schema[bound]:g}" for bound, word in _BOUNDS.items() if bound in schema]
+    words += [f"like {shown(example)}" for example in schema.get("examples", [])]
     return ", ".join(words)
 
 

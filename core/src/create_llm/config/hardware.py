@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import platform
+import re
 import sys
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
@@ -19,8 +21,13 @@ if TYPE_CHECKING:
 KEPT_FREE = 0.1
 """The share of the available memory that a run leaves to the system."""
 
-# fp32 weight, gradient and the optimizer's averages: two for Adam, a momentum for SGD.
-STATE_BYTES = {"adamw": 16, "adam": 16, "sgd": 12}
+# fp32 weight, gradient and the optimizer's averages: two for Adam, a momentum for SGD and for the
+# matrices of Muon, whose embeddings, head and norms take Adam's 16.
+STATE_BYTES = {"adamw": 16, "adam": 16, "sgd": 12, "muon": 12}
+
+# What /proc/cpuinfo calls native multiplication of bfloat16.
+_BF16_FEATURES = ("avx512_bf16", "amx_bf16")
+_BF16_CAPABILITY = (8, 0)
 
 _CGROUP = Path("/sys/fs/cgroup")
 
@@ -33,22 +40,36 @@ class Hardware:
         cores: logical processors that this process may use.
         ram_bytes: memory of the machine, or of the container if that is less.
         available_ram_bytes: what can be taken of it without swapping.
-        cpu_bf16: whether the processor multiplies bfloat16 natively (AVX512-BF16 or AMX).
+        cpu_model: the processor's name; empty if the system does not tell.
+        cpu_features: those that decide about precision ("avx512_bf16", "amx_bf16").
         gpu_name: of the first CUDA device; None if there is none, or if nobody looked.
         gpu_available_bytes: of gpu_memory_bytes, what is free.
-        gpu_bf16: whether that device multiplies bfloat16 natively.
+        gpu_capability: of that device, what CUDA calls its compute capability: "8.0".
         mps: whether there is an Apple GPU; its memory is the machine's.
     """
 
     cores: int
     ram_bytes: int
     available_ram_bytes: int
-    cpu_bf16: bool = False
+    cpu_model: str = ""
+    cpu_features: tuple[str, ...] = ()
     gpu_name: str | None = None
     gpu_memory_bytes: int = 0
     gpu_available_bytes: int = 0
-    gpu_bf16: bool = False
+    gpu_capability: str | None = None
     mps: bool = False
+
+    @property
+    def cpu_bf16(self) -> bool:
+        """Whether the processor multiplies bfloat16 natively (AVX512-BF16 or AMX)."""
+        return bool(self.cpu_features)
+
+    @property
+    def gpu_bf16(self) -> bool:
+        """Whether the CUDA device multiplies bfloat16 natively; older ones emulate it, slower
+        than fp32."""
+        numbers = (self.gpu_capability or "0").split(".")
+        return tuple(map(int, numbers)) >= _BF16_CAPABILITY
 
 
 def detect(*, with_gpu: bool = False) -> Hardware:
@@ -65,7 +86,7 @@ def detect(*, with_gpu: bool = False) -> Hardware:
     limit = _container_limit()
     if limit is not None:
         total, available = min(total, limit[0]), min(available, limit[1])
-    hardware = Hardware(_cores(), total, available, _native_bf16())
+    hardware = Hardware(_cores(), total, available, *_processor())
     return _with_gpu(hardware) if with_gpu or "torch" in sys.modules else hardware
 
 
@@ -109,30 +130,42 @@ def resolve_device(config: Config, hardware: Hardware) -> str:
 
 
 def resolve_precision(config: Config, hardware: Hardware) -> tuple[str, str]:
-    """fp32 or bf16, and why.
+    """fp32, bf16 or fp16, and why.
 
     Raises:
-        ConfigError: the configuration asks for bf16 where the device does not have it.
+        ConfigError: the configuration asks for 16 bits that the device does not compute natively.
     """
-    device = resolve_device(config, hardware)
-    native = {"cpu": hardware.cpu_bf16, "cuda": hardware.gpu_bf16}.get(device, False)
+    choices, reason = _precisions(resolve_device(config, hardware), hardware)
     wanted = config.training.precision
-    if wanted == "fp32":
-        return "fp32", "the configuration says so"
     if wanted == "auto" and not config.training.mixed_precision:
         return "fp32", "training.mixed_precision is off"
-    if native:
-        return "bf16", f"this {device} device multiplies bfloat16 natively"
     if wanted == "auto":
-        return "fp32", f"this {device} device has no native bfloat16"
+        return choices[0], reason
+    if wanted in choices:
+        return wanted, "the configuration says so"
     raise ConfigError(
-        f'training.precision is "bf16", but this {device} device has no native bfloat16',
+        f'training.precision is "{wanted}", but {reason}',
         where=config.settings["training.precision"].source.label,
         fixes=(
-            'use full precision: training.precision = "fp32"',
+            f'use what this device is made for: training.precision = "{choices[0]}"',
             'let it be chosen: training.precision = "auto"',
         ),
     )
+
+
+def _precisions(device: str, hardware: Hardware) -> tuple[tuple[str, ...], str]:
+    """What a device computes natively, the best first, and why that is the best."""
+    if device == "cpu" and hardware.cpu_bf16:
+        features = ", ".join(hardware.cpu_features)
+        return ("bf16", "fp32"), f"this processor multiplies bfloat16 natively ({features})"
+    if device == "cpu":
+        return ("fp32",), "this processor does not multiply 16-bit numbers natively"
+    if device == "mps":
+        return ("fp32",), "mixed precision is not used on mps devices"
+    capability = f"compute capability {hardware.gpu_capability}"
+    if hardware.gpu_bf16:
+        return ("bf16", "fp16", "fp32"), f"this GPU multiplies bfloat16 natively ({capability})"
+    return ("fp16", "fp32"), f"this GPU multiplies fp16 natively, and not bfloat16 ({capability})"
 
 
 def check_fit(
@@ -155,7 +188,7 @@ def check_fit(
     free, where = _available(config, hardware)
     budget = int(free * (1 - KEPT_FREE))
     # Mixed precision keeps the activations of matrix products, most of them, in 16 bits.
-    share = 0.5 if resolve_precision(config, hardware)[0] == "bf16" else 1.0
+    share = 1.0 if resolve_precision(config, hardware)[0] == "fp32" else 0.5
     state = parameters * STATE_BYTES[config.training.optimizer]
     activations = int(activation_bytes * share)
     if state + activations <= budget:
@@ -218,12 +251,16 @@ def _cores() -> int:
     return os.cpu_count() or 1
 
 
-def _native_bf16() -> bool:
+def _processor() -> tuple[str, tuple[str, ...]]:
+    """The processor's name, and its features that decide about precision."""
     cpuinfo = Path("/proc/cpuinfo")
     if not cpuinfo.is_file():
-        return False
-    flags = cpuinfo.read_text("utf-8", "replace").split()
-    return "avx512_bf16" in flags or "amx_bf16" in flags
+        return platform.processor(), ()
+    text = cpuinfo.read_text("utf-8", "replace")
+    name = re.search(r"^model name\s*:\s*(.+)$", text, re.MULTILINE)
+    flags = set(text.split())
+    features = tuple(feature for feature in _BF16_FEATURES if feature in flags)
+    return name[1].strip() if name else platform.processor(), features
 
 
 def _container_limit() -> tuple[int, int] | None:
@@ -251,6 +288,5 @@ def _with_gpu(hardware: Hardware) -> Hardware:
         gpu_name=torch.cuda.get_device_name(0),
         gpu_memory_bytes=total,
         gpu_available_bytes=free,
-        # Older devices emulate it, which is slower than fp32.
-        gpu_bf16=torch.cuda.get_device_capability(0) >= (8, 0),
+        gpu_capability="{}.{}".format(*torch.cuda.get_device_capability(0)),
     )

@@ -23,6 +23,7 @@ from create_llm.config.layers import (
     template_layer,
     without_aliases,
 )
+from create_llm.config.presets import preset_layer
 from create_llm.config.problems import raise_all
 from create_llm.config.resolved import Config, Selected
 from create_llm.config.schema import (
@@ -38,7 +39,7 @@ from create_llm.config.schema import (
 from create_llm.config.sections import check_shape, core_keys, part_of
 from create_llm.config.settings import settings_of
 from create_llm.config.toml_file import read_toml
-from create_llm.config.values import merge
+from create_llm.config.values import Entries, Layer, merge
 from create_llm.errors import CreateLLMError
 from create_llm.kernel.plugins import Plugins
 from create_llm.project.folder import CONFIG_NAME
@@ -59,9 +60,10 @@ def load_config(
 ) -> Config:
     """The configuration of the project in `root`, validated whole.
 
-    Strongest first: flags, `--set`, the environment (CREATE_LLM_SECTION__KEY), .env, llm.toml,
-    the template, what follows from the hardware, the schema's defaults. An option of a part that
-    a stronger layer has replaced by another part is left out.
+    Strongest first: flags, `--set`, the preset that one of these names (project.preset), the
+    environment (CREATE_LLM_SECTION__KEY), .env, llm.toml, the preset that one of these names, the
+    template, what follows from the hardware, the schema's defaults. An option of a part that a
+    stronger layer has replaced by another part is left out.
 
     Args:
         flags: dotted key → (value, the flag as typed); None for a flag that was not given.
@@ -75,22 +77,27 @@ def load_config(
         StorageError: a file cannot be read.
     """
     problems: list[CreateLLMError] = []
+    registry = plugins.registry
     file = read_toml(root / CONFIG_NAME)
-    written = [
-        file.entries,
-        dotenv_layer(root / ".env"),
-        environment_layer(environ),
-        set_layer(overrides, problems),
-        flag_layer(flags),
-    ]
-    written = [without_aliases(entries, problems) for entries in written]
-    above, known = merge(written), len(problems)
-    template = without_aliases(template_layer(plugins.registry, above, problems), problems)
+    project = _named_by_schema(
+        [file.entries, dotenv_layer(root / ".env"), environment_layer(environ)], problems
+    )
+    command = _named_by_schema([set_layer(overrides, problems), flag_layer(flags)], problems)
+    known = len(problems)
+    standing = preset_layer(registry, root, merge(project), Layer.PROJECT_PRESET, problems)
+    called = preset_layer(registry, root, merge(command), Layer.PRESET, problems)
+    stronger = [standing, *project, called, *command]
+    above = merge(stronger)
+    template = without_aliases(template_layer(registry, above, problems), problems)
     complete = len(problems) == known
     derived = hardware_layer(hardware or detect(), template | above)
-    layers = [derived, template, *written]
+    layers = [derived, template, *stronger]
     own = plugins_of_project(root)
     return _resolve(Draft.of(plugins, file, layers, problems, complete=complete, own_plugins=own))
+
+
+def _named_by_schema(layers: list[Entries], problems: list[CreateLLMError]) -> list[Entries]:
+    return [without_aliases(entries, problems) for entries in layers]
 
 
 def _resolve(draft: Draft) -> Config:

@@ -21,6 +21,15 @@ class ProjectConfig(SectionModel):
         "hours and more text to learn from.",
         advice="Start with the smallest and move up once its validation loss stops falling.",
     )
+    preset: str | None = key(
+        None,
+        "The recipe whose values hold where llm.toml sets nothing: an installed preset, or a file "
+        "in training/presets, by its name.",
+        cost="Nothing by itself; what its values cost is said with each key.",
+        advice="`llm train --preset NAME` tries one for a single run; it is then stronger than "
+        "llm.toml.",
+        min_length=1,
+    )
 
 
 class ModelConfig(SectionModel):
@@ -132,6 +141,14 @@ class CheckpointConfig(SectionModel):
         "Whether Ctrl-C and a shutdown save a checkpoint before the program ends.",
         cost="The program takes as long to end as one checkpoint takes to write.",
         advice="Keep it on: off, everything since the last checkpoint is lost.",
+    )
+    min_free_gb: float = key(
+        0,
+        "How much of the disk must be free before a run starts, in GB. 0: only what its "
+        "checkpoints and its model are computed to need.",
+        cost="A run with less is refused before any work is done.",
+        advice="Raise it where other programs fill the same disk while you train.",
+        ge=0,
     )
     resume_from_checkpoint: str | None = key(
         None,

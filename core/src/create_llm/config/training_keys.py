@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from typing import Literal
 
+from create_llm.config.intervals import Interval
 from create_llm.config.keys import SectionModel, key
 
-Optimizer = Literal["adamw", "adam", "sgd"]
-Precision = Literal["auto", "fp32", "bf16"]
+Optimizer = Literal["adamw", "adam", "sgd", "muon"]
+ScheduleName = Literal["cosine", "wsd"]
+Precision = Literal["auto", "fp32", "bf16", "fp16"]
+Compile = Literal["auto", "on", "off"]
 Device = Literal["auto", "cpu", "cuda", "mps"]
 
 
@@ -50,7 +53,7 @@ class TrainingConfig(SectionModel):
     )
     min_learning_rate_ratio: float = key(
         0.1,
-        "Where the schedule ends, as a share of learning_rate: it falls along a cosine.",
+        "Where the schedule ends, as a share of learning_rate.",
         cost="Nothing.",
         advice="0.1 is the common choice (Hoffmann et al. 2022); 0 settles the last steps more.",
         identity=True,
@@ -64,6 +67,25 @@ class TrainingConfig(SectionModel):
         advice="1 to 5 % of all steps. Raise it if the loss jumps early in the run.",
         identity=True,
         ge=0,
+    )
+    schedule: ScheduleName = key(
+        "cosine",
+        "How the learning rate falls after the warm-up: along a cosine over all steps, or wsd "
+        "(warm-up, stable, decay): it stays at its height and falls in a straight line at the end.",
+        cost="Nothing.",
+        advice="cosine when the length of the run is settled. wsd when it is not: all steps up to "
+        "the fall are the same for a longer run (Hu et al. 2024).",
+        identity=True,
+    )
+    decay_ratio: float = key(
+        0.2,
+        'With schedule = "wsd": the share of all steps in which the learning rate falls. A cosine '
+        "does not use it.",
+        cost="Nothing. The loss drops fastest in these steps; too few of them and it stays high.",
+        advice="0.1 to 0.2; more in runs of a few hundred steps.",
+        identity=True,
+        gt=0,
+        le=1,
     )
     max_steps: int = key(
         100_000,
@@ -82,34 +104,40 @@ class TrainingConfig(SectionModel):
         "a few megabytes of text can take 10 to 20.",
         ge=1,
     )
-    eval_interval: int = key(
+    eval_interval: Interval = key(
         1000,
-        "Steps between two scores on the validation part.",
+        'Steps between two scores on the validation part, or epochs: "1ep".',
         cost="Each score reads all of the validation part once; the training waits meanwhile.",
         advice="10 to 50 scores in a run show when to stop.",
-        ge=1,
+        validate_default=True,
     )
-    save_interval: int = key(
+    save_interval: Interval = key(
         5000,
-        "Steps between two checkpoints.",
-        cost="Writing one takes seconds (about 12 bytes a parameter with AdamW) and the training "
-        "waits; a crash costs at most this many steps.",
+        'Steps between two checkpoints, or epochs: "5ep".',
+        cost="Memory for a copy of weights and optimizer state (about 12 bytes a parameter with "
+        "AdamW), which is then written while the training goes on; a crash costs at most this "
+        "many steps.",
         advice="What you are willing to lose: ten minutes' worth of steps is a good start.",
-        ge=1,
+        validate_default=True,
     )
-    sample_interval: int | None = key(
+    sample_interval: Interval | None = key(
         None,
-        "Steps between two samples of what the model writes. Unset: as often as eval_interval.",
+        'Steps between two samples of what the model writes, or epochs: "1ep". Unset: as often as '
+        "eval_interval.",
         cost="A sample takes about as long as it takes to generate generation.max_new_tokens.",
         advice="Leave it unset; samples next to scores are easy to compare.",
-        ge=1,
     )
     optimizer: Optimizer = key(
         "adamw",
-        "The rule that turns gradients into new weights: adamw, adam or sgd.",
+        "The rule that turns gradients into new weights: adamw, adam, sgd, or muon (Jordan et al. "
+        "2024), which makes the update of each matrix orthogonal and leaves embeddings, head and "
+        "norms to adamw.",
         cost="Memory for weights, gradients and the optimizer's own averages: 16 bytes a "
-        "parameter with adamw and adam, at most 12 with sgd.",
-        advice="Keep adamw: language models hardly learn with sgd.",
+        "parameter with adamw and adam, at most 12 with sgd, 12 with muon (16 for embeddings and "
+        "head). Muon adds five rounds of small matrix products to each step.",
+        advice="muon often needs fewer steps for the same loss: compare both on your text, with "
+        "the same learning_rate, which muon scales to mean what it means to adamw. Language "
+        "models hardly learn with sgd.",
         identity=True,
     )
     weight_decay: float = key(
@@ -150,20 +178,39 @@ class TrainingConfig(SectionModel):
     )
     mixed_precision: bool = key(
         True,
-        "Whether multiplications run in 16 bits (bfloat16) where the hardware does so natively; "
-        "weights stay in 32 bits.",
-        cost="bfloat16 keeps two to three digits of a number. It takes up to half the memory for "
-        "activations, and GPUs made since 2020 compute it several times as fast.",
+        "Whether multiplications run in 16 bits where the hardware does so natively; weights stay "
+        "in 32 bits.",
+        cost="16 bits keep two to four digits of a number. They take up to half the memory for "
+        "activations, and GPUs made since 2018 compute them several times as fast.",
         advice="Keep it on; switch it off to rule out rounding when a loss behaves oddly.",
         identity=True,
     )
     precision: Precision = key(
         "auto",
-        "The arithmetic: fp32 (32 bits), bf16 (mixed, 16 bits), or auto: bf16 if mixed_precision "
-        "is on and the hardware has it, else fp32.",
-        cost="fp32 takes up to twice the memory for activations, and longer where bf16 is native.",
+        "The arithmetic: fp32 (32 bits), bf16 (mixed, 16 bits with the range of 32), fp16 (mixed, "
+        "16 bits with a small range, so that the loss is scaled up: for NVIDIA GPUs made before "
+        "2020), or auto: what the hardware is made for if mixed_precision is on, else fp32.",
+        cost="fp32 takes up to twice the memory for activations, and longer where 16 bits are "
+        "native. With fp16 a step is now and then skipped, when the scale turns out too large.",
         advice="Keep auto; write fp32 to compare runs on different machines.",
         identity=True,
+    )
+    compile: Compile = key(
+        "auto",
+        "Whether torch.compile translates the model into code of its own: on, off, or auto: if a "
+        "short trial at the start shows that it pays within this run.",
+        cost="Half a minute to a few minutes at the start, the first time; the result is kept. "
+        "Steps then take less time: a little on a CPU, a third or more on a GPU.",
+        advice="Keep auto; write off to look for the cause of an error inside the model.",
+    )
+    gradient_checkpointing: bool = key(
+        False,
+        "Whether activations inside a layer are computed again when they are needed instead of "
+        "being kept (Chen et al. 2016).",
+        cost="A step takes about a third longer. Of the memory for activations, only about one "
+        "tensor a layer is left.",
+        advice="Switch it on when a batch of 1 does not fit into memory; until then a smaller "
+        "batch_size with more gradient_accumulation_steps is faster.",
     )
     seed: int = key(
         42,

@@ -14,17 +14,20 @@ KeyPath = tuple[str, ...]
 class Layer(enum.IntEnum):
     """Where a value can come from, weakest first.
 
-    A preset given on the command line will stand between ENVIRONMENT and SET.
+    PROJECT_PRESET is the preset that llm.toml (or .env, or the environment) names, PRESET the one
+    that the command line names.
     """
 
     DEFAULT = 0
     HARDWARE = 1
     TEMPLATE = 2
-    FILE = 3
-    DOTENV = 4
-    ENVIRONMENT = 5
-    SET = 6
-    FLAG = 7
+    PROJECT_PRESET = 3
+    FILE = 4
+    DOTENV = 5
+    ENVIRONMENT = 6
+    PRESET = 7
+    SET = 8
+    FLAG = 9
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,8 +39,9 @@ class Source:
 
     @property
     def written(self) -> bool:
-        """Whether a person wrote the value, rather than a template or the program."""
-        return self.layer >= Layer.FILE
+        """Whether a person wrote the value or named the preset that holds it, rather than a
+        template or the program."""
+        return self.layer >= Layer.PROJECT_PRESET
 
     def __str__(self) -> str:
         return self.label

@@ -77,6 +77,12 @@ KINDS: dict[str, Kind] = {
             "create_llm.testing:TemplateContract",
         ),
         Kind(
+            "presets",
+            "preset",
+            "create_llm.project.presets:Preset",
+            "create_llm.testing:PresetContract",
+        ),
+        Kind(
             "synthesizers",
             "synthesizer",
             "create_llm.data.source:Synthesizer",

@@ -23,7 +23,7 @@ from create_llm.kernel.registry import Part, Registry
 from create_llm.project.own_plugin import OwnPlugin
 from create_llm.project.templates import Template
 
-_WRITTEN = (Layer.TEMPLATE, Layer.SET, Layer.FLAG)
+_WRITTEN = (Layer.TEMPLATE, Layer.PRESET, Layer.SET, Layer.FLAG)
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,7 +139,8 @@ def _distributions(plugins: Plugins, template: Part, config: Config) -> dict[str
 
 
 def chosen_values(config: Config) -> dict[str, object]:
-    """What llm.toml of a new project holds, nested: all that a template, a flag or --set says."""
+    """What llm.toml of a new project holds, nested: all that a template, a preset, a flag or --set
+    says."""
     return _chosen(config.as_dict(), (), config.settings)
 
 
@@ -153,9 +154,14 @@ def _chosen(
         if setting is None and isinstance(value, Mapping):
             inner = _chosen(value, path, settings)
             chosen.update({key: inner} if inner else {})
-        elif setting is not None and setting.source.layer in _WRITTEN:
+        elif setting is not None and _is_chosen(setting):
             chosen[key] = setting.value
     return chosen
+
+
+def _is_chosen(setting: Setting) -> bool:
+    # TOML cannot say that a key is unset; the preset that leaves it so is named in llm.toml.
+    return setting.source.layer in _WRITTEN and setting.value is not None
 
 
 def description(config: Config, path: KeyPath) -> str:

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from create_llm.testing.data_sources import DataSourceContract as DataSourceContract
     from create_llm.testing.deploy_targets import DeployTargetContract as DeployTargetContract
     from create_llm.testing.objectives import ObjectiveContract as ObjectiveContract
+    from create_llm.testing.presets import PresetContract as PresetContract
     from create_llm.testing.synthesizers import SynthesizerContract as SynthesizerContract
     from create_llm.testing.templates import TemplateContract as TemplateContract
     from create_llm.testing.tokenizers import TokenizerContract as TokenizerContract
@@ -39,6 +40,7 @@ _HOMES = {
     "DataSourceContract": "create_llm.testing.data_sources",
     "DeployTargetContract": "create_llm.testing.deploy_targets",
     "ObjectiveContract": "create_llm.testing.objectives",
+    "PresetContract": "create_llm.testing.presets",
     "SynthesizerContract": "create_llm.testing.synthesizers",
     "TemplateContract": "create_llm.testing.templates",
     "TokenizerContract": "create_llm.testing.tokenizers",
@@ -51,6 +53,7 @@ __all__ = [
     "DataSourceContract",
     "DeployTargetContract",
     "ObjectiveContract",
+    "PresetContract",
     "SynthesizerContract",
     "TemplateContract",
     "TokenizerContract",

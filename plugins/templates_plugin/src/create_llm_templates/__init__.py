@@ -1,1 +1,1 @@
-"""Sizes to start a project from: nano, tiny, small, base."""
+"""Sizes to start a project from: nano, tiny, small, base; and the preset pipeline."""
