@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 import torch
 
+from create_llm.config.intervals import Interval
 from create_llm.data.order import SampleOrder
 from create_llm.data.samples import Sample
 from create_llm.data.shards import ShardWriter, TokenShards
@@ -24,8 +25,9 @@ from create_llm.storage.durable import Storage
 from create_llm.training.batches import Batches
 from create_llm.training.callbacks import Signal
 from create_llm.training.checkpointing import Model, TrainState
-from create_llm.training.optimizers import OptimizerSettings, build_optimizer
+from create_llm.training.optimizers import OptimizerSettings, build_updates
 from create_llm.training.schedule import Schedule
+from create_llm.training.step import StepSettings
 from create_llm.training.stopping import StopWatch
 from create_llm.training.trainer import LoopSettings, Parts, Trainer
 from create_llm.training.wrapped import WrappedModel
@@ -51,6 +53,8 @@ class Quiet:
     def sample(self, step: int) -> tuple[str, str]:
         return "", ""
 
+    def keep(self, name: str, value: object) -> None: ...
+
 
 def shards(folder: Path, ids: Sequence[int], counted: Sequence[bool] | None = None) -> TokenShards:
     with ShardWriter(folder, VOCAB, eos=0) as writer:
@@ -69,6 +73,8 @@ def build(
     accumulation: int = 1,
     learning_rate: float = 3e-3,
     optimizer: str = "adamw",
+    precision: str = "fp32",
+    gradient_clip: float = 1.0,
 ) -> Trainer:
     """A trainer of a two-layer model on a stream of tokens."""
     torch.use_deterministic_algorithms(True)
@@ -82,7 +88,7 @@ def build(
     parts = Parts(
         model=Model(architecture, module, config, VOCAB),
         wrapped=WrappedModel(module, chosen),
-        optimizer=build_optimizer(architecture.param_groups(module), settings),
+        updates=build_updates(architecture.param_groups(module), settings),
         schedule=Schedule(learning_rate, 5, steps, 0.1),
         batches=Batches(windows, SampleOrder(len(windows), 1, True), chosen, 1),
         store=CheckpointStore(folder / "checkpoints", 2, Storage()),
@@ -93,16 +99,18 @@ def build(
     never = 10**9
     loop = LoopSettings(
         total_steps=steps,
-        batch_size=batch_size,
-        accumulation=accumulation,
-        gradient_clip=1.0,
+        step=StepSettings(
+            batch_size=batch_size,
+            accumulation=accumulation,
+            gradient_clip=gradient_clip,
+            seed=1,
+            device=CPU,
+            precision=precision,
+        ),
         log_interval=never,
-        eval_interval=never,
-        save_interval=never,
-        sample_interval=never,
-        seed=1,
-        device=CPU,
-        precision="fp32",
+        eval_interval=Interval(never),
+        save_interval=Interval(never),
+        sample_interval=Interval(never),
         save_on_interrupt=False,
     )
     return Trainer(loop, parts, TrainState())
@@ -214,8 +222,7 @@ def test_averaging_micro_batches_would_change_the_step(tmp_path, ragged):
 
 
 def test_a_clip_of_zero_is_no_clip(tmp_path, ragged):
-    trainer = build(tmp_path, ragged, steps=3)
-    trainer.settings = replace(trainer.settings, gradient_clip=0.0)
+    trainer = build(tmp_path, ragged, steps=3, gradient_clip=0.0)
     before = weights_of(trainer)
     assert trainer.train_step()
     assert (weights_of(trainer) - before).abs().max() > 1e-6

@@ -113,3 +113,9 @@ def did_you_mean(name: str, choices: Iterable[str]) -> tuple[str, ...]:
     """Zero or one fix line for a misspelt name, ready for `fixes=`."""
     match = nearest(name, choices)
     return (f"did you mean '{match}'?",) if match else ()
+
+
+def is_out_of_memory(error: BaseException) -> bool:
+    """Whether an allocation failed; torch's CPU allocator raises a plain RuntimeError."""
+    told = type(error).__name__ == "OutOfMemoryError" or "DefaultCPUAllocator" in str(error)
+    return told or isinstance(error, MemoryError)

@@ -79,9 +79,10 @@ def test_causal(config: GPTConfig) -> None:
 
 def test_a_model_that_looks_ahead_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
     def looks_ahead(q: Tensor, k: Tensor, v: Tensor, dropout: float) -> Tensor:
-        return F.scaled_dot_product_attention(q, k, v, enable_gqa=True)
+        heads = (part.transpose(1, 2) for part in (q, k, v))
+        return F.scaled_dot_product_attention(*heads, enable_gqa=True).transpose(1, 2)
 
-    monkeypatch.setattr(gpt_model, "_attend", looks_ahead)
+    monkeypatch.setattr(gpt_model, "causal_attention", looks_ahead)
     assert sees_the_future(made())
 
 

@@ -4,35 +4,36 @@ from __future__ import annotations
 
 import io
 import os
-import signal
 import sys
 from collections.abc import Sequence
-from types import FrameType
 
-
-class _Terminated(KeyboardInterrupt):
-    """SIGTERM, where no training loop has taken it over: it unwinds as Ctrl-C does."""
+from create_llm import interrupts
 
 
 def main(argv: Sequence[str] | None = None) -> None:
     """Run the command line and exit with the code that docs/commands.md promises."""
+    code = 1
+    previous = interrupts.listen()
+    if argv is None:
+        interrupts.own_process()
     _write_utf8()
     try:
-        signal.signal(signal.SIGTERM, _terminate)
         # Inside the try: importing takes long enough to be interrupted.
         from create_llm.cli.app import run
 
         run(sys.argv[1:] if argv is None else argv)
     except KeyboardInterrupt as interrupt:
-        print(
-            "Interrupted. Nothing that was saved is lost; run the command again.", file=sys.stderr
-        )
-        sys.exit(143 if isinstance(interrupt, _Terminated) else 130)
+        print(interrupts.NOTHING_LOST, file=sys.stderr)
+        code = interrupts.exit_code(interrupts.signal_of(interrupt))
+        sys.exit(code)
+    except SystemExit as leaving:
+        code = leaving.code if isinstance(leaving.code, int) else int(leaving.code is not None)
+        raise
     finally:
         if argv is None:
-            # The work is done, and unloading torch takes a moment in which Python would let a
-            # late Ctrl-C kill the process, as if something had been lost.
-            signal.signal(signal.SIGINT, signal.SIG_IGN)
+            interrupts.wind_up(code)
+        else:
+            interrupts.give_back(previous)
 
 
 def _write_utf8() -> None:
@@ -46,7 +47,3 @@ def _write_utf8() -> None:
             if "PYTHONIOENCODING" in os.environ or stream.encoding.lower() == "utf-8":
                 continue
             stream.reconfigure(encoding="utf-8", errors=stream.errors)
-
-
-def _terminate(number: int, frame: FrameType | None) -> None:
-    raise _Terminated

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import os
 import sys
 import traceback
@@ -13,13 +12,7 @@ from pathlib import Path
 import click
 
 from create_llm import __version__
-from create_llm.errors import (
-    ConfigError,
-    CreateLLMError,
-    MemoryExhausted,
-    PluginError,
-    StorageError,
-)
+from create_llm.errors import ConfigError, CreateLLMError, MemoryExhausted, PluginError
 from create_llm.kernel.plugins import (
     CORE,
     Plugins,
@@ -115,7 +108,9 @@ def run(argv: Sequence[str]) -> None:
     except MemoryError as error:
         _fail(_out_of_memory(error), debug)
     except OSError as error:
-        _fail(_storage_error(error), debug)
+        from create_llm.storage.problems import storage_error
+
+        _fail(storage_error(error), debug)
     except Exception as error:
         if _ran_out_of_memory(error):
             _fail(_out_of_memory(error), debug)
@@ -194,18 +189,6 @@ def _out_of_memory(error: Exception) -> MemoryExhausted:
         f"the machine ran out of memory: {str(error).splitlines()[0] if str(error) else error!r}",
         fixes=("a smaller batch: --set training.batch_size=…", "a smaller template: llm new …"),
     )
-
-
-def _storage_error(error: OSError) -> StorageError:
-    hints = {
-        errno.ENOSPC: ("free some disk space, then run the command again",),
-        errno.EACCES: ("check who owns the folder: ls -ld", "or work in another folder: -C DIR"),
-        errno.EROFS: ("the disk is mounted read-only; work in another folder: -C DIR",),
-    }
-    reason = error.strerror or str(error)
-    where = str(error.filename) if error.filename else None
-    fixes = hints.get(error.errno or 0, ("check the path and the disk, then run it again",))
-    return StorageError(f"reading or writing failed: {reason}", where=where, fixes=fixes)
 
 
 def _bug(error: Exception, debug: bool) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import signal
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -11,8 +12,10 @@ import click
 
 from create_llm.cli.app import App
 from create_llm.errors import Interrupted, Paused
+from create_llm.interrupts import leaving_at_once, signal_of, told_as
 
 if TYPE_CHECKING:
+    from create_llm.runs.run import RunFolder
     from create_llm.training.finish import Ended
 
 _EXAMPLES = """\b
@@ -20,7 +23,12 @@ Examples:
   llm train
   llm train --max-steps 300 --learning-rate 1e-3
   llm train --corpus-path book.txt --set model.layers=4
+  llm train --preset pipeline --corpus-path books
 """
+
+_BEFORE = (
+    "stopped before training began. Nothing that was saved is lost; run the same command again."
+)
 
 # Flags that are another way to write keys of llm.toml.
 _KEYS = {
@@ -32,6 +40,7 @@ _KEYS = {
     "max_seq_length": ("model.max_length", "data.max_length"),
     "seed": ("training.seed",),
     "device": ("training.device",),
+    "preset": ("project.preset",),
 }
 
 
@@ -47,6 +56,9 @@ _KEYS = {
 )
 @click.option("--seed", type=int, help="The same seed gives the same run.")
 @click.option("--device", type=click.Choice(["auto", "cpu", "cuda", "mps"]), help="Where to run.")
+@click.option(
+    "--preset", metavar="NAME", help="A recipe: an installed preset, or one in training/presets."
+)
 @click.option("--json", "as_json", is_flag=True, help="Print the summary as JSON on stdout.")
 @click.pass_obj
 def command(app: App, /, *, resume: str, as_json: bool, **options: object) -> None:
@@ -71,13 +83,15 @@ def run_training(app: App, flags: dict[str, tuple[object, str]], *, resume: str)
     from create_llm.cli.progress import progress_bars
     from create_llm.config import load_config
     from create_llm.project.folder import find_project
+    from create_llm.runs.run import run_folder
 
     project = find_project(app.root)
     config = load_config(project.root, app.plugins, flags=flags, overrides=app.overrides)
 
     # These import torch, which takes seconds: a wrong configuration is told before.
-    from create_llm.training.job import Surroundings
-    from create_llm.training.launch import train
+    with leaving_at_once(f"Interrupted: {_BEFORE}"):
+        from create_llm.training.job import Surroundings
+        from create_llm.training.launch import train
 
     around = Surroundings(
         resume=resume,
@@ -86,8 +100,13 @@ def run_training(app: App, flags: dict[str, tuple[object, str]], *, resume: str)
         notice=lambda message: click.echo(f"warning: {message}", err=True),
         command=tuple(sys.argv),
     )
-    ended = train(project, config, app.plugins, around)
-    _raise_if_cut_short(ended)
+    try:
+        ended = train(project, config, app.plugins, around)
+    except KeyboardInterrupt as interrupt:
+        raise Interrupted(_BEFORE, signal_number=told_as(signal_of(interrupt))) from None
+    _raise_if_cut_short(
+        ended, run_folder(project.root / config.logging.log_dir, project.checkpoints, ended.run)
+    )
     return ended
 
 
@@ -104,17 +123,24 @@ def _ask(question: str) -> bool:
     return click.confirm(question, default=True, err=True)
 
 
-def _raise_if_cut_short(ended: Ended) -> None:
-    steps = ended.summary["steps"]
-    again = ("go on from there: llm train (the same command)",)
+def _raise_if_cut_short(ended: Ended, run: RunFolder) -> None:
+    if ended.stop.status not in ("paused", "interrupted"):
+        return
+    from create_llm.runs.report import resume_command
+
+    step, saved = ended.summary["steps"], max(run.steps(), default=None)
+    fixes = (f"go on from there: {resume_command(run)}",)
+    if saved is None:
+        what = f"run {run.name} stopped after step {step} and has no checkpoint"
+        fixes = (f"begin again: {resume_command(run)}",)
+    elif saved < step:
+        what = f"run {run.name} stopped after step {step}; its newest checkpoint is step {saved}"
+    else:
+        what = f"run {run.name} saved step {step} and stopped"
     if ended.stop.status == "paused":
-        raise Paused(f"run {ended.run} stopped after step {steps}", fixes=again)
-    if ended.stop.status == "interrupted":
-        raise Interrupted(
-            f"run {ended.run} saved step {steps} and stopped",
-            signal_number=ended.stop.signal_number or 2,
-            fixes=again,
-        )
+        raise Paused(what, fixes=fixes)
+    number = told_as(ended.stop.signal_number or signal.SIGINT)
+    raise Interrupted(what, signal_number=number, fixes=fixes)
 
 
 def _seen_from_here(path: str) -> str:

@@ -18,14 +18,17 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from create_llm.data.prepare import (
     PreparedData,
     Progress,
+    data_key,
     prepare,
     tokenizer_files,
+    tokenizer_sha256,
     training_texts,
 )
 from create_llm.data.source import DataSource
 from create_llm.data.split import utf8_size
 from create_llm.data.tokenizer import Tokenizer
 from create_llm.errors import ConfigError, DataError
+from create_llm.interrupts import in_background
 from create_llm.kernel.registry import Part
 from create_llm.project.folder import Project
 from create_llm.storage.durable import Storage
@@ -132,6 +135,42 @@ def ensure_data(
         )
 
 
+def changes_of_text(
+    project: Project,
+    config: Config,
+    control_tokens: Sequence[str],
+    *,
+    tokenizer_hash: str,
+    key: str,
+) -> list[str]:
+    """How the project's tokenizer and text differ from those of a run, found without any work.
+
+    Only what is certain: a tokenizer that would be trained anew may well become the same again,
+    so that whoever goes on compares once more when it is there.
+
+    Args:
+        tokenizer_hash: `tokenizer_sha256` of the run's tokenizer.
+        key: `PreparedData.key` of the run's tokens.
+
+    Raises:
+        DataError: the tokenizer or the text cannot be read.
+    """
+    source, stored = data_source(project, config), _read_recipe(project.tokenizer)
+    if stored is None and not has_own_tokenizer(project):
+        return []
+    if stored is not None and not _is_complete(stored, project.tokenizer):
+        return []
+    tokenizer = load_tokenizer(config.tokenizer.part, project.tokenizer)
+    if tokenizer_sha256(tokenizer) == tokenizer_hash:
+        separate = validation_source(source)
+        same = data_key(source, tokenizer, config.data.val_split, separate) == key
+        return [] if same else ["data: the text is not the one that it began with"]
+    stays = stored is None or _is_made(
+        stored, _recipe(config, source, control_tokens), project.tokenizer
+    )
+    return ["tokenizer: another one than it began with"] if stays else []
+
+
 def load_tokenizer(part: Part, folder: Path) -> Tokenizer:
     """Read a tokenizer that was saved into `folder`.
 
@@ -191,8 +230,11 @@ def _train(
         source, val_split=config.data.val_split, val_source=validation_source(source)
     )
     counted = _with_progress(texts, progress, source.total_bytes())
-    part, options = config.tokenizer.part, config.tokenizer.options
-    tokenizer: Tokenizer = part.load().train(counted, options, recipe.control_tokens)
+    kind, options = config.tokenizer.part.load(), config.tokenizer.options
+    # Minutes of compiled code in which Python would hear no signal.
+    tokenizer: Tokenizer = in_background(
+        lambda: kind.train(counted, options, recipe.control_tokens)
+    )
     _save(tokenizer, project.tokenizer, recipe)
     return tokenizer
 
@@ -240,8 +282,11 @@ def _read_recipe(folder: Path) -> Recipe | None:
 
 
 def _is_made(stored: Recipe, wanted: Recipe, folder: Path) -> bool:
-    complete = bool(stored.files) and all((folder / name).is_file() for name in stored.files)
-    return complete and stored.model_copy(update={"files": {}}) == wanted
+    return _is_complete(stored, folder) and stored.model_copy(update={"files": {}}) == wanted
+
+
+def _is_complete(stored: Recipe, folder: Path) -> bool:
+    return bool(stored.files) and all((folder / name).is_file() for name in stored.files)
 
 
 def _check_files(folder: Path, recipe: Recipe) -> None:

@@ -12,9 +12,6 @@ counts in the loss when the document's last token does.
 
 from __future__ import annotations
 
-import contextlib
-import hashlib
-import os
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from types import TracebackType
@@ -25,9 +22,12 @@ from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from create_llm.errors import DataError
-from create_llm.storage import durable
+from create_llm.storage import manifest as manifests
+from create_llm.storage.durable import Storage
+from create_llm.storage.manifest import FileRecord
+from create_llm.storage.writers import FileWriter
 
-MANIFEST = durable.MANIFEST
+MANIFEST = manifests.MANIFEST
 DOCUMENTS = "documents.bin"
 FILE_TOKENS = 2**27
 PREPARE_FIXES = ("write it again: llm data prepare",)
@@ -48,7 +48,7 @@ class FileEntry(BaseModel):
 
 
 class ShardManifest(BaseModel):
-    """manifest.json of a folder of shards; `durable.verify` reads its `format` and `files`.
+    """manifest.json of a folder of shards; `manifest.verify` reads its `format` and `files`.
 
     `bytes` are the UTF-8 bytes of the text that counts in the loss: what bits per byte divide by.
     """
@@ -66,48 +66,22 @@ class ShardManifest(BaseModel):
     files: dict[str, FileEntry]
 
 
-class _Output:
-    """A new file, hashed on its way to the disk."""
-
-    def __init__(self, path: Path) -> None:
-        self.path = path
-        self.size = 0
-        self._digest = hashlib.sha256()
-        self._file = path.open("xb", buffering=_BUFFER)
-
-    def write(self, values: NDArray[np.generic]) -> None:
-        data = values.tobytes()
-        self._file.write(data)
-        self._digest.update(data)
-        self.size += len(data)
-
-    def commit(self) -> FileEntry:
-        self._file.flush()
-        os.fsync(self._file.fileno())
-        self._file.close()
-        return FileEntry(size=self.size, sha256=self._digest.hexdigest())
-
-    def abandon(self) -> None:
-        # Closing flushes, which can only repeat the error that is on its way up already.
-        with contextlib.suppress(OSError):
-            self._file.close()
-
-
 class _Column:
     """Equally long numbered files of one dtype; a new one is begun when the last is full."""
 
-    def __init__(self, folder: Path, stem: str, dtype: np.dtype[np.generic], limit: int) -> None:
-        self._folder, self._stem, self._dtype, self._limit = folder, stem, dtype, limit
-        self._output: _Output | None = None
+    def __init__(self, storage: Storage, folder: Path, stem: str, limit: int) -> None:
+        self._storage, self._folder, self._stem, self._limit = storage, folder, stem, limit
+        self._output: FileWriter | None = None
         self.length = 0
         self.files: dict[str, FileEntry] = {}
 
     def extend(self, values: NDArray[np.generic]) -> None:
         while len(values):
             if self._output is None:
-                self._output = _Output(self._folder / file_name(self._stem, len(self.files)))
+                path = self._folder / file_name(self._stem, len(self.files))
+                self._output = self._storage.create(path)
             room = self._limit - self.length % self._limit
-            self._output.write(values[:room])
+            self._output.write(values[:room].tobytes())
             self.length += len(values[:room])
             values = values[room:]
             if self.length % self._limit == 0:
@@ -115,7 +89,7 @@ class _Column:
 
     def close(self) -> None:
         if self._output is not None:
-            self.files[self._output.path.name] = self._output.commit()
+            self.files[self._output.path.name] = _entry(self._output.commit())
             self._output = None
 
     def abandon(self) -> None:
@@ -126,19 +100,20 @@ class _Column:
 class ShardWriter:
     """Writes documents as token shards into a new folder.
 
-    Use it as a context manager, so that its files are closed when something fails; the folder
+    Use it as a context manager, so that its files are gone again when something fails; the folder
     is usable once `close` has returned.
     """
 
     def __init__(
         self, folder: Path, vocab_size: int, eos: int, *, file_tokens: int = FILE_TOKENS
     ) -> None:
-        folder.mkdir(parents=True)
+        self._storage = Storage()
+        self._storage.make_folder(folder)
         self._folder, self._eos, self._file_tokens = folder, eos, file_tokens
         self._dtype: Literal["uint16", "uint32"] = "uint16" if vocab_size <= 1 << 16 else "uint32"
-        self._tokens = _Column(folder, "tokens", _DTYPES[self._dtype], file_tokens)
+        self._tokens = _Column(self._storage, folder, "tokens", file_tokens)
         self._counted: _Column | None = None
-        self._starts = _Output(folder / DOCUMENTS)
+        self._starts = self._storage.create(folder / DOCUMENTS)
         self._documents = self._bytes = 0
         self._append(np.array([eos], _DTYPES[self._dtype]), None)
 
@@ -164,7 +139,7 @@ class ShardWriter:
             counted: for each token whether it carries loss; None when all do.
             n_bytes: UTF-8 bytes of its text that carries loss.
         """
-        self._starts.write(np.array([self._tokens.length], _DOCUMENT_DTYPE))
+        self._starts.write(np.array([self._tokens.length], _DOCUMENT_DTYPE).tobytes())
         flags = None
         if counted is not None and not all(counted):
             flags = np.array([*counted, counted[-1]], np.uint8)
@@ -175,7 +150,7 @@ class ShardWriter:
     def close(self) -> ShardManifest:
         """Synchronise everything and write the manifest."""
         self._tokens.close()
-        files = {DOCUMENTS: self._starts.commit(), **self._tokens.files}
+        files = {DOCUMENTS: _entry(self._starts.commit()), **self._tokens.files}
         if self._counted is not None:
             self._counted.close()
             files.update(self._counted.files)
@@ -190,12 +165,12 @@ class ShardWriter:
             files=dict(sorted(files.items())),
         )
         text = manifest.model_dump_json(indent=2)
-        durable.Storage().replace_file(self._folder / MANIFEST, text.encode())
+        self._storage.replace_file(self._folder / MANIFEST, text.encode())
         return manifest
 
     def _append(self, ids: NDArray[np.generic], flags: NDArray[np.uint8] | None) -> None:
         if flags is not None and self._counted is None:
-            self._counted = _Column(self._folder, "counted", np.dtype(np.uint8), self._file_tokens)
+            self._counted = _Column(self._storage, self._folder, "counted", self._file_tokens)
             self._count_all(self._tokens.length)
         self._tokens.extend(ids)
         if self._counted is not None:
@@ -266,7 +241,7 @@ class TokenShards:
             DataError: names the first file that is missing or differs.
         """
         try:
-            durable.verify(self.folder)
+            manifests.verify(self.folder)
         except DataError as error:
             raise DataError(error.what, where=error.where, fixes=PREPARE_FIXES) from error
 
@@ -300,6 +275,10 @@ class TokenShards:
             path = self.folder / file_name(stem, number)
             parts.append(_read_file(path, dtype, first, last - first))
         return np.concatenate(parts) if parts else np.empty(0, dtype)
+
+
+def _entry(record: FileRecord) -> FileEntry:
+    return FileEntry(size=record.size, sha256=record.sha256)
 
 
 def file_name(stem: str, number: int) -> str:

@@ -28,10 +28,13 @@ class ModelOutput:
     Attributes:
         hidden: [batch, length, width], after the last norm.
         head: hidden states to logits [..., vocabulary].
+        head_weight: [vocabulary, width], where the head is hidden · weightᵀ and nothing else; an
+            objective can then make its gradient while the logits are there.
     """
 
     hidden: Tensor
     head: Callable[[Tensor], Tensor]
+    head_weight: Tensor | None = None
 
     def logits(self) -> Tensor:
         return self.head(self.hidden)

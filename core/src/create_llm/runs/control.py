@@ -36,5 +36,10 @@ class Control:
             return set()
         return {request for request in Request if request.value in names}
 
+    def clear(self) -> None:
+        """Forget what was asked of a session that ended before it could answer."""
+        for request in self.pending():
+            self.answered(request)
+
     def answered(self, request: Request) -> None:
         (self._folder / request.value).unlink(missing_ok=True)

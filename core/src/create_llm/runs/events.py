@@ -97,12 +97,19 @@ class SampleGenerated(Event):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CheckpointSaved(Event):
-    """A checkpoint is durable. `reason`: what it was for (interval, evaluation, final …)."""
+    """The checkpoint of `step` is durable; steps taken since then may have been told before.
+
+    Attributes:
+        reason: what it was for (interval, evaluation, final …).
+        seconds: from the request until it was durable, beside the training.
+        stall_seconds: of these, how long the training stood still.
+    """
 
     name: ClassVar[str] = "checkpoint"
     path: str
     reason: str
     seconds: float
+    stall_seconds: float = 0.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

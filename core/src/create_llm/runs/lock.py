@@ -3,40 +3,58 @@
 from __future__ import annotations
 
 import os
+import re
 import socket
+from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import IO
 
+import psutil
+
 from create_llm.errors import LockedError
 from create_llm.storage.locks import is_locked, try_lock, unlock
+
+_NAME = re.compile(r"pid (\d+) on (\S+)")
+
+
+@dataclass(frozen=True, slots=True)
+class Holder:
+    """The process that took a lock, as it named itself there."""
+
+    pid: int
+    host: str
+
+    def __str__(self) -> str:
+        return f"pid {self.pid} on {self.host}"
+
+    @property
+    def is_elsewhere(self) -> bool:
+        return self.host != socket.gethostname()
+
+    @property
+    def is_dead(self) -> bool:
+        """Whether it certainly lives no more; of other machines nothing is known."""
+        return not self.is_elsewhere and not psutil.pid_exists(self.pid)
 
 
 class RunLock:
     """Held while a process writes to a run; names its holder for the one who is refused."""
 
     def __init__(self, run_folder: Path) -> None:
-        self._path = run_folder / "lock"
+        self._folder = run_folder
         self._file: IO[str] | None = None
 
     def __enter__(self) -> RunLock:
-        self._path.parent.mkdir(parents=True, exist_ok=True)
-        file = self._path.open("a+", encoding="utf-8")
+        path = _path(self._folder)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        file = path.open("a+", encoding="utf-8")
         if not try_lock(file):
-            file.seek(0)
-            holder = file.read().strip() or "another process"
             file.close()
-            raise LockedError(
-                f"run {self._path.parent.name} is being trained by {holder}",
-                where=str(self._path),
-                fixes=(
-                    "wait for it to end, or pause it: llm runs pause " + self._path.parent.name,
-                    "start another run beside it: llm train --resume never",
-                ),
-            )
+            raise locked(self._folder)
         file.seek(0)
         file.truncate()
-        file.write(f"pid {os.getpid()} on {socket.gethostname()}")
+        file.write(str(Holder(os.getpid(), socket.gethostname())))
         file.flush()
         self._file = file
         return self
@@ -55,9 +73,42 @@ class RunLock:
 def is_held(run_folder: Path) -> bool:
     """Whether a live process writes to this run; where that cannot be asked, it is assumed."""
     try:
-        with (run_folder / "lock").open("rb") as file:
+        with _path(run_folder).open("rb") as file:
             return is_locked(file)
     except FileNotFoundError:
         return False
     except OSError:
         return True
+
+
+def holder_of(run_folder: Path) -> Holder | None:
+    """Who took the lock last; None if nobody did, or has not yet said so."""
+    try:
+        match = _NAME.fullmatch(_path(run_folder).read_text(encoding="utf-8").strip())
+    except OSError:
+        return None
+    return Holder(int(match[1]), match[2]) if match else None
+
+
+def locked(run_folder: Path) -> LockedError:
+    """The error for who comes second: who is first, and what can be done."""
+    name, holder = run_folder.name, holder_of(run_folder)
+    beside = "start another run beside it: llm train --resume never"
+    if holder is not None and holder.is_dead:
+        return LockedError(
+            f"run {name} is locked, though {holder}, which locked it, is dead: a process that it "
+            "started still has the lock",
+            where=str(_path(run_folder)),
+            fixes=(f"find that process and end it: fuser -v {_path(run_folder)}", beside),
+        )
+    elsewhere = holder is not None and holder.is_elsewhere
+    note = ", another machine that shares this folder over the network" if elsewhere else ""
+    return LockedError(
+        f"run {name} is being trained by {holder or 'another process'}{note}",
+        where=str(_path(run_folder)),
+        fixes=(f"wait for it to end, or pause it: llm runs pause {name}", beside),
+    )
+
+
+def _path(run_folder: Path) -> Path:
+    return run_folder / "lock"

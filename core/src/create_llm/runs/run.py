@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import re
+import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
@@ -14,6 +16,7 @@ from create_llm.storage.durable import Storage
 
 MANIFEST_SCHEMA = 1
 SUMMARY_SCHEMA = 1
+_STEP = re.compile(r"step-(\d{8,})")
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,12 +52,21 @@ class RunFolder:
         return _read_json(self.path / "summary.json")
 
     def status(self) -> str:
-        """completed, paused, interrupted, failed or diverged; "running" while it is alive.
+        """completed, paused, interrupted, failed or diverged; running while it is alive.
 
-        A run that was killed left no summary: nobody holds its lock any more.
+        A run that was killed left no summary, and nobody holds its lock.
         """
         ended = self.summary().get("status")
-        return str(ended or ("running" if is_held(self.path) else "interrupted"))
+        return str(ended or ("running" if is_held(self.path) else "killed"))
+
+    def steps(self) -> list[int]:
+        """Steps that have a checkpoint, ascending; only looked at, not verified."""
+        folders = self.checkpoints.iterdir() if self.checkpoints.is_dir() else ()
+        found = (_STEP.fullmatch(path.name) for path in folders)
+        return sorted(int(match[1]) for match in found if match)
+
+    def checkpoint(self, step: int) -> Path:
+        return self.checkpoints / f"step-{step:08d}"
 
     def write_manifest(self, manifest: dict[str, Any]) -> None:
         self._write("run.json", {"schema": MANIFEST_SCHEMA, **manifest})
@@ -66,10 +78,18 @@ class RunFolder:
         """A run that goes on has no summary until it ends again."""
         (self.path / "summary.json").unlink(missing_ok=True)
 
+    def forget(self) -> None:
+        """Remove what is left of a run that never began; only for whoever holds its lock."""
+        shutil.rmtree(self.path, ignore_errors=True)
+
     def _write(self, name: str, value: dict[str, Any]) -> None:
         self.path.mkdir(parents=True, exist_ok=True)
         text = json.dumps(value, indent=2, ensure_ascii=False)
         Storage().replace_file(self.path / name, text.encode())
+
+
+def run_folder(logs: Path, checkpoints: Path, name: str) -> RunFolder:
+    return RunFolder(logs / name, checkpoints / name)
 
 
 def runs_of(logs: Path, checkpoints: Path) -> Iterator[RunFolder]:
@@ -78,7 +98,7 @@ def runs_of(logs: Path, checkpoints: Path) -> Iterator[RunFolder]:
         return
     for path in sorted(logs.iterdir()):
         if (path / "run.json").is_file():
-            yield RunFolder(path, checkpoints / path.name)
+            yield run_folder(logs, checkpoints, path.name)
 
 
 def new_run(logs: Path, checkpoints: Path, now: datetime) -> RunFolder:
@@ -90,7 +110,7 @@ def new_run(logs: Path, checkpoints: Path, now: datetime) -> RunFolder:
             path.mkdir(parents=True)
         except FileExistsError:
             continue
-        return RunFolder(path, checkpoints / path.name)
+        return run_folder(logs, checkpoints, path.name)
     raise FileExistsError(f"{logs / stem}: a thousand runs were started in this second")
 
 

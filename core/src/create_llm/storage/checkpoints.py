@@ -2,23 +2,29 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import re
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import AbstractContextManager
 from pathlib import Path
 
 from create_llm.errors import DataError
-from create_llm.storage.durable import FolderWriter, Storage, read_manifest, verify
+from create_llm.storage.durable import Storage
+from create_llm.storage.manifest import read_manifest, verify
+from create_llm.storage.writers import FolderWriter
 
 MARK = "mark.json"
 _STEP = re.compile(r"step-(\d{8,})")
 FLOOR = 2
-"""Step checkpoints that rotation never goes below."""
+"""Valid step checkpoints that rotation never goes below."""
+
+_Fingerprint = frozenset[tuple[str, int, int, int]]
 
 
 class CheckpointStore:
     """`step-00000500/` folders of one run, with `best` and `final` beside them.
+
+    Opening it puts right what a killed writer left. One thread may write while others read.
 
     Args:
         folder: checkpoints/<run>.
@@ -29,6 +35,9 @@ class CheckpointStore:
         self.folder = folder
         self._limit = max(limit, FLOOR)
         self._storage = storage
+        self._committed: int | None = None
+        self._verified: dict[int, _Fingerprint] = {}
+        storage.heal(folder)
 
     def path(self, step: int) -> Path:
         return self.folder / f"step-{step:08d}"
@@ -37,11 +46,17 @@ class CheckpointStore:
         """Steps that have a committed folder, ascending; damaged ones included."""
         if not self.folder.is_dir():
             return []
-        found = (_STEP.fullmatch(path.name) for path in self.folder.iterdir())
+        with self._storage.placing:
+            names = [path.name for path in self.folder.iterdir() if path.is_dir()]
+        found = (_STEP.fullmatch(name) for name in names)
         return sorted(int(match[1]) for match in found if match)
 
-    def commit(self, step: int) -> AbstractContextManager[FolderWriter]:
-        return self._storage.commit(self.path(step))
+    @contextlib.contextmanager
+    def commit(self, step: int) -> Iterator[FolderWriter]:
+        """Write the checkpoint of a step; it exists, durably, once the `with` has ended."""
+        with self._storage.commit(self.path(step)) as writer:
+            yield writer
+        self._committed = step
 
     def mark(self, name: str, step: int, why: Mapping[str, object]) -> Path:
         """Keep the checkpoint of a step under a name (`best`, `final`), linked where possible.
@@ -57,18 +72,31 @@ class CheckpointStore:
         return self.folder / name
 
     def marked(self, name: str) -> dict[str, object]:
-        """What `mark` was told; empty if nothing stands under that name."""
+        """What `mark` was told; empty if nothing stands under that name.
+
+        Raises:
+            DataError: it cannot be read.
+        """
         path = self.folder / name / MARK
-        if not path.is_file():
-            return {}
-        why: dict[str, object] = json.loads(path.read_text(encoding="utf-8"))
+        with self._storage.placing:
+            text = path.read_bytes() if path.is_file() else b"{}"
+        try:
+            why = json.loads(text)
+        except (ValueError, RecursionError):
+            why = None
+        if not isinstance(why, dict):
+            raise DataError(
+                f"{path.parent} is damaged: {MARK} cannot be read",
+                where=str(path),
+                fixes=("put it back from a copy", f"or do without it: remove {path.parent}"),
+            )
         return why
 
     def newest_valid(self, damaged: Callable[[DataError], None]) -> int | None:
         """The newest step whose every byte is as written; `damaged` hears of each that is not."""
         for step in reversed(self.steps()):
             try:
-                verify(self.path(step))
+                self._verify(step)
             except DataError as error:
                 damaged(error)
             else:
@@ -76,15 +104,56 @@ class CheckpointStore:
         return None
 
     def rotate(self) -> None:
-        """Delete the oldest step checkpoints above the limit, once the newest has verified."""
-        excess = self.steps()[: -self._limit]
-        if not excess:
+        """Delete what is older than the newest valid step checkpoints, as many as the limit says.
+
+        Damaged ones do not count, so the last two good ones stay however many bad ones follow.
+
+        Raises:
+            DataError: the checkpoint committed last is not what was written; nothing is deleted.
+        """
+        self._storage.heal(self.folder)
+        steps = self.steps()
+        if len(steps) <= self._limit:
             return
-        verify(self.path(self.steps()[-1]))
-        for step in excess:
+        if self._committed in steps:
+            self._verify(self._committed)
+        for step in self._beyond_limit(steps):
+            self._verified.pop(step, None)
             self._storage.remove(self.path(step))
 
-    def names(self) -> Iterator[str]:
+    def names(self) -> list[str]:
         """Everything committed here: step folders, best, final."""
-        yield from (self.path(step).name for step in self.steps())
-        yield from (name for name in ("best", "final") if (self.folder / name).is_dir())
+        with self._storage.placing:
+            marked = [name for name in ("best", "final") if (self.folder / name).is_dir()]
+            return [self.path(step).name for step in self.steps()] + marked
+
+    def _beyond_limit(self, steps: list[int]) -> list[int]:
+        valid = 0
+        for place in reversed(range(len(steps))):
+            valid += self._is_valid(steps[place])
+            if valid == self._limit:
+                return steps[:place]
+        return []
+
+    def _is_valid(self, step: int) -> bool:
+        if self._verified.get(step) == _fingerprint(self.path(step)):
+            return True
+        try:
+            self._verify(step)
+        except DataError:  # `newest_valid` tells of it when it matters
+            return False
+        return True
+
+    def _verify(self, step: int) -> None:
+        """Hash every byte, and remember that this process has done so."""
+        self._verified.pop(step, None)
+        before = _fingerprint(self.path(step))
+        verify(self.path(step))
+        self._verified[step] = before
+
+
+def _fingerprint(folder: Path) -> _Fingerprint:
+    """Name, inode, time and size of each file: what changes when a file is written again."""
+    files = folder.iterdir() if folder.is_dir() else ()
+    stats = ((path.name, path.lstat()) for path in files)
+    return frozenset((name, stat.st_ino, stat.st_mtime_ns, stat.st_size) for name, stat in stats)

@@ -2,64 +2,75 @@
 
 A folder is committed as a whole: files are written into a temporary sibling and synchronised, a
 manifest with their sizes and SHA-256 follows, the folder is synchronised and renamed, and then
-its parent. A reader sees either the whole folder or none of it; a torn one keeps its `.tmp-`
-name and is removed by the next writer.
+its parent. A folder that has to give way is renamed aside before and removed after, so that at
+every instant the old one or the new one is there, if only under a name that `heal` puts right.
 """
 
 from __future__ import annotations
 
 import contextlib
-import hashlib
-import json
 import os
-import shutil
+import threading
 from collections.abc import Iterable, Iterator
-from dataclasses import asdict, dataclass
 from pathlib import Path
 
-import psutil
+from create_llm.storage.disk import Disk
+from create_llm.storage.leftovers import Leftover, leftovers, temporary_name
+from create_llm.storage.manifest import FileRecord, read_manifest, verify
+from create_llm.storage.problems import too_little_space
+from create_llm.storage.writers import FileWriter, FolderWriter, about
 
-from create_llm.errors import DataError
-
-MANIFEST = "manifest.json"
-FORMAT = 1
-_BLOCK = 1 << 20
-
-
-@dataclass(frozen=True, slots=True)
-class FileRecord:
-    """A file's size in bytes and SHA-256 (hex)."""
-
-    size: int
-    sha256: str
+__all__ = ["FolderWriter", "Storage", "read_manifest", "verify"]
 
 
 class Storage:
-    """The only door to durable files, so that faults can be injected in one place."""
+    """The only door to durable files; its `Disk` is where faults can be injected.
+
+    Errors of the system come as OSError with the file's name. Whatever fails, what was committed
+    before stays, and nothing temporary does; if the disk refuses even its removal, the next
+    writer of the same target, or `heal`, removes it.
+
+    Attributes:
+        placing: held while one folder takes the place of another; whoever holds it, in this
+            process, finds one of the two.
+    """
+
+    def __init__(self, disk: Disk | None = None) -> None:
+        self.disk = disk if disk is not None else Disk()
+        self.placing = threading.RLock()
+
+    def create(self, path: Path) -> FileWriter:
+        """Begin a new file, to be used as a context manager and committed."""
+        return FileWriter(self.disk, path)
 
     def write(self, path: Path, chunks: Iterable[bytes | memoryview]) -> FileRecord:
         """Write and synchronise a new file; hashed on the way."""
-        digest, size = hashlib.sha256(), 0
-        with path.open("xb") as file:
+        with self.create(path) as file:
             for chunk in chunks:
                 file.write(chunk)
-                digest.update(chunk)
-                size += len(chunk)
-            file.flush()
-            os.fsync(file.fileno())
-        return FileRecord(size, digest.hexdigest())
+            return file.commit()
 
     def replace_file(self, path: Path, data: bytes) -> None:
         """Write a small file so that readers see the old content or the new, never a mix."""
-        temporary = path.with_name(f".tmp-{path.name}-{os.getpid()}")
-        temporary.unlink(missing_ok=True)
-        try:
+        self.heal(path.parent, path.name)
+        with self._temporary(path) as temporary:
             self.write(temporary, [data])
-            temporary.replace(path)
-        except BaseException:
-            temporary.unlink(missing_ok=True)
-            raise
-        self.sync_folder(path.parent)
+            self.disk.rename(temporary, path)
+            self.sync_folder(path.parent)
+
+    def make_folder(self, path: Path) -> None:
+        """Make a folder and the parents it lacks, durably; one that is there is fine."""
+        missing = []
+        while not path.is_dir():
+            missing.append(path)
+            path = path.parent
+        for folder in reversed(missing):
+            try:
+                self.disk.make_folder(folder)
+            except FileExistsError:
+                if not folder.is_dir():  # else another process was faster
+                    raise
+            self.sync_folder(folder.parent)
 
     @contextlib.contextmanager
     def commit(self, final: Path, *, replace: bool = True) -> Iterator[FolderWriter]:
@@ -68,135 +79,115 @@ class Storage:
         Raises:
             FileExistsError: there is one, and `replace` is False.
         """
-        final.parent.mkdir(parents=True, exist_ok=True)
-        self._remove_torn(final)
-        temporary = final.with_name(f".tmp-{final.name}-{os.getpid()}")
-        temporary.mkdir()
-        try:
-            writer = FolderWriter(self, temporary)
+        self.make_folder(final.parent)
+        self.heal(final.parent, final.name)
+        with self._temporary(final) as temporary:
+            self.disk.make_folder(temporary)
+            writer = FolderWriter(self.disk, temporary)
             yield writer
             writer.write_manifest()
             self.sync_folder(temporary)
             self._put_in_place(temporary, final, replace=replace)
-        except BaseException:
-            shutil.rmtree(temporary, ignore_errors=True)
-            raise
-        self.sync_folder(final.parent)
 
     def remove(self, folder: Path) -> None:
-        """Remove a committed folder; renamed first, so that no reader sees it half gone."""
-        doomed = folder.with_name(f".tmp-{folder.name}-removed")
-        shutil.rmtree(doomed, ignore_errors=True)
-        folder.rename(doomed)
-        shutil.rmtree(doomed)
+        """Remove a committed folder; renamed first, so that nobody sees it half gone."""
+        with temporary_name(folder, "tmp") as doomed:
+            self._rename_durably(folder, doomed)
+            self._erase(doomed)
+
+    def heal(self, folder: Path, name: str | None = None) -> None:
+        """Put right what dead writers left in a folder, of the target `name` or of all.
+
+        A folder that was moved aside and has no successor gets its name back; what else they left
+        is removed, where the disk allows it.
+        """
+        for left in leftovers(folder, name):
+            with contextlib.suppress(FileNotFoundError):  # another process was faster
+                self._put_right(left)
 
     def sync_folder(self, folder: Path) -> None:
-        if os.name == "nt":  # Windows cannot open folders; its renames are journalled.
-            return
-        descriptor = os.open(folder, os.O_RDONLY)
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
+        with about(folder):
+            self.disk.sync_folder(folder)
+
+    def ensure_free(self, path: Path, needed: int, what: str) -> None:
+        """Check that the disk of `path` has `needed` bytes free for `what` ("a checkpoint").
+
+        Raises:
+            StorageError: it has less; says how much to free.
+        """
+        existing = path.absolute()
+        while not existing.exists():
+            existing = existing.parent
+        free = self.disk.free_bytes(existing)
+        if free < needed:
+            raise too_little_space(path, free, needed, what)
+
+    def _put_right(self, left: Leftover) -> None:
+        if left.kind == "tmp":
+            self._discard(left.path)
+        elif os.path.lexists(left.target):
+            self._drop(left.path, left.target)
+        else:
+            self._rename_durably(left.path, left.target)
 
     def _put_in_place(self, temporary: Path, final: Path, *, replace: bool) -> None:
-        if replace and final.exists():
-            self.remove(final)
+        if replace and os.path.lexists(final):
+            self._exchange(temporary, final)
+            return
         try:
-            temporary.rename(final)
+            self.disk.rename(temporary, final)
         except OSError as error:  # the system's word for a folder that is not empty differs
             if final.exists():
                 raise FileExistsError(f"{final} exists already") from error
             raise
+        self.sync_folder(final.parent)
 
-    def _remove_torn(self, final: Path) -> None:
-        for torn in final.parent.glob(f".tmp-{final.name}-*"):
-            if not _is_running(torn.name.rpartition("-")[2]):
-                shutil.rmtree(torn, ignore_errors=True)
+    def _exchange(self, temporary: Path, final: Path) -> None:
+        with temporary_name(final, "old") as aside:
+            with self.placing:
+                self.disk.rename(final, aside)
+                try:
+                    self.sync_folder(final.parent)
+                    self.disk.rename(temporary, final)
+                except BaseException:
+                    with contextlib.suppress(OSError):  # then `heal` does it
+                        self.disk.rename(aside, final)
+                    raise
+            self.sync_folder(final.parent)
+            with contextlib.suppress(OSError):  # the new one stands, which is what was asked for
+                self._drop(aside, final)
 
+    def _drop(self, aside: Path, final: Path) -> None:
+        """Remove what `final` replaced; what is half removed never has a name that can return."""
+        self.sync_folder(final.parent)
+        with temporary_name(final, "tmp") as doomed:
+            self._rename_durably(aside, doomed)
+            self._discard(doomed)
 
-def _is_running(pid: str) -> bool:
-    """Whether another process with this number lives, whose folder this may be."""
-    # Not os.kill(pid, 0), which ends the process on Windows.
-    return pid.isdigit() and int(pid) != os.getpid() and psutil.pid_exists(int(pid))
+    def _rename_durably(self, source: Path, target: Path) -> None:
+        self.disk.rename(source, target)
+        # Else a power cut could undo it and not what follows.
+        self.sync_folder(target.parent)
 
+    @contextlib.contextmanager
+    def _temporary(self, final: Path) -> Iterator[Path]:
+        with temporary_name(final, "tmp") as temporary:
+            try:
+                yield temporary
+            except BaseException:
+                self._discard(temporary)
+                raise
 
-class FolderWriter:
-    """Adds files to a folder that is not committed yet."""
+    def _discard(self, path: Path) -> None:
+        """Remove what nobody needs. A disk that refuses costs space and no more, until `heal`."""
+        with contextlib.suppress(OSError):
+            if os.path.lexists(path):
+                self._erase(path)
 
-    def __init__(self, storage: Storage, folder: Path) -> None:
-        self.folder = folder
-        self._storage = storage
-        self._files: dict[str, FileRecord] = {}
-
-    def write(self, name: str, chunks: Iterable[bytes | memoryview]) -> None:
-        self._files[name] = self._storage.write(self.folder / name, chunks)
-
-    def write_json(self, name: str, value: object) -> None:
-        self.write(name, [json.dumps(value, indent=2, ensure_ascii=False).encode()])
-
-    def link(self, name: str, source: Path, record: FileRecord) -> None:
-        """Add an existing, immutable file without copying it where the disk allows that."""
-        try:
-            (self.folder / name).hardlink_to(source)
-        except OSError:  # another file system, or one without hard links
-            self.write(name, _blocks(source))
-        self._files[name] = record
-
-    def adopt(self) -> None:
-        """Take in the files that others wrote into the folder directly, and synchronise them."""
-        for path in sorted(self.folder.iterdir()):
-            if path.name not in self._files:
-                with path.open("rb+") as file:
-                    os.fsync(file.fileno())
-                self._files[path.name] = hash_file(path)
-
-    def write_manifest(self) -> None:
-        files = {name: asdict(record) for name, record in sorted(self._files.items())}
-        self.write_json(MANIFEST, {"format": FORMAT, "files": files})
-
-
-def hash_file(path: Path) -> FileRecord:
-    digest, size = hashlib.sha256(), 0
-    for block in _blocks(path):
-        digest.update(block)
-        size += len(block)
-    return FileRecord(size, digest.hexdigest())
-
-
-def read_manifest(folder: Path) -> dict[str, FileRecord]:
-    """The files that a committed folder says it holds.
-
-    Raises:
-        DataError: no manifest, or one that cannot be read or is of another format.
-    """
-    path = folder / MANIFEST
-    try:
-        manifest = json.loads(path.read_text(encoding="utf-8"))
-        if manifest["format"] != FORMAT:
-            raise DataError(f"{path} has format {manifest['format']}; this version reads {FORMAT}")
-        return {name: FileRecord(**record) for name, record in manifest["files"].items()}
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-        raise DataError(f"{folder} is not a complete folder: {error}", where=str(path)) from error
-
-
-def verify(folder: Path) -> dict[str, FileRecord]:
-    """Hash every file of a committed folder and compare with its manifest.
-
-    Raises:
-        DataError: names the first file that is missing or differs.
-    """
-    records = read_manifest(folder)
-    for name, record in records.items():
-        path = folder / name
-        if Path(name).name != name or not path.is_file():
-            raise DataError(f"{folder} is damaged: {name} is missing", where=str(path))
-        if hash_file(path) != record:
-            raise DataError(f"{folder} is damaged: {name} is not what was written", where=str(path))
-    return records
-
-
-def _blocks(path: Path) -> Iterator[bytes]:
-    with path.open("rb") as file:
-        while block := file.read(_BLOCK):
-            yield block
+    def _erase(self, path: Path) -> None:
+        if path.is_symlink() or not path.is_dir():
+            self.disk.unlink(path)
+            return
+        for child in sorted(path.iterdir()):
+            self._erase(child)
+        self.disk.remove_folder(path)

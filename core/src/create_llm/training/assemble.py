@@ -4,17 +4,12 @@ from __future__ import annotations
 
 import contextlib
 import math
-import platform
-import re
 import traceback
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
-from importlib.metadata import version
+from dataclasses import asdict, dataclass, replace
 
 import torch
 
-from create_llm import __version__
-from create_llm.config.hardware import resolve_device, resolve_precision
 from create_llm.config.resolved import Selected
 from create_llm.data.order import SampleOrder
 from create_llm.data.windows import Windows
@@ -28,32 +23,23 @@ from create_llm.runs.run import RunFolder
 from create_llm.storage.checkpoints import CheckpointStore
 from create_llm.storage.durable import Storage
 from create_llm.training.batches import Batches
+from create_llm.training.blocks import choose_compile, compile_blocks, recompute
 from create_llm.training.callbacks import Callback
 from create_llm.training.checkpointing import Model, TrainState, read_checkpoint
 from create_llm.training.code import changed_code, code_of
+from create_llm.training.frozen import Frozen, write_manifest
 from create_llm.training.job import Job, Surroundings
-from create_llm.training.optimizers import OptimizerSettings, build_optimizer
+from create_llm.training.memory import keep_freed_memory
+from create_llm.training.optimizers import OptimizerSettings, build_updates
 from create_llm.training.pick_run import Picked
 from create_llm.training.randomness import derive_seed
 from create_llm.training.schedule import Schedule
 from create_llm.training.session import Session, Validation
+from create_llm.training.step import StepSettings
 from create_llm.training.stopping import StopWatch
 from create_llm.training.trainer import LoopSettings, Parts, Trainer
 from create_llm.training.wrapped import WrappedModel
 from create_llm.world import SingleProcess
-
-_SECRET_SETTING = re.compile(r"(?i)^((?:--set=)?[\w.-]*(?:token|key|secret|password))=.*$", re.S)
-
-
-@dataclass(frozen=True, slots=True)
-class Frozen:
-    """Decided at a run's start and kept at every resume: other values give other bits."""
-
-    device: str
-    precision: str
-    precision_reason: str
-    threads: int
-    compiled: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,69 +56,22 @@ class Assembled:
 @contextlib.contextmanager
 def assemble(job: Job, picked: Picked, around: Surroundings) -> Iterator[Assembled]:
     """Build everything, and close the run's files afterwards."""
-    frozen, number = _write_manifest(job, picked, around)
+    frozen, number = write_manifest(job, picked, around)
     torch.set_num_threads(frozen.threads)  # another number gives other last bits
     device = torch.device(frozen.device)
+    if device.type == "cpu":
+        keep_freed_memory()
     model = _build_model(job, device)
     trainer, session = _build_trainer(job, picked.run, model, frozen, number)
-    if picked.step is not None:
-        _restore(trainer, picked.step)
     try:
         with trainer.parts.watch:
+            if picked.step is not None:
+                _restore(trainer, picked.step)
+            frozen = _compile(job, picked, frozen, trainer)
             yield Assembled(picked.run, frozen, trainer, session, model)
     finally:
+        trainer.close()
         session.close()
-
-
-def _write_manifest(job: Job, picked: Picked, around: Surroundings) -> tuple[Frozen, int]:
-    """run.json: what this run is. At a resume only the number of sessions changes."""
-    before = picked.run.manifest()
-    frozen = Frozen(**before["frozen"]) if before else _decide(job)
-    number = int(before.get("sessions", 0)) + 1
-    fresh = {
-        "run": picked.run.name,
-        "config": job.config.as_dict(),
-        "sources": {key: str(item.source) for key, item in job.config.settings.items()},
-        "identity": job.identity(),
-        "frozen": asdict(frozen),
-        "hardware": asdict(job.hardware),
-        "versions": versions(job),
-        "code": code_of(job),
-        "data": str(job.data.folder),
-    }
-    manifest = {
-        **(before or fresh),
-        "sessions": number,
-        "command": _without_secrets(around.command),
-    }
-    picked.run.write_manifest(manifest)
-    picked.run.forget_summary()
-    return frozen, number
-
-
-def _without_secrets(command: tuple[str, ...]) -> list[str]:
-    return [_SECRET_SETTING.sub(r"\1=***", word) for word in command]
-
-
-def _decide(job: Job) -> Frozen:
-    precision, reason = resolve_precision(job.config, job.hardware)
-    device = resolve_device(job.config, job.hardware)
-    return Frozen(device, precision, reason, torch.get_num_threads())
-
-
-def versions(job: Job) -> dict[str, str]:
-    """Of everything that the result depends on."""
-    plugins = {
-        record.plugin.distribution: record.plugin.version
-        for record in job.plugins.records
-        if record.status == "loaded"
-    }
-    return {
-        "create_llm": __version__,
-        "python": platform.python_version(),
-        "torch": version("torch"),
-        **plugins,
-    }
 
 
 def _build_model(job: Job, device: torch.device) -> Model:
@@ -140,7 +79,23 @@ def _build_model(job: Job, device: torch.device) -> Model:
     with device:
         module = job.architecture.build(job.model_options, job.vocab_size)
     job.architecture.init(module, derive_seed(job.config.training.seed, "init"))
+    if job.config.training.gradient_checkpointing:
+        recompute(job.architecture.blocks(module))
     return Model(job.architecture, module, job.model_options, job.vocab_size)
+
+
+def _compile(job: Job, picked: Picked, frozen: Frozen, trainer: Trainer) -> Frozen:
+    """Compile the model's blocks if that was decided, or decide it at the run's start."""
+    blocks = job.architecture.blocks(trainer.parts.model.module)
+    if picked.step is not None:
+        if frozen.compiled:
+            compile_blocks(blocks)
+        return frozen
+    wanted, steps = job.config.training.compile, trainer.settings.total_steps
+    chosen = choose_compile(wanted, blocks, frozen.device, steps, trainer.step.rehearse)
+    frozen = replace(frozen, compiled=chosen.on, compile_reason=chosen.reason)
+    trainer.parts.outside.keep("frozen", asdict(frozen))
+    return frozen
 
 
 def _build_trainer(
@@ -149,12 +104,13 @@ def _build_trainer(
     callbacks = _build_callbacks(job)
     windows = job.windows(job.data.train, job.config.data.stride)
     every_step = any(callback.every_step for _, callback in callbacks)
-    settings = _loop_settings(job, windows, frozen, every_step=every_step)
+    divided = int(run.manifest().get("divided", 1))
+    settings = _loop_settings(job, windows, frozen, divided, every_step=every_step)
     session = _build_session(job, run, model, callbacks, frozen, number)
     parts = Parts(
         model=model,
         wrapped=WrappedModel(model.module, job.objective),
-        optimizer=build_optimizer(
+        updates=build_updates(
             model.architecture.param_groups(model.module), _optimizer_settings(job)
         ),
         schedule=_schedule(job, settings.total_steps),
@@ -235,20 +191,26 @@ def _build_session(
     )
 
 
-def _loop_settings(job: Job, windows: Windows, frozen: Frozen, *, every_step: bool) -> LoopSettings:
+def _loop_settings(
+    job: Job, windows: Windows, frozen: Frozen, divided: int, *, every_step: bool
+) -> LoopSettings:
     training = job.config.training
-    return LoopSettings(
-        total_steps=_total_steps(job, windows),
+    step = StepSettings(
         batch_size=training.batch_size,
         accumulation=training.gradient_accumulation_steps,
         gradient_clip=training.gradient_clip,
+        seed=training.seed,
+        device=torch.device(frozen.device),
+        precision=frozen.precision,
+        divided=divided,
+    )
+    return LoopSettings(
+        total_steps=_total_steps(job, windows),
+        step=step,
         log_interval=1 if every_step else job.config.logging.log_interval,
         eval_interval=training.eval_interval,
         save_interval=training.save_interval,
         sample_interval=training.sample_interval or training.eval_interval,
-        seed=training.seed,
-        device=torch.device(frozen.device),
-        precision=frozen.precision,
         save_on_interrupt=job.config.checkpoints.save_on_interrupt,
     )
 
@@ -280,6 +242,8 @@ def _schedule(job: Job, total_steps: int) -> Schedule:
         training.warmup_steps,
         total_steps,
         training.min_learning_rate_ratio,
+        training.schedule,
+        training.decay_ratio,
     )
 
 
@@ -292,7 +256,7 @@ def _batches(job: Job, windows: Windows) -> Batches:
 def _restore(trainer: Trainer, step: int) -> None:
     """Put a trainer where a verified checkpoint was."""
     parts = trainer.parts
-    trainer.restore(read_checkpoint(parts.store.path(step), parts.model, parts.optimizer))
+    trainer.restore(read_checkpoint(parts.store.path(step), parts, trainer.step.scale))
     best = parts.store.marked("best").get("val_loss")
     if isinstance(best, float):
         trainer.state.best_val_loss = best
@@ -308,7 +272,7 @@ def _train_start(job: Job, picked: Picked, trainer: Trainer, frozen: Frozen) -> 
         model=job.config.model.name,
         parameters=count_parameters(job.architecture, job.model_options, job.vocab_size),
         total_steps=trainer.settings.total_steps,
-        steps_per_epoch=trainer.steps_per_epoch,
+        steps_per_epoch=trainer.epochs.steps,
         tokens_per_step=per_step * job.sequence_length,
         train_tokens=job.data.train.tokens,
         val_tokens=job.data.val.tokens,

@@ -3,22 +3,22 @@
 from __future__ import annotations
 
 import json
-import math
 import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from create_llm.models.architecture import Decoder
-from create_llm.models.bundle import FORMAT, INFO, WEIGHTS, ModelBundle
+from create_llm.models.bundle import FORMAT, INFO, WEIGHTS
 from create_llm.models.card import model_card
 from create_llm.models.versions import next_version, set_active
 from create_llm.runs.events import TrainEnd
-from create_llm.runs.run import SUMMARY_SCHEMA
 from create_llm.storage.durable import Storage, read_manifest
-from create_llm.training.assemble import Assembled, versions
+from create_llm.training.assemble import Assembled
+from create_llm.training.frozen import versions
 from create_llm.training.job import Job
 from create_llm.training.stopping import Stop
+from create_llm.training.summary import finite, parameters_of, summarize
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,9 +41,9 @@ class Ended:
 def end_run(job: Job, run: Assembled, stop: Stop, *, error: str | None = None) -> Ended:
     """Write the bundle (of a completed run), the summary and the last event."""
     model = _save_bundle(job, run) if stop.status == "completed" else None
-    summary = _summary(job, run, stop, model)
+    summary = summarize(job, run, stop, model)
     run.run.write_summary(summary)
-    figures = run.trainer.figures
+    figures = run.trainer.reporter.figures
     run.session.emit(
         TrainEnd(
             step=run.trainer.state.step,
@@ -119,7 +119,7 @@ def _read_json(path: Path) -> dict[str, Any]:
 
 def _info(job: Job, run: Assembled) -> dict[str, Any]:
     """create_llm.json: which parts read this bundle, and where it comes from."""
-    state, figures = run.trainer.state, run.trainer.figures
+    state, figures = run.trainer.state, run.trainer.reporter.figures
     return {
         "format": FORMAT,
         "run": run.run.name,
@@ -131,54 +131,17 @@ def _info(job: Job, run: Assembled) -> dict[str, Any]:
             "tokenizers": job.config.tokenizer.part.distribution,
             "objectives": job.chosen_objective.part.distribution,
         },
-        "parameters": _parameters(run),
+        "parameters": parameters_of(run),
         "created": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
         "metrics": {
             "steps": state.step,
             "tokens": state.tokens,
             "train_loss": figures.train_loss,
             "val_loss": figures.val_loss,
-            "val_perplexity": _finite(figures.val_perplexity),
+            "val_perplexity": finite(figures.val_perplexity),
             "val_bits_per_byte": figures.val_bits_per_byte,
         },
         "data": {"key": job.data.key, "folder": str(job.data.folder.relative_to(job.project.root))},
         "recipe": job.config.as_dict(),
         "versions": versions(job),
     }
-
-
-def _parameters(run: Assembled) -> int:
-    return sum(parameter.numel() for parameter in run.model.module.parameters())
-
-
-def _summary(job: Job, run: Assembled, stop: Stop, model: Path | None) -> dict[str, Any]:
-    """summary.json, with the keys that scripts rely on."""
-    run.trainer.count_wall_seconds()
-    state, figures = run.trainer.state, run.trainer.figures
-    return {
-        "schema": SUMMARY_SCHEMA,
-        "status": stop.status,
-        "run": run.run.name,
-        "model": str(model) if model else None,
-        "steps": state.step,
-        "epochs": state.step / run.trainer.steps_per_epoch,
-        "tokens": state.tokens,
-        "wall_seconds": round(state.wall_seconds, 3),
-        "tokens_per_second": round(state.tokens / max(state.seconds, 1e-9), 1),
-        "parameters": _parameters(run),
-        "train_loss": _finite(figures.train_loss),
-        "val_loss": _finite(figures.val_loss),
-        "val_perplexity": _finite(figures.val_perplexity),
-        "val_bits_per_byte": _finite(figures.val_bits_per_byte),
-        "precision": run.frozen.precision,
-        "compiled": run.frozen.compiled,
-        "optimizer": job.config.training.optimizer,
-        "device": run.frozen.device,
-        "seed": job.config.training.seed,
-        "stopped_by": stop.by,
-        "model_sha256": ModelBundle.open(model).weights_sha256() if model else None,
-    }
-
-
-def _finite(value: float | None) -> float | None:
-    return value if value is not None and math.isfinite(value) else None

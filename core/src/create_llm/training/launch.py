@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import Callable
+
 from create_llm.config import Config
-from create_llm.errors import CreateLLMError, DivergedError
+from create_llm.config.hardware import detect
+from create_llm.errors import ConfigError, CreateLLMError, DivergedError, StorageError
 from create_llm.kernel.plugins import Plugins
+from create_llm.models.architecture import count_parameters
+from create_llm.models.chosen import objective_of_run
 from create_llm.project.folder import Project
-from create_llm.runs.lock import RunLock
-from create_llm.training.assemble import announce, assemble
+from create_llm.runs.control import Control
+from create_llm.training.assemble import Assembled, announce, assemble
 from create_llm.training.finish import Ended, end_run
 from create_llm.training.job import Job, Surroundings, prepare_job
-from create_llm.training.pick_run import Picked, pick_run
+from create_llm.training.machine import announce_machine, record_machine
+from create_llm.training.pick_run import Chooser, Picked, claim_run, find_unfinished
 from create_llm.training.stopping import Stop
 
 
@@ -19,40 +26,86 @@ def train(project: Project, config: Config, plugins: Plugins, around: Surroundin
 
     Raises:
         CreateLLMError: what a person can cause; nothing saved is lost by it.
+        KeyboardInterrupt: a signal came before the loop; what was finished until then is kept.
     """
+    chooser = _chooser(project, config, plugins, around)
+    found = find_unfinished(chooser)
     job = prepare_job(project, config, plugins, around)
-    picked = pick_run(
-        project,
-        config.logging.log_dir,
-        job.identity(),
-        _wanted_run(config, around),
-        ask=around.ask,
-        warn=around.notice,
-    )
-    with RunLock(picked.run.path):
-        return _run(job, picked, around)
-
-
-def _wanted_run(config: Config, around: Surroundings) -> str:
-    """The command line's word; where it leaves the choice, llm.toml's."""
-    if around.resume != "auto":
-        return around.resume
-    return config.checkpoints.resume_from_checkpoint or "auto"
-
-
-def _run(job: Job, picked: Picked, around: Surroundings) -> Ended:
-    """Run the loop and whatever the end of it asks for, also when it fails."""
-    with assemble(job, picked, around) as run:
-        try:
-            announce(job, picked, run)
-            stop = run.trainer.run()
-        except BaseException as error:
-            status = "diverged" if isinstance(error, DivergedError) else "failed"
-            by = type(error).__name__
-            run.session.failed(error)
-            end_run(job, run, Stop(status, by), error=_words(error))
+    ended: list[Ended] = []
+    try:
+        with claim_run(chooser, found, job.identity()) as picked:
+            _run(job, picked, around, ended.append)
+    except KeyboardInterrupt:
+        # The run's end was on disk, and only the closing of its files was cut short.
+        if not ended:
             raise
+    return ended[0]
+
+
+def _chooser(project: Project, config: Config, plugins: Plugins, around: Surroundings) -> Chooser:
+    """The command line's word; where it leaves the choice, llm.toml's."""
+    resume = around.resume
+    if resume == "auto":
+        resume = config.checkpoints.resume_from_checkpoint or "auto"
+    return Chooser(
+        project,
+        config,
+        detect(with_gpu=True),
+        resume,
+        objective_of_run(config, plugins.registry).control_tokens,
+        around.ask,
+        around.notice,
+    )
+
+
+def _run(job: Job, picked: Picked, around: Surroundings, ended: Callable[[Ended], None]) -> None:
+    """One session of a run; one that fails before it began leaves the run as it was."""
+    summary, began = picked.run.summary(), False
+    Control(picked.run.path).clear()
+    try:
+        with assemble(job, picked, around) as run:
+            _refuse_if_beyond(run, picked)
+            record_machine(picked.run)
+            began = True
+            ended(_train(job, picked, run))
+    finally:
+        if not began and picked.step is None:
+            picked.run.forget()
+        elif not began and summary:
+            picked.run.write_summary(summary)
+
+
+def _train(job: Job, picked: Picked, run: Assembled) -> Ended:
+    """Run the loop and whatever the end of it asks for, also when it fails."""
+    try:
+        announce(job, picked, run)
+        parameters = count_parameters(job.architecture, job.model_options, job.vocab_size)
+        announce_machine(picked.run, run.session, job.hardware, parameters)
+        stop = run.trainer.run()
+        run.trainer.parts.watch.finishing()
         return end_run(job, run, stop)
+    except BaseException as error:
+        status = "diverged" if isinstance(error, DivergedError) else "failed"
+        run.session.failed(error)
+        # Where the disk is full, the summary fails as well: the first error is the one to tell.
+        with contextlib.suppress(OSError, StorageError):
+            end_run(job, run, Stop(status, type(error).__name__), error=_words(error))
+        raise
+
+
+def _refuse_if_beyond(run: Assembled, picked: Picked) -> None:
+    """A run that is longer already than it is asked to become would look complete."""
+    total = run.trainer.settings.total_steps
+    if picked.step is not None and picked.step > total:
+        raise ConfigError(
+            f"run {picked.run.name} has taken {picked.step} steps already, more than the {total} "
+            "that are asked for",
+            where="training.max_steps, training.epochs",
+            fixes=(
+                f"let it go on to more steps: --max-steps {2 * picked.step}",
+                "start a new run: llm train --resume never",
+            ),
+        )
 
 
 def _words(error: BaseException) -> str:

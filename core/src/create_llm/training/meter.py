@@ -7,13 +7,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
-from torch import Tensor
 
-
-def zero_sum(device: torch.device) -> Tensor:
-    """A scalar to add losses to: fp64, but fp32 on Apple's GPUs, which have no fp64."""
-    dtype = torch.float32 if device.type == "mps" else torch.float64
-    return torch.zeros((), dtype=dtype, device=device)
+from create_llm.training.step import Taken, zero_sum
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,15 +58,13 @@ class Meter:
         self._steps = self._tokens = 0
         self._seconds = 0.0
 
-    def add(
-        self, step: int, loss: Tensor, tokens: int, grad_norm: Tensor, bad: Tensor, seconds: float
-    ) -> None:
-        """Count one step; `loss` (nats), `grad_norm` and `bad` (bool) are device scalars."""
-        self._loss_sum += loss
-        self._bad_step.masked_fill_(bad & (self._bad_step < 0), step)
-        self._grad_norm = grad_norm
+    def add(self, step: int, taken: Taken, seconds: float) -> None:
+        """Count step number `step`, which took so long on the host."""
+        self._loss_sum += taken.loss
+        self._bad_step.masked_fill_(taken.lost & (self._bad_step < 0), step)
+        self._grad_norm = taken.norm
         self._steps += 1
-        self._tokens += tokens
+        self._tokens += taken.count
         self._seconds += seconds
 
     def read(self) -> Reading:

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
-from torch.optim import SGD, Adam, AdamW, Optimizer
+from torch.optim import SGD, Adam, AdamW, Muon, Optimizer
 
 from create_llm.models.architecture import ParamGroups
+
+Groups = list[dict[str, object]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,71 +24,123 @@ class OptimizerSettings:
     beta1: float
     beta2: float
 
-
-def _adamw(groups: list[dict[str, object]], settings: OptimizerSettings) -> Optimizer:
-    betas = (settings.beta1, settings.beta2)
-    return AdamW(groups, lr=settings.learning_rate, betas=betas, fused=True)
-
-
-def _adam(groups: list[dict[str, object]], settings: OptimizerSettings) -> Optimizer:
-    betas = (settings.beta1, settings.beta2)
-    return Adam(groups, lr=settings.learning_rate, betas=betas, fused=True)
-
-
-def _sgd(groups: list[dict[str, object]], settings: OptimizerSettings) -> Optimizer:
-    return SGD(groups, lr=settings.learning_rate, momentum=settings.beta1, fused=True)
+    @property
+    def betas(self) -> tuple[float, float]:
+        return self.beta1, self.beta2
 
 
 # All fused: one kernel for the whole update, which skips it on the device when told to.
-OPTIMIZERS: dict[str, Callable[[list[dict[str, object]], OptimizerSettings], Optimizer]] = {
-    "adamw": _adamw,
-    "adam": _adam,
-    "sgd": _sgd,
+_WHOLE: Mapping[str, Callable[[Groups, OptimizerSettings], Optimizer]] = {
+    "adamw": lambda groups, s: AdamW(groups, lr=s.learning_rate, betas=s.betas, fused=True),
+    "adam": lambda groups, s: Adam(groups, lr=s.learning_rate, betas=s.betas, fused=True),
+    "sgd": lambda groups, s: SGD(groups, lr=s.learning_rate, momentum=s.beta1, fused=True),
 }
 
 
-def build_optimizer(groups: ParamGroups, settings: OptimizerSettings) -> Optimizer:
-    """Weight decay on matrices and embeddings; none on norms."""
-    decayed = [*groups.matrices, *groups.embeddings]
-    split: list[dict[str, object]] = [
-        {"params": decayed, "weight_decay": settings.weight_decay},
-        {"params": list(groups.norms), "weight_decay": 0.0},
-    ]
-    return OPTIMIZERS[settings.name]([group for group in split if group["params"]], settings)
+class Updates:
+    """What changes the weights: one optimizer, or several that share the parameters.
 
-
-def step_unless(optimizer: Optimizer, found_nonfinite: Tensor, learning_rate: float) -> None:
-    """One update, skipped on the device where `found_nonfinite` (fp32 scalar) is 1.
-
-    The host does not learn of it, and so does not wait. Fused optimizers read `found_inf`, the
-    attribute that torch's own GradScaler sets.
+    All follow one learning rate. A step can be skipped on the device, without the host learning
+    of it.
     """
+
+    def __init__(self, optimizers: Sequence[Optimizer]) -> None:
+        self._optimizers = tuple(optimizers)
+
+    def step_unless(self, bad: Tensor, learning_rate: float) -> None:
+        """One update, skipped where `bad` (bool scalar on the device) is true."""
+        for optimizer in self._optimizers:
+            for group in optimizer.param_groups:
+                group["lr"] = learning_rate
+            if isinstance(optimizer, Muon) and _skip_update(optimizer, bad):
+                continue
+            # Fused optimizers read the attribute that torch's own GradScaler sets.
+            optimizer.found_inf = bad.float()  # type: ignore[attr-defined]
+            optimizer.step()
+
+    def zero_grad(self) -> None:
+        for optimizer in self._optimizers:
+            optimizer.zero_grad()
+
+    def tensors(self, module: nn.Module) -> dict[str, Tensor]:
+        """The state as `parameter.key` → tensor."""
+        names = {id(parameter): name for name, parameter in module.named_parameters()}
+        return {
+            f"{names[id(parameter)]}.{key}": value
+            for optimizer in self._optimizers
+            for parameter, state in optimizer.state.items()
+            for key, value in state.items()
+            if isinstance(value, Tensor)
+        }
+
+    def load_tensors(self, module: nn.Module, tensors: Mapping[str, Tensor]) -> None:
+        """The inverse of `tensors`, onto each parameter's device."""
+        parameters = dict(module.named_parameters())
+        owner = {
+            id(parameter): optimizer
+            for optimizer in self._optimizers
+            for group in optimizer.param_groups
+            for parameter in group["params"]
+        }
+        for key, value in tensors.items():
+            name, _, field = key.rpartition(".")
+            parameter = parameters[name]
+            state = owner[id(parameter)].state[parameter]
+            state[field] = value.to(parameter.device, copy=True)
+
+
+def build_updates(groups: ParamGroups, settings: OptimizerSettings) -> Updates:
+    """Weight decay on matrices and embeddings; none on norms.
+
+    "muon" is Muon (Jordan et al. 2024, https://kellerjordan.github.io/posts/muon) for the
+    matrices of two dimensions, scaled to the size of AdamW's updates (Liu et al. 2025,
+    2502.16982), and AdamW for everything else.
+    """
+    if settings.name != "muon":
+        decayed = [*groups.matrices, *groups.embeddings]
+        return Updates([_WHOLE[settings.name](_split(decayed, groups.norms, settings), settings)])
+    matrices = [p for p in groups.matrices if p.ndim == 2]
+    others = [*(p for p in groups.matrices if p.ndim != 2), *groups.embeddings]
+    rest = _WHOLE["adamw"](_split(others, groups.norms, settings), settings)
+    return Updates([_muon(matrices, settings), rest] if matrices else [rest])
+
+
+def _split(
+    decayed: Sequence[nn.Parameter], norms: Sequence[nn.Parameter], settings: OptimizerSettings
+) -> Groups:
+    groups: Groups = [
+        {"params": list(decayed), "weight_decay": settings.weight_decay},
+        {"params": list(norms), "weight_decay": 0.0},
+    ]
+    return [group for group in groups if group["params"]]
+
+
+def _muon(matrices: Sequence[nn.Parameter], settings: OptimizerSettings) -> Muon:
+    return Muon(
+        matrices,
+        lr=settings.learning_rate,
+        weight_decay=settings.weight_decay,
+        momentum=_MUON_MOMENTUM,
+        adjust_lr_fn="match_rms_adamw",
+    )
+
+
+_MUON_MOMENTUM = 0.95
+
+
+def _skip_update(optimizer: Muon, bad: Tensor) -> bool:
+    """Whether to leave out the update of an optimizer that takes no `found_inf`.
+
+    A CPU has nothing to wait for and asks. Elsewhere gradients that are not numbers become zero:
+    the run ends at the next reading of the loss, and no such state is ever saved.
+    """
+    if bad.device.type == "cpu":
+        return bool(bad)
     for group in optimizer.param_groups:
-        group["lr"] = learning_rate
-    optimizer.found_inf = found_nonfinite  # type: ignore[attr-defined]
-    optimizer.step()
-
-
-def optimizer_tensors(optimizer: Optimizer, module: nn.Module) -> dict[str, Tensor]:
-    """The optimizer's state as `parameter.key` → tensor."""
-    names = {id(parameter): name for name, parameter in module.named_parameters()}
-    tensors: dict[str, Tensor] = {}
-    for parameter, state in optimizer.state.items():
-        for key, value in state.items():
-            if isinstance(value, Tensor):
-                tensors[f"{names[id(parameter)]}.{key}"] = value
-    return tensors
-
-
-def load_optimizer_tensors(
-    optimizer: Optimizer, module: nn.Module, tensors: Mapping[str, Tensor]
-) -> None:
-    """The inverse of `optimizer_tensors`, onto each parameter's device."""
-    parameters = dict(module.named_parameters())
-    for key, value in tensors.items():
-        name, _, field = key.rpartition(".")
-        parameter = parameters[name]
-        optimizer.state[parameter][field] = value.to(parameter.device, copy=True)
+        for parameter in group["params"]:
+            if parameter.grad is not None:
+                parameter.grad.masked_fill_(bad, 0.0)
+    return False
 
 
 def gradient_norm(module: nn.Module) -> Tensor:

@@ -1,122 +1,276 @@
-"""Which run `llm train` works on: a new one, or one that was left unfinished."""
+"""Which run `llm train` works on: a new one, or one that was left unfinished.
+
+Two stages. `find_unfinished` decides, and refuses, before any work is done: training a tokenizer
+over that of a run that cannot go on would be a loss. `claim_run` follows when tokenizer and text
+are on disk: it compares these once more and takes the run's lock.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import contextlib
+import math
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
+from typing import Any
 
-from create_llm.errors import ConfigError, DataError, did_you_mean
+from create_llm.config import Config
+from create_llm.config.hardware import Hardware, resolve_device
+from create_llm.data.pipeline import changes_of_text
+from create_llm.errors import ConfigError, DataError, LockedError, did_you_mean
 from create_llm.project.folder import Project
+from create_llm.runs.lock import RunLock, is_held, locked
+from create_llm.runs.report import read_progress
 from create_llm.runs.run import RunFolder, new_run, runs_of
 from create_llm.storage.checkpoints import CheckpointStore
 from create_llm.storage.durable import Storage
+from create_llm.storage.locks import wait_for_lock
 from create_llm.training.job import Ask
+from create_llm.training.killed import words_of_killed
+from create_llm.training.machine import changes_of_machine
+
+_NEW = "start a new run: llm train --resume never"
+_MICRO_BATCH = ("training.batch_size", "training.gradient_accumulation_steps")
+_TEXT = ("data", "tokenizer")
 
 
 @dataclass(frozen=True, slots=True)
 class Picked:
-    """The run to work on, and the step to continue from (None: a new run)."""
+    """The run to work on.
+
+    Attributes:
+        step: to continue from; None: a new run.
+        seen: the steps that had a checkpoint, damaged or not, when the run was picked.
+    """
 
     run: RunFolder
     step: int | None
+    seen: tuple[int, ...] = ()
 
 
-def pick_run(
-    project: Project,
-    logs: str,
-    identity: Mapping[str, object],
-    resume: str,
-    *,
-    ask: Ask | None,
-    warn: Callable[[str], None],
-) -> Picked:
-    """Decide between a new run and an unfinished one.
+@dataclass(frozen=True, slots=True)
+class Chooser:
+    """What the choice depends on.
 
-    Args:
+    Attributes:
         resume: "auto" continues the newest unfinished run if its configuration is the same,
             "never" starts anew, anything else is the id of a run.
+        control_tokens: what the objective adds to the tokenizer.
         ask: asks a person; None where there is nobody to ask.
-        warn: hears of damaged checkpoints.
+        notice: hears what a person should know: of damaged checkpoints, of a run that was killed.
+    """
+
+    project: Project
+    config: Config
+    hardware: Hardware
+    resume: str = "auto"
+    control_tokens: tuple[str, ...] = ()
+    ask: Ask | None = None
+    notice: Callable[[str], None] = lambda message: None
+
+    @property
+    def logs(self) -> Path:
+        return self.project.root / self.config.logging.log_dir
+
+    def runs(self) -> list[RunFolder]:
+        return list(runs_of(self.logs, self.project.checkpoints))
+
+
+def find_unfinished(chooser: Chooser) -> Picked | None:
+    """The unfinished run to go on with; None: a new one is to be started.
 
     Raises:
-        ConfigError: the unfinished run differs in a way that would make it another run.
+        ConfigError: that run differs in a way that would make it another run, or is complete.
+        DataError: a run was asked for by name, and has no checkpoint that can be used.
+        LockedError: somebody is training it.
     """
-    folder = project.root / logs
-    if resume != "never":
-        found = _unfinished(project, logs, resume, warn)
-        if resume != "auto" and found is not None:
-            _refuse_if_nothing_to_resume(found)
-        if found is not None and found.step is not None and _wanted(found, ask):
-            _refuse_if_different(found, identity)
-            return found
-        _say_if_complete(folder, project, resume, warn)
-    return Picked(new_run(folder, project.checkpoints, datetime.now().astimezone()), None)
-
-
-def _unfinished(
-    project: Project, logs: str, resume: str, warn: Callable[[str], None]
-) -> Picked | None:
-    runs = list(runs_of(project.root / logs, project.checkpoints))
-    if resume == "auto":
-        # Only the newest run counts: what was left behind before it was left on purpose.
-        candidates = [run for run in runs[-1:] if run.status() != "completed"]
-    else:
-        candidates = [run for run in runs if run.name == resume]
-        if not candidates:
-            names = [run.name for run in runs]
-            raise ConfigError(
-                f"there is no run called '{resume}'",
-                where=str(project.root / logs),
-                fixes=(*did_you_mean(resume, names), "see them: llm runs list"),
-            )
-    for run in candidates:
-        store = CheckpointStore(run.checkpoints, limit=2, storage=Storage())
-        return Picked(run, store.newest_valid(lambda error: warn(f"{error.what}; not used")))
-    return None
-
-
-def _refuse_if_nothing_to_resume(found: Picked) -> None:
-    new = "start a new run: llm train --resume never"
-    if found.run.status() == "completed":
-        raise ConfigError(f"run {found.run.name} is complete", fixes=(new, "llm runs list"))
-    if found.step is None:
+    run = _candidate(chooser)
+    if run is None:
+        return None
+    if is_held(run.path):
+        raise locked(run.path)
+    found = Picked(run, _newest_step(run, chooser.notice), tuple(run.steps()))
+    if chooser.resume != "auto" and found.step is None:
         raise DataError(
-            f"run {found.run.name} has no checkpoint that can be used",
-            where=str(found.run.checkpoints),
-            fixes=(new, "see the others: llm runs list"),
+            f"run {run.name} has no checkpoint that can be used",
+            where=str(run.checkpoints),
+            fixes=(_NEW, "see the others: llm runs list"),
         )
+    if run.status() == "killed":
+        for words in words_of_killed(run, found.step):
+            chooser.notice(words)
+    if found.step is None or not _wanted(found, chooser.ask):
+        return None
+    _refuse_if_different(found, _changes_before_work(chooser, run))
+    _refuse_other_device(chooser, found)
+    _say_what_changes_bits(chooser, found)
+    return found
 
 
-def _say_if_complete(
-    folder: Path, project: Project, resume: str, warn: Callable[[str], None]
-) -> None:
-    runs = list(runs_of(folder, project.checkpoints))
-    if resume == "auto" and runs and runs[-1].status() == "completed":
-        warn(f"run {runs[-1].name} is complete; this is a new one, from the beginning")
+@contextlib.contextmanager
+def claim_run(
+    chooser: Chooser, found: Picked | None, identity: Mapping[str, object]
+) -> Iterator[Picked]:
+    """Hold the lock of the run that was found, or of a new one.
+
+    Args:
+        identity: with the hashes of the data and the tokenizer, which exist by now.
+
+    Raises:
+        ConfigError: data or tokenizer are not those that the run began with.
+        LockedError: of several starters, another was first.
+    """
+    with contextlib.ExitStack() as held:
+        with _one_at_a_time(chooser.logs):
+            picked = found or _begin(chooser)
+            held.enter_context(RunLock(picked.run.path))
+        if found is not None:
+            _refuse_if_moved_on(found)
+            _refuse_if_different(found, _differences(_identity(found.run), identity))
+        yield picked
+
+
+def _candidate(chooser: Chooser) -> RunFolder | None:
+    """The run that is spoken of: the newest, if it is not complete, or the one that was named."""
+    if chooser.resume == "never":
+        return None
+    runs = chooser.runs()
+    if chooser.resume == "auto":
+        # Only the newest run counts: what was left behind before it was left on purpose.
+        newest = runs[-1] if runs else None
+        if newest is not None and newest.status() == "completed":
+            chooser.notice(f"run {newest.name} is complete; this is a new one, from the beginning")
+            return None
+        return newest
+    named = next((run for run in runs if run.name == chooser.resume), None)
+    if named is None:
+        raise ConfigError(
+            f"there is no run called '{chooser.resume}'",
+            where=str(chooser.logs),
+            fixes=(
+                *did_you_mean(chooser.resume, [run.name for run in runs]),
+                "see them: llm runs list",
+            ),
+        )
+    if named.status() == "completed":
+        raise ConfigError(f"run {named.name} is complete", fixes=(_NEW, "llm runs list"))
+    return named
+
+
+def _newest_step(run: RunFolder, notice: Callable[[str], None]) -> int | None:
+    store = CheckpointStore(run.checkpoints, limit=2, storage=Storage())
+    return store.newest_valid(lambda error: notice(f"{error.what}; not used"))
 
 
 def _wanted(found: Picked, ask: Ask | None) -> bool:
-    return ask is None or ask(
-        f"Run {found.run.name} stopped at step {found.step}. Continue it? (no: start a new one)"
+    total = read_progress(found.run.events).total_steps
+    state = f"stopped at step {found.step}. Continue it?"
+    if found.step == total:
+        state = f"took all its {total} steps and did not write its model. Finish it?"
+    return ask is None or ask(f"Run {found.run.name} {state} (no: start a new one)")
+
+
+def _changes_before_work(chooser: Chooser, run: RunFolder) -> list[str]:
+    """How a run differs from what is asked for now, as far as it can be told without working."""
+    before = _identity(run)
+    settings = {key: value for key, value in before.items() if key not in _TEXT}
+    changed = _differences(settings, chooser.config.identity())
+    if changed or not all(key in before for key in _TEXT):
+        return changed
+    return changes_of_text(
+        chooser.project,
+        chooser.config,
+        chooser.control_tokens,
+        tokenizer_hash=str(before["tokenizer"]),
+        key=str(before["data"]),
     )
 
 
-def _refuse_if_different(found: Picked, identity: Mapping[str, object]) -> None:
-    before = found.run.manifest().get("identity", {})
-    keys = sorted(before.keys() | identity.keys())
-    changed = [
-        f"{key}: {before.get(key)!r} then, {identity.get(key)!r} now"
-        for key in keys
-        if before.get(key) != identity.get(key)
-    ]
+def _identity(run: RunFolder) -> dict[str, Any]:
+    identity: dict[str, Any] = run.manifest().get("identity", {})
+    return identity
+
+
+def _differences(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
+    keys = sorted(before.keys() | now.keys())
+    changed = [key for key in keys if before.get(key) != now.get(key)]
+    if _effective_batch(before) == _effective_batch(now):
+        # However it is divided, each step learns from the same samples.
+        changed = [key for key in changed if key not in _MICRO_BATCH]
+    return [f"{key}: {before.get(key)!r} then, {now.get(key)!r} now" for key in changed]
+
+
+def _effective_batch(identity: Mapping[str, Any]) -> int:
+    """Samples of one step; 0 where the identity does not say."""
+    return math.prod(identity.get(key, 0) for key in _MICRO_BATCH)
+
+
+def _refuse_if_different(found: Picked, changed: list[str]) -> None:
     if changed:
         raise ConfigError(
             f"run {found.run.name} (step {found.step}) was made with another configuration, so "
             f"it cannot go on as the same run: {'; '.join(changed[:8])}",
+            fixes=(_NEW, "or set these back and run the same command again"),
+        )
+
+
+def _refuse_other_device(chooser: Chooser, found: Picked) -> None:
+    """A run stays on the kind of device that it began on: another computes other numbers."""
+    then = found.run.manifest().get("frozen", {}).get("device")
+    now = resolve_device(chooser.config, chooser.hardware)
+    asked = chooser.config.training.device != "auto"
+    gone = {"cuda": not chooser.hardware.gpu_name, "mps": not chooser.hardware.mps}.get(then, False)
+    if then is not None and then != now and (asked or gone):
+        raise ConfigError(
+            f"run {found.run.name} (step {found.step}) cannot go on here: device: {then} then, "
+            f"{now} now",
             fixes=(
-                "start a new run: llm train --resume never",
-                "or set these back and run the same command again",
+                f"go on with it where there is {then}",
+                f"start a new run on {now}: llm train --resume never",
             ),
         )
+
+
+def _say_what_changes_bits(chooser: Chooser, found: Picked) -> None:
+    """What does not make another run, but other last bits than the run without a break."""
+    before, now = _identity(found.run), chooser.config.identity()
+    changes = changes_of_machine(found.run.manifest(), chooser.hardware)
+    changes += [
+        f"{key}: {before.get(key)} then, {now.get(key)} now"
+        for key in _MICRO_BATCH
+        if before.get(key) != now.get(key)
+    ]
+    if changes:
+        chooser.notice(
+            f"run {found.run.name} goes on, but its last bits will differ from those of a run "
+            f"without a break: {'; '.join(changes)}"
+        )
+
+
+def _begin(chooser: Chooser) -> Picked:
+    """A folder for a new run, unless somebody else has just begun one."""
+    if chooser.resume == "auto":
+        newest = max((path.parent for path in chooser.logs.glob("*/lock")), default=None)
+        if newest is not None and is_held(newest):
+            raise locked(newest)
+    now = datetime.now().astimezone()
+    return Picked(new_run(chooser.logs, chooser.project.checkpoints, now), None)
+
+
+def _refuse_if_moved_on(found: Picked) -> None:
+    """Another process may have worked on the run, and ended, since it was found."""
+    if found.run.status() == "completed" or tuple(found.run.steps()) != found.seen:
+        raise LockedError(
+            f"run {found.run.name} was continued by another process in the meantime",
+            fixes=("run the same command again",),
+        )
+
+
+@contextlib.contextmanager
+def _one_at_a_time(logs: Path) -> Iterator[None]:
+    """Of several starters, let one begin a run before the next looks at what there is."""
+    logs.mkdir(parents=True, exist_ok=True)
+    with (logs / ".lock").open("ab") as file:
+        wait_for_lock(file)
+        yield

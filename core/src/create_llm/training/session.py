@@ -44,6 +44,7 @@ class Session:
         prompt: str,
         sampling: Sampling,
     ) -> None:
+        self._run = run
         self._log = EventLog(run.events, session)
         self._text = TextLog(run.log)
         self._dispatcher = Dispatcher(callbacks, self._dropped)
@@ -89,6 +90,9 @@ class Session:
         finally:
             self._model.module.train()
         return self._prompt, done.text
+
+    def keep(self, name: str, value: object) -> None:
+        self._run.write_manifest({**self._run.manifest(), name: value})
 
     def failed(self, error: BaseException) -> None:
         """Keep the stack trace, which the terminal does not show."""

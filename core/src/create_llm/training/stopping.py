@@ -2,13 +2,21 @@
 
 from __future__ import annotations
 
-import os
 import signal
-import threading
+import time
 from dataclasses import dataclass
 from types import FrameType, TracebackType
+from typing import Any
 
+from create_llm import interrupts
 from create_llm.runs.control import Control, Request
+
+# A closing terminal and service managers send two signals at once, wrappers pass on a Ctrl-C that
+# has come already: nobody who means a second one is that fast.
+_SAME_SECONDS = 0.2
+
+_AFTER_STEP = "Stopping after this step; once more to leave at once."
+_FINISHING = "The training is over and is being written down; once more to leave at once."
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,20 +41,20 @@ class Abandoned(Exception):
 class StopWatch:
     """Collects requests while a run is live; asked between micro-batches.
 
-    The first SIGINT or SIGTERM only sets a flag: the run saves at the next step boundary. The
-    second leaves at once, which committed checkpoints survive.
+    The first signal only sets a flag: the run saves at the next step boundary. The second leaves
+    at once, which committed checkpoints survive.
     """
 
     def __init__(self, control: Control) -> None:
         self._control = control
         self._stop: Stop | None = None
         self._checkpoint = False
-        self._previous: dict[int, object] = {}
+        self._signalled: float | None = None
+        self._words = _AFTER_STEP
+        self._previous: dict[int, Any] = {}
 
     def __enter__(self) -> StopWatch:
-        if threading.current_thread() is threading.main_thread():
-            for number in (signal.SIGINT, signal.SIGTERM):
-                self._previous[number] = signal.signal(number, self._on_signal)
+        self._previous = interrupts.take_over(self._on_signal)
         return self
 
     def __exit__(
@@ -55,8 +63,7 @@ class StopWatch:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        for number, handler in self._previous.items():
-            signal.signal(number, handler)  # type: ignore[arg-type]
+        interrupts.give_back(self._previous)
 
     def poll(self) -> Stop | None:
         """The request to stop, if there is one by now."""
@@ -86,9 +93,17 @@ class StopWatch:
         asked, self._checkpoint = self._checkpoint, False
         return asked
 
+    def finishing(self) -> None:
+        """No more steps are taken: a signal does not keep the rest from being written."""
+        self._words = _FINISHING
+
     def _on_signal(self, number: int, frame: FrameType | None) -> None:
-        if self._stop is not None:
-            os._exit(128 + number)
-        self.ask(Stop("interrupted", signal.Signals(number).name, number))
-        # Not through the log or a callback: this may stand in the middle of one of their writes.
-        os.write(2, b"\nStopping after this step; once more to leave at once.\n")
+        if number == getattr(signal, "SIGHUP", None):
+            interrupts.hang_up()
+        now = time.monotonic()
+        if self._signalled is None:
+            self._signalled = now
+            self.ask(Stop("interrupted", signal.Signals(number).name, number))
+            interrupts.say(self._words)
+        elif now - self._signalled > _SAME_SECONDS:
+            interrupts.leave(number)

@@ -2,38 +2,29 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Protocol
 
-import psutil
 import torch
-from torch.nn.utils import clip_grads_with_norm_
-from torch.optim import Optimizer
 
-from create_llm.errors import DivergedError
+from create_llm.config.intervals import Interval
+from create_llm.errors import DivergedError, MemoryExhausted, StorageError
 from create_llm.models.evaluation import Score
-from create_llm.models.objective import Batch
-from create_llm.models.precision import autocast
-from create_llm.runs.events import (
-    CheckpointSaved,
-    EpochEnd,
-    EpochStart,
-    EvalEnd,
-    Event,
-    SampleGenerated,
-    StepEnd,
-)
+from create_llm.runs.events import CheckpointSaved, Event, RunWarning, SampleGenerated
 from create_llm.storage.checkpoints import CheckpointStore
 from create_llm.training.batches import Batches
 from create_llm.training.callbacks import Signal
-from create_llm.training.checkpointing import Model, TrainState, write_checkpoint
-from create_llm.training.meter import Meter, Reading, total_of, zero_sum
-from create_llm.training.optimizers import gradient_norm, step_unless
-from create_llm.training.randomness import derive_seed
+from create_llm.training.checkpointing import Model, TrainState, snapshot
+from create_llm.training.epochs import Epochs
+from create_llm.training.optimizers import Updates
+from create_llm.training.reporting import Reporter
+from create_llm.training.saving import Saver
 from create_llm.training.schedule import Schedule
+from create_llm.training.step import OutOfMemory, StepSettings, TrainStep
 from create_llm.training.stopping import Abandoned, Stop, StopWatch
 from create_llm.training.wrapped import WrappedModel
 from create_llm.world import World
@@ -41,30 +32,15 @@ from create_llm.world import World
 
 @dataclass(frozen=True, slots=True)
 class LoopSettings:
-    """The numbers of the loop; intervals are in steps, batch_size in sequences a rank."""
+    """The numbers of the loop; log_interval in steps."""
 
     total_steps: int
-    batch_size: int
-    accumulation: int
-    gradient_clip: float
+    step: StepSettings
     log_interval: int
-    eval_interval: int
-    save_interval: int
-    sample_interval: int
-    seed: int
-    device: torch.device
-    precision: str
+    eval_interval: Interval
+    save_interval: Interval
+    sample_interval: Interval
     save_on_interrupt: bool
-
-
-@dataclass(frozen=True, slots=True)
-class Figures:
-    """The latest losses; None where nothing was measured."""
-
-    train_loss: float | None = None
-    val_loss: float | None = None
-    val_perplexity: float | None = None
-    val_bits_per_byte: float | None = None
 
 
 class Outside(Protocol):
@@ -82,6 +58,10 @@ class Outside(Protocol):
         """A prompt and how the model continues it; None for a model that does not write."""
         ...
 
+    def keep(self, name: str, value: object) -> None:
+        """Write down what a resume of the run needs to know, or what a person should look at."""
+        ...
+
 
 @dataclass(frozen=True, slots=True)
 class Parts:
@@ -89,7 +69,7 @@ class Parts:
 
     model: Model
     wrapped: WrappedModel
-    optimizer: Optimizer
+    updates: Updates
     schedule: Schedule
     batches: Batches
     store: CheckpointStore
@@ -108,35 +88,32 @@ class Trainer:
         self.settings = settings
         self.parts = parts
         self.state = state
-        self.figures = Figures()
-        self._meter = Meter(settings.device)
-        self._since_log: list[Reading] = []
-        self._since_eval = (0.0, 0)
+        size = settings.step.batch_size * settings.step.accumulation * parts.world.size
+        self.epochs = Epochs(len(parts.batches.windows), size)
+        self.step = TrainStep(settings.step, parts)
+        self.reporter = Reporter(
+            self.emit, parts.schedule, self.epochs, settings.total_steps, settings.step.device
+        )
+        self._saver = Saver(parts.store)
         self._saved_step: int | None = None
         self._evaluated_step: int | None = None
-        self._epoch_started = time.perf_counter()
         self._wall_since = time.perf_counter()
-
-    def restore(self, state: TrainState) -> None:
-        """Continue from a checkpoint whose tensors are already in place."""
-        self.state = state
-        self._saved_step = state.step
 
     def run(self) -> Stop:
         """Train until the last step, or until somebody asks to stop; returns why it ended."""
         settings, stop = self.settings, self.parts.watch.poll()
         while stop is None and self.state.step < settings.total_steps:
-            self._begin_epoch()
+            self.reporter.begin_epoch(self.state)
             if self.train_step():
-                if self._due(settings.log_interval):
-                    self._log()
-                self._end_epoch()
+                self._log()
                 if self._due(settings.save_interval):
                     self._save("interval")
                 if self._due(settings.eval_interval):
                     self._evaluate()
                 if self._due(settings.sample_interval):
                     self._sample()
+                self._end_epoch()
+            self._tell_saved()
             if self.parts.watch.take_checkpoint():
                 self._save("request")
             stop = self.parts.watch.poll()
@@ -145,183 +122,152 @@ class Trainer:
     def train_step(self) -> bool:
         """One optimizer update; False if a request to stop discarded it half-way.
 
-        The loss is the sum over the counted tokens of all micro-batches and ranks, divided by
-        their number, so that (8 × 1) and (1 × 8) are the same step.
+        Out of memory, the same step is made of smaller micro-batches, and all later ones too.
+
+        Raises:
+            MemoryExhausted: a micro-batch of one sequence does not fit either, or an update, which
+                cannot be repeated.
         """
-        started, settings = time.perf_counter(), self.settings
-        micros = [self._micro_batch(index) for index in range(settings.accumulation)]
-        count = self.parts.world.sum(sum(batch.count for batch in micros))
-        total = zero_sum(settings.device)
-        for index, batch in enumerate(micros):
-            if self.parts.watch.poll() is not None:
-                self.parts.optimizer.zero_grad()
+        while True:
+            started = time.perf_counter()
+            try:
+                taken = self.step.take(self.state.step, self._stopped)
+            except OutOfMemory as error:
+                if not error.repeatable:
+                    raise self._exhausted("the optimizer's update") from error
+                self._divide_further()
+                continue
+            if taken is None:
                 return False
-            torch.manual_seed(derive_seed(settings.seed, "dropout", self._first_sample(index)))
-            with autocast(settings.device, settings.precision):
-                loss = self.parts.wrapped(batch.to(settings.device)).total
-            (loss / max(count, 1)).backward()
-            total += loss.detach()
-        self._update(total, count, started)
-        return True
+            self.reporter.meter.add(self.state.step, taken, time.perf_counter() - started)
+            self.state.step += 1
+            self.state.tokens += taken.count
+            return True
 
-    def _update(self, loss: torch.Tensor, count: int, started: float) -> None:
-        """Clip and update, unless the loss or a gradient is not finite; waits for neither."""
-        module, step = self.parts.model.module, self.state.step
-        norm = gradient_norm(module)
-        bad = ~(torch.isfinite(norm) & torch.isfinite(loss))
-        if self.settings.gradient_clip > 0:
-            clip_grads_with_norm_(module.parameters(), self.settings.gradient_clip, norm)
-        step_unless(self.parts.optimizer, bad.float(), self.parts.schedule.at(step))
-        self.parts.optimizer.zero_grad()
-        self._meter.add(step, loss, count, norm, bad, time.perf_counter() - started)
-        self.state.step += 1
-        self.state.tokens += count
+    def _stopped(self) -> bool:
+        return self.parts.watch.poll() is not None
 
-    def _micro_batch(self, index: int) -> Batch:
-        return self.parts.batches.micro(self._first_sample(index), self.settings.batch_size)
-
-    def _first_sample(self, micro: int) -> int:
-        """The global index, over the whole run, of the first sample of this rank's micro-batch."""
-        world, size = self.parts.world, self.settings.batch_size
-        micros_before = self.state.step * self.settings.accumulation + micro
-        return (micros_before * world.size + world.rank) * size
-
-    def _due(self, interval: int) -> bool:
-        """Every `interval` steps, and at the last one."""
-        return self.state.step % interval == 0 or self.state.step == self.settings.total_steps
-
-    @property
-    def _samples_per_step(self) -> int:
-        return self.settings.batch_size * self.settings.accumulation * self.parts.world.size
-
-    @property
-    def steps_per_epoch(self) -> float:
-        return len(self.parts.batches.windows) / self._samples_per_step
-
-    def _epochs_done(self, step: int) -> int:
-        return step * self._samples_per_step // len(self.parts.batches.windows)
-
-    def _begin_epoch(self) -> None:
-        step = self.state.step
-        if step == 0 or self._epochs_done(step) > self._epochs_done(step - 1):
-            self._epoch_started = time.perf_counter()
-            self.emit(EpochStart(step=step, epoch=self._epochs_done(step) + 1))
-
-    def _end_epoch(self) -> None:
-        step = self.state.step
-        epoch = self._epochs_done(step - 1) + 1
-        if self._epochs_done(step) < epoch:
-            return
-        self._read_meter()
+    def _divide_further(self) -> None:
+        """Halve the micro-batches of this step and of all that follow."""
+        if self.settings.step.device.type == "cuda":
+            torch.cuda.empty_cache()
+        batch_size = self.settings.step.batch_size
+        if self.step.divided >= batch_size:
+            raise self._exhausted("a micro-batch of one sequence")
+        self.step.divided *= 2
+        size = -(-batch_size // self.step.divided)
+        self.parts.outside.keep("divided", self.step.divided)
         self.emit(
-            EpochEnd(
-                step=step,
-                epoch=epoch,
-                train_loss=self.state.epoch_loss / max(self.state.epoch_tokens, 1),
-                val_loss=self.figures.val_loss,
-                learning_rate=self.parts.schedule.at(step - 1),
-                seconds=time.perf_counter() - self._epoch_started,
+            RunWarning(
+                step=self.state.step,
+                message=f"memory ran out; from here on {size} sequences are computed at a time, "
+                f"{self.step.divided} times as often: a step still learns from the same samples",
+                suggestion=f"for later runs: training.batch_size = {size} and "
+                "training.gradient_accumulation_steps = "
+                f"{self.settings.step.accumulation * self.step.divided}",
             )
         )
-        self.state.epoch_loss, self.state.epoch_tokens = 0.0, 0
+
+    def _exhausted(self, what: str) -> MemoryExhausted:
+        shorter = max(self.parts.batches.windows.size // 2, 1)
+        return MemoryExhausted(
+            f"the machine ran out of memory at step {self.state.step + 1}: {what} does not fit",
+            where=self._last_good(),
+            fixes=(
+                "keep less of each layer: --set training.gradient_checkpointing=true",
+                f"start anew with shorter sequences: --resume never --max-seq-length {shorter}",
+                "or with a smaller model: --resume never --set model.layers=…",
+            ),
+        )
+
+    def _due(self, interval: Interval) -> bool:
+        """Every `interval`, and at the last step."""
+        step = self.state.step
+        return interval.due(step, self.epochs.done) or step == self.settings.total_steps
 
     def _log(self) -> None:
-        self._read_meter()
-        reading, step = total_of(self._since_log), self.state.step
-        self._since_log = []
-        self.figures = replace(self.figures, train_loss=reading.loss)
-        # By the speed since the last reading: that of the whole run is slow to notice a change.
-        per_step = reading.seconds / max(reading.steps, 1)
-        self.emit(
-            StepEnd(
-                step=step,
-                loss=reading.loss,
-                learning_rate=self.parts.schedule.at(step - 1),
-                tokens_per_second=reading.tokens / max(reading.seconds, 1e-9),
-                grad_norm=reading.grad_norm,
-                eta_seconds=per_step * (self.settings.total_steps - step),
-                epoch=step / self.steps_per_epoch,
-                tokens=self.state.tokens,
-                memory_bytes=self._memory_bytes(),
-            )
-        )
+        """Every `log_interval` steps; a CPU, which never lags behind, is read at each step."""
+        last = self.state.step == self.settings.total_steps
+        due = self.state.step % self.settings.log_interval == 0 or last
+        if due or self.settings.step.device.type == "cpu":
+            self._read_meter()
+        if due:
+            self.reporter.step(self.state)
 
     def _read_meter(self) -> None:
-        """Bring the sums of the device into the state; this is where the host waits for it.
-
+        """
         Raises:
             DivergedError: a loss or gradient was not finite; its update never happened.
         """
-        reading = self._meter.read()
-        if reading.bad_step is not None:
-            raise self._diverged(reading.bad_step)
-        state = self.state
-        state.seconds += reading.seconds
-        state.epoch_loss += reading.loss_sum
-        state.epoch_tokens += reading.tokens
-        loss_sum, tokens = self._since_eval
-        self._since_eval = (loss_sum + reading.loss_sum, tokens + reading.tokens)
-        self._since_log.append(reading)
+        bad_step = self.reporter.read(self.state)
+        if bad_step is not None:
+            raise self._diverged(bad_step)
 
     def _diverged(self, step: int) -> DivergedError:
-        saved = self._saved_step
+        batches, numbers = self.parts.batches, self.step.samples(step)
+        windows = [batches.order.index(n) for micro in numbers for n in micro]
+        self.parts.outside.keep("diverged", {"step": step + 1, "windows": windows})
+        named = ", ".join(map(str, windows[:4])) + (", …" if len(windows) > 4 else "")
         return DivergedError(
-            f"the loss or a gradient stopped being a number at step {step + 1}; "
-            "that update was not made",
-            where=f"last good checkpoint: {self.parts.store.path(saved)}" if saved else None,
+            f"the loss or a gradient stopped being a number at step {step + 1}, in the batch of "
+            f"windows {named} of the training text; that update was not made",
+            where=self._last_good(),
             fixes=(
                 "learn more slowly: llm train --resume never "
                 f"--learning-rate {self.parts.schedule.peak / 3:.2g}",
                 "warm up for longer: --set training.warmup_steps=…",
+                "run.json in the run's folder names all windows of the batch",
             ),
         )
 
+    def _last_good(self) -> str | None:
+        with contextlib.suppress(StorageError):
+            self._tell_saved(wait=True)
+        steps = self.parts.store.steps()
+        return f"last good checkpoint: {self.parts.store.path(steps[-1])}" if steps else None
+
     def _save(self, reason: str) -> None:
-        """Commit a checkpoint, unless this step already has one."""
-        step, store = self.state.step, self.parts.store
+        """Begin to write a checkpoint, unless this step already has one."""
+        step = self.state.step
         if self._saved_step == step or step == 0:
             return
         self._read_meter()
         self.count_wall_seconds()
-        started = time.perf_counter()
         self.parts.world.barrier()
         if self.parts.world.rank == 0:
-            with store.commit(step) as writer:
-                write_checkpoint(writer, self.parts.model, self.parts.optimizer, self.state)
-            store.rotate()
+            taken = snapshot(self.parts, self.step.scale, self.state)
+            self._saver.begin(taken, reason)
         self._saved_step = step
-        seconds = time.perf_counter() - started
-        self.emit(
-            CheckpointSaved(step=step, path=str(store.path(step)), reason=reason, seconds=seconds)
-        )
+
+    def _tell_saved(self, *, wait: bool = False) -> None:
+        """Tell of checkpoints that have become durable.
+
+        Raises:
+            StorageError: one could not be written.
+        """
+        for saved in self._saver.wait() if wait else self._saver.finished():
+            self.emit(
+                CheckpointSaved(
+                    step=saved.step,
+                    path=str(saved.path),
+                    reason=saved.reason,
+                    seconds=saved.seconds,
+                    stall_seconds=saved.stall_seconds,
+                )
+            )
 
     def _evaluate(self) -> None:
         """Score the validation part. A checkpoint comes first: what follows could fail."""
         if self._evaluated_step == self.state.step:
             return
         self._save("evaluation")
+        self._tell_saved(wait=True)
         try:
             score = self.parts.outside.score(self.parts.watch.raise_if_stopped)
         except Abandoned:
             return
-        loss_sum, tokens = self._since_eval
-        self._since_eval = (0.0, 0)
         self._evaluated_step = self.state.step
-        self.figures = replace(
-            self.figures,
-            val_loss=score.loss,
-            val_perplexity=score.perplexity,
-            val_bits_per_byte=score.bits_per_byte,
-        )
-        self.emit(
-            EvalEnd(
-                step=self.state.step,
-                train_loss=loss_sum / tokens if tokens else None,
-                val_loss=score.loss,
-                val_bits_per_byte=score.bits_per_byte,
-                best=self._keep_if_best(score.loss),
-            )
-        )
+        self.reporter.scored(self.state, score, best=self._keep_if_best(score.loss))
 
     def _keep_if_best(self, val_loss: float) -> bool:
         best = self.state.best_val_loss
@@ -337,17 +283,35 @@ class Trainer:
         if sample is not None:
             self.emit(SampleGenerated(step=self.state.step, prompt=sample[0], text=sample[1]))
 
+    def _end_epoch(self) -> None:
+        if self.reporter.ends_epoch(self.state):
+            self._read_meter()
+            self.reporter.end_epoch(self.state)
+
     def _finish(self, stop: Stop | None) -> Stop:
         """Save what there is; a run that was not cut short is also scored and marked final."""
         stop = stop or Stop("completed", "max_steps")
         if stop.status == "completed":
             self._save("final")
             self._evaluate()
+            self._tell_saved(wait=True)
             if self.parts.world.rank == 0:
-                self.parts.store.mark("final", self.state.step, {"val_loss": self.figures.val_loss})
+                why = {"val_loss": self.reporter.figures.val_loss}
+                self.parts.store.mark("final", self.state.step, why)
         elif self.settings.save_on_interrupt:
             self._save("pause" if stop.status == "paused" else "interrupt")
+        self._tell_saved(wait=True)
         return stop
+
+    def restore(self, state: TrainState) -> None:
+        """Continue from a checkpoint whose tensors are already in place."""
+        self.state = state
+        self._saved_step = state.step
+
+    def close(self) -> None:
+        """End the threads; what is being written comes to its end first."""
+        self._saver.close()
+        self.step.close()
 
     def count_wall_seconds(self) -> None:
         """Bring `state.wall_seconds` up to now."""
@@ -366,8 +330,3 @@ class Trainer:
             # Before the first step there is no model that could complete the run.
             status = "completed" if self.state.step else "interrupted"
             self.parts.watch.ask(Stop(status, "callback"))
-
-    def _memory_bytes(self) -> int:
-        if self.settings.device.type == "cuda":
-            return int(torch.cuda.memory_allocated(self.settings.device))
-        return int(psutil.Process().memory_info().rss)

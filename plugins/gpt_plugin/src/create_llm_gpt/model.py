@@ -18,6 +18,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from create_llm.models.architecture import ModelOutput
+from create_llm_gpt.attention import causal_attention
 from create_llm_gpt.config import GPTConfig
 from create_llm_gpt.ops import rms_norm, rotate, swiglu
 
@@ -47,11 +48,12 @@ class LayerCache:
     start: int
 
     def extend(self, keys: Tensor, values: Tensor) -> tuple[Tensor, Tensor]:
-        """Store [batch, kv_heads, n, head_dim]; return all positions up to them."""
-        end = self.start + keys.shape[2]
-        self.keys[:, :, self.start : end] = keys
-        self.values[:, :, self.start : end] = values
-        return self.keys[:, :, :end], self.values[:, :, :end]
+        """Store [batch, n, kv_heads, head_dim]; return all positions up to them."""
+        end = self.start + keys.shape[1]
+        keys_here, values_here = self.keys.transpose(1, 2), self.values.transpose(1, 2)
+        keys_here[:, self.start : end] = keys
+        values_here[:, self.start : end] = values
+        return keys_here[:, :end], values_here[:, :end]
 
 
 class Rotation(NamedTuple):
@@ -97,12 +99,10 @@ class Attention(nn.Module):
         q, k = self.q_norm(q), self.k_norm(k)
         if rotation is not None:
             q, k = rotate(q, *rotation), rotate(k, *rotation)
-        q, k, v = (part.transpose(1, 2) for part in (q, k, v))
         if past is not None:
             k, v = past.extend(k, v)
-        attended = _attend(q, k, v, self.dropout if self.training else 0.0)
-        # A view: the fused kernels write [batch, length, heads, head_dim].
-        joined: Tensor = self.out(attended.transpose(1, 2).reshape(batch, length, -1))
+        attended = causal_attention(q, k, v, self.dropout if self.training else 0.0)
+        joined: Tensor = self.out(attended.reshape(batch, length, -1))
         return joined
 
 
@@ -183,14 +183,16 @@ class GPTModel(nn.Module):
             x = block(x, rotation, None if cache is None else cache.layer(index))
         if cache is not None:
             cache.length = end
-        return ModelOutput(hidden=self.norm(x), head=self.project)
+        return ModelOutput(self.norm(x), self.project, self.head_weight)
+
+    @property
+    def head_weight(self) -> Tensor:
+        """[vocabulary, dim]"""
+        return self.embedding.weight if self.lm_head is None else self.lm_head.weight
 
     def project(self, hidden: Tensor) -> Tensor:
         """Hidden states [..., dim] to logits [..., vocabulary]."""
-        if self.lm_head is None:
-            return F.linear(hidden, self.embedding.weight)
-        logits: Tensor = self.lm_head(hidden)
-        return logits
+        return F.linear(hidden, self.head_weight)
 
     def _check_room(self, end: int, cache: KeyValueCache | None) -> None:
         if end > self.config.max_length:
@@ -212,20 +214,3 @@ def _rotation(config: GPTConfig, start: int, end: int, device: torch.device) -> 
     positions = torch.arange(start, end, dtype=torch.float32, device=device)
     angles = positions[:, None, None] * (1.0 / config.rope_theta**exponents)
     return Rotation(angles.cos(), angles.sin())
-
-
-def _attend(q: Tensor, k: Tensor, v: Tensor, dropout: float) -> Tensor:
-    """Causal attention of the last n positions: q [batch, heads, n, head_dim]."""
-    grouped = q.shape[1] != k.shape[1]
-    if grouped and q.is_cuda and q.dtype == torch.float32:
-        # The one fused CUDA kernel for fp32 does not share key heads.
-        groups = q.shape[1] // k.shape[1]
-        k, v = k.repeat_interleave(groups, dim=1), v.repeat_interleave(groups, dim=1)
-        grouped = False
-    n, total = q.shape[2], k.shape[2]
-    mask = None
-    if 1 < n < total:
-        mask = torch.ones(n, total, dtype=torch.bool, device=q.device).tril(total - n)
-    return F.scaled_dot_product_attention(
-        q, k, v, attn_mask=mask, dropout_p=dropout, is_causal=n == total, enable_gqa=grouped
-    )

@@ -8,20 +8,19 @@ a tenth of a training step on one core, a third on two busy ones.
 
 from __future__ import annotations
 
-from typing import cast
-
 import torch
 import torch.nn.functional as F
 from torch import Tensor
-from torch.autograd import Function
 from torch.autograd.function import FunctionCtx, once_differentiable
+
+from create_llm_gpt.functions import Function, applied, saved
 
 
 def rms_norm(x: Tensor, weight: Tensor, eps: float) -> Tensor:
     """x / sqrt(mean(x²) + eps) · weight over the last dimension, in the dtype of x."""
     # Half precision needs the squares in fp32, which torch's own takes care of.
     if _eager_cpu(x) and x.dtype == torch.float32:
-        return _applied(_RMSNorm, x, weight, eps)
+        return applied(_RMSNorm, x, weight, eps)
     return F.rms_norm(x, weight.shape, weight.to(x.dtype), eps)
 
 
@@ -34,7 +33,7 @@ def rotate(x: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
     """
     cos, sin = cos.to(x.dtype), sin.to(x.dtype)
     if _eager_cpu(x):
-        return _applied(_Rotate, x, cos, sin)
+        return applied(_Rotate, x, cos, sin)
     left, right = x.chunk(2, dim=-1)
     return torch.cat((left * cos - right * sin, right * cos + left * sin), dim=-1)
 
@@ -42,21 +41,13 @@ def rotate(x: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
 def swiglu(gate_up: Tensor) -> Tensor:
     """silu(gate) · up, of [..., 2 · width] that holds gate, then up."""
     if _eager_cpu(gate_up):
-        return _applied(_SwiGLU, gate_up)
+        return applied(_SwiGLU, gate_up)
     gate, up = gate_up.chunk(2, dim=-1)
     return F.silu(gate) * up
 
 
 def _eager_cpu(x: Tensor) -> bool:
     return x.device.type == "cpu" and not torch.compiler.is_compiling()
-
-
-def _applied(function: type[Function], *arguments: Tensor | float) -> Tensor:
-    return cast(Tensor, function.apply(*arguments))  # type: ignore[no-untyped-call]
-
-
-def _saved(ctx: FunctionCtx) -> tuple[Tensor, ...]:
-    return cast("tuple[Tensor, ...]", ctx.saved_tensors)  # type: ignore[attr-defined]
 
 
 class _RMSNorm(Function):
@@ -72,7 +63,7 @@ class _RMSNorm(Function):
     @once_differentiable
     def backward(ctx: FunctionCtx, grad: Tensor) -> tuple[Tensor, Tensor, None]:
         """With s the scale: dx = s·w·g − x·s³·mean(x·w·g), dw = Σ s·x·g over tokens."""
-        x, weight, scale = _saved(ctx)
+        x, weight, scale = saved(ctx)
         width = x.shape[-1]
         grad_x = (grad * x).reshape(-1, width)
         # mv, not matmul: autocast, should it be on here, leaves mv in fp32.
@@ -91,7 +82,7 @@ class _Rotate(Function):
     @staticmethod
     @once_differentiable
     def backward(ctx: FunctionCtx, grad: Tensor) -> tuple[Tensor, None, None]:
-        cos, sin = _saved(ctx)
+        cos, sin = saved(ctx)
         return _turned(grad, cos, sin, -1.0), None, None
 
 
@@ -114,7 +105,7 @@ class _SwiGLU(Function):
     @staticmethod
     @once_differentiable
     def backward(ctx: FunctionCtx, grad: Tensor) -> Tensor:
-        (gate_up,) = _saved(ctx)
+        (gate_up,) = saved(ctx)
         gate, up = gate_up.chunk(2, dim=-1)
         out = torch.empty(gate_up.shape, dtype=gate_up.dtype)
         grad_gate, grad_up = out.chunk(2, dim=-1)

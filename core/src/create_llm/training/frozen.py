@@ -1,0 +1,81 @@
+"""What a run is and was decided to be: run.json, written at its start and kept at every resume."""
+
+from __future__ import annotations
+
+import platform
+import re
+from dataclasses import asdict, dataclass
+from importlib.metadata import version
+
+import torch
+
+from create_llm import __version__
+from create_llm.config.hardware import resolve_device, resolve_precision
+from create_llm.training.code import code_of
+from create_llm.training.job import Job, Surroundings
+from create_llm.training.pick_run import Picked
+
+_SECRET_SETTING = re.compile(r"(?i)^((?:--set=)?[\w.-]*(?:token|key|secret|password))=.*$", re.S)
+
+
+@dataclass(frozen=True, slots=True)
+class Frozen:
+    """Decided at a run's start and kept at every resume: other values give other bits."""
+
+    device: str
+    precision: str
+    precision_reason: str
+    threads: int
+    compiled: bool = False
+    compile_reason: str = ""
+
+
+def write_manifest(job: Job, picked: Picked, around: Surroundings) -> tuple[Frozen, int]:
+    """run.json: what this run is. At a resume only the number of sessions changes."""
+    before = picked.run.manifest()
+    frozen = Frozen(**before["frozen"]) if before else decide(job)
+    number = int(before.get("sessions", 0)) + 1
+    fresh = {
+        "run": picked.run.name,
+        "config": job.config.as_dict(),
+        "sources": {key: str(item.source) for key, item in job.config.settings.items()},
+        "identity": job.identity(),
+        "frozen": asdict(frozen),
+        "hardware": asdict(job.hardware),
+        "versions": versions(job),
+        "code": code_of(job),
+        "data": str(job.data.folder),
+    }
+    manifest = {
+        **(before or fresh),
+        "sessions": number,
+        "command": _without_secrets(around.command),
+    }
+    picked.run.write_manifest(manifest)
+    picked.run.forget_summary()
+    return frozen, number
+
+
+def _without_secrets(command: tuple[str, ...]) -> list[str]:
+    return [_SECRET_SETTING.sub(r"\1=***", word) for word in command]
+
+
+def decide(job: Job) -> Frozen:
+    precision, reason = resolve_precision(job.config, job.hardware)
+    device = resolve_device(job.config, job.hardware)
+    return Frozen(device, precision, reason, torch.get_num_threads())
+
+
+def versions(job: Job) -> dict[str, str]:
+    """Of everything that the result depends on."""
+    plugins = {
+        record.plugin.distribution: record.plugin.version
+        for record in job.plugins.records
+        if record.status == "loaded"
+    }
+    return {
+        "create_llm": __version__,
+        "python": platform.python_version(),
+        "torch": version("torch"),
+        **plugins,
+    }

@@ -1,0 +1,28 @@
+"""How fast a device multiplies, and how much of that a run made use of."""
+
+from __future__ import annotations
+
+import time
+
+import torch
+
+from create_llm.models.precision import product_dtype
+
+_SIDE, _ROUNDS, _EACH = 2048, 5, 3
+
+
+def matrix_peak(device: torch.device, precision: str) -> float:
+    """Floating-point operations per second in a product of 2048³, the best of several."""
+    dtype = product_dtype(precision)
+    left, right = (torch.randn(_SIDE, _SIDE, device=device).to(dtype) for _ in range(2))
+    out = torch.empty_like(left)
+    seconds = [_seconds(left, right, out) for _ in range(1 + _ROUNDS)]
+    return 2 * _SIDE**3 * _EACH / min(seconds)
+
+
+def _seconds(left: torch.Tensor, right: torch.Tensor, out: torch.Tensor) -> float:
+    started = time.perf_counter()
+    for _ in range(_EACH):
+        torch.mm(left, right, out=out)
+    out[0, 0].item()  # waits for the device
+    return time.perf_counter() - started
