@@ -224,7 +224,7 @@ def test_an_interrupted_source_leaves_the_old_data(tmp_path):
     assert open_prepared(tmp_path).key == old.key
 
 
-@pytest.mark.parametrize("call", ["fsync", "rename", "replace"])
+@pytest.mark.parametrize("call", ["fsync", "replace"])
 @pytest.mark.parametrize("error", [KeyboardInterrupt(), OSError(28, "No space left on device")])
 def test_a_failure_anywhere_leaves_the_old_data_or_the_new(tmp_path, monkeypatch, call, error):
     """Break off at the first, second, third … call until one preparation gets through."""
@@ -265,7 +265,7 @@ def test_a_failure_anywhere_leaves_the_old_data_or_the_new(tmp_path, monkeypatch
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
-@pytest.mark.parametrize("call", ["fsync", "rename", "replace"])
+@pytest.mark.parametrize("call", ["fsync", "replace"])
 def test_a_process_killed_anywhere_leaves_the_old_data_or_the_new(tmp_path, call):
     """As above, but nothing can be tidied up: the process is gone at its n-th call."""
     new = Texts([*CORPUS, "something new\n"])

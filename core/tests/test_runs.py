@@ -1,24 +1,24 @@
-"""Events as readers see them, control requests, locks, the choice of a run."""
+"""Events as readers see them, control requests, locks, what is known of a run."""
 
 from __future__ import annotations
 
 import json
 import os
+import socket
 import subprocess
 import sys
 from datetime import datetime
 
 import pytest
 
-from create_llm.errors import ConfigError, DataError, LockedError
-from create_llm.project.folder import Project
+from create_llm.errors import LockedError
 from create_llm.runs.control import Control, Request
 from create_llm.runs.events import EpochStart, EventLog, RunWarning, StepEnd, read_events
 from create_llm.runs.lock import RunLock
-from create_llm.runs.run import RunFolder, new_run, runs_of
+from create_llm.runs.report import disk_bytes, progress_of, report, resume_command
+from create_llm.runs.run import new_run, run_folder, runs_of
 from create_llm.storage.checkpoints import CheckpointStore
 from create_llm.storage.durable import Storage
-from create_llm.training.pick_run import pick_run
 
 
 def step(**changes):
@@ -73,6 +73,9 @@ def test_requests_reach_the_run_once(tmp_path):
     assert receiver.pending() == {Request.PAUSE}
     receiver.answered(Request.PAUSE)
     assert receiver.pending() == set()
+    sender.send(Request.STOP)
+    receiver.clear()
+    assert receiver.pending() == set()
 
 
 def test_a_second_process_is_refused_and_told_who_holds_the_run(tmp_path):
@@ -96,95 +99,153 @@ def test_a_lock_error_says_what_to_do(tmp_path):
     assert len(caught.value.fixes) == 2
 
 
+def named_in_lock(folder, holder):
+    """What is told of a lock that somebody else holds."""
+    with RunLock(folder):
+        (folder / "lock").write_text(holder)
+        with pytest.raises(LockedError) as caught, RunLock(folder):
+            pass
+    return caught.value.render()
+
+
+def test_a_holder_on_another_machine_is_told_as_such(tmp_path):
+    told = named_in_lock(tmp_path, "pid 1 on elsewhere")
+    assert "pid 1 on elsewhere, another machine that shares this folder" in told
+
+
+def test_a_lock_whose_holder_is_dead_says_how_to_find_who_has_it(tmp_path):
+    dead = subprocess.Popen([sys.executable, "-c", ""])
+    dead.wait()
+    told = named_in_lock(tmp_path, f"pid {dead.pid} on {socket.gethostname()}")
+    assert "is dead: a process that it started still has the lock" in told
+    assert f"fuser -v {tmp_path / 'lock'}" in told
+
+
+def test_a_holder_that_has_not_named_itself_yet_is_another_process(tmp_path):
+    assert "by another process" in named_in_lock(tmp_path, "")
+
+
 def test_two_runs_of_one_second_get_two_folders(tmp_path):
     now = datetime(2026, 1, 2, 3, 4, 5)
     names = [new_run(tmp_path / "logs", tmp_path / "ck", now).name for _ in range(3)]
     assert names == ["20260102-030405", "20260102-030405-2", "20260102-030405-3"]
 
 
+def at(second, event, **fields):
+    """An event as a file holds it."""
+    time = f"2026-01-01T00:00:{second:02}.000Z"
+    return {"event": event, "time": time, "session": 1, "step": 0} | fields
+
+
+def measured(second, number, **fields):
+    figures = {"eta_seconds": 90.0, "tokens_per_second": 10.0, "memory_bytes": 7}
+    return at(second, "step", step=number, **figures | fields)
+
+
+def test_progress_is_that_of_the_last_events():
+    progress = progress_of(
+        [
+            at(0, "train_start", total_steps=10),
+            measured(2, 1),
+            at(3, "eval", step=1, val_loss=3.0),
+            at(4, "checkpoint", step=1),
+            measured(6, 2, eta_seconds=80.0, memory_bytes=9),
+            at(7, "eval", step=2, val_loss=3.5),
+        ]
+    )
+    assert (progress.step, progress.total_steps, progress.saved_step) == (2, 10, 1)
+    assert (progress.elapsed_seconds, progress.eta_seconds, progress.memory_bytes) == (7, 80, 9)
+    assert progress.best() == (1, 3.0)
+
+
+def test_time_between_sessions_is_not_elapsed_and_steps_taken_again_do_not_count():
+    progress = progress_of(
+        [
+            at(0, "train_start", total_steps=10),
+            measured(2, 1),
+            at(3, "eval", step=1, val_loss=3.0),
+            measured(4, 2),
+            at(5, "eval", step=2, val_loss=1.0),
+            at(30, "train_start", total_steps=20, resumed_from=1, session=2),
+            measured(33, 2, session=2),
+            at(34, "eval", step=2, val_loss=2.0, session=2),
+        ]
+    )
+    assert progress.elapsed_seconds == 9
+    assert progress.total_steps == 20
+    assert progress.best() == (2, 2.0)
+
+
+def test_a_clock_that_is_put_back_takes_no_time_away():
+    assert progress_of([at(5, "train_start"), measured(9, 1), measured(1, 2)]).elapsed_seconds == 4
+
+
+def test_lines_that_are_no_events_are_passed_over():
+    assert progress_of([measured(1, 1), [], {"event": "step"}, None]).step == 1
+
+
 @pytest.fixture
-def project(tmp_path):
-    return Project(tmp_path)
-
-
-def leave_unfinished(project, identity, name="20260101-000000"):
-    run = RunFolder(project.logs / name, project.checkpoints / name)
-    run.write_manifest({"identity": identity})
-    with CheckpointStore(run.checkpoints, 2, Storage()).commit(7) as writer:
-        writer.write("state", [b"7"])
+def run(tmp_path):
+    run = run_folder(tmp_path / "logs", tmp_path / "checkpoints", "20260101-000000")
+    run.write_manifest({"frozen": {"device": "cpu"}, "command": ["/bin/llm", "train", "--json"]})
     return run
 
 
-def pick(project, identity, resume="auto", ask=None):
-    told = []
-    picked = pick_run(project, "logs", identity, resume, ask=ask, warn=told.append)
-    return picked, told
+def test_a_report_of_a_killed_run(run):
+    log = EventLog(run.events, session=1)
+    log.append(step(eta_seconds=50.0, memory_bytes=8))
+    with CheckpointStore(run.checkpoints, 2, Storage()).commit(1) as writer:
+        writer.write("state", [b"1234"])
+    facts = report(run)
+    assert (facts["status"], facts["step"], facts["remaining_seconds"]) == ("killed", 1, 50.0)
+    assert (facts["device"], facts["memory_bytes"], facts["process"]) == ("cpu", 8, None)
+    assert facts["checkpoint"] == str(run.checkpoints / "step-00000001")
+    on_disk = sum(file.stat().st_size for file in run.checkpoints.rglob("*") if file.is_file())
+    assert facts["checkpoint_bytes"] == on_disk
+    assert facts["disk_bytes"] > on_disk
+    assert facts["resume"] == "llm train --json"
 
 
-def test_an_unfinished_run_of_the_same_configuration_goes_on(project):
-    run = leave_unfinished(project, {"lr": 1})
-    picked, _ = pick(project, {"lr": 1})
-    assert (picked.run, picked.step) == (run, 7)
+def test_a_report_of_a_live_run_names_its_process_and_no_way_to_go_on(run):
+    with RunLock(run.path):
+        facts = report(run)
+    assert facts["status"] == "running"
+    assert facts["process"] == f"pid {os.getpid()} on {socket.gethostname()}"
+    assert facts["resume"] is None
 
 
-def test_another_configuration_is_refused_with_the_difference_and_the_flag(project):
-    leave_unfinished(project, {"lr": 1, "model.layers": 2})
-    with pytest.raises(ConfigError, match=r"lr: 1 then, 3 now") as caught:
-        pick(project, {"lr": 3, "model.layers": 2})
-    assert "--resume never" in caught.value.render()
+def test_what_two_names_share_takes_its_place_once(tmp_path):
+    (tmp_path / "a").write_bytes(bytes(100))
+    (tmp_path / "b").hardlink_to(tmp_path / "a")
+    assert disk_bytes(tmp_path) == 100
 
 
-def test_never_and_no_start_a_new_run(project):
-    run = leave_unfinished(project, {"lr": 1})
-    assert pick(project, {"lr": 1}, "never")[0].step is None
-    asked = []
-    picked, _ = pick(project, {"lr": 2}, ask=lambda question: asked.append(question))
-    assert picked.step is None
-    assert run.name in asked[0]
+@pytest.mark.parametrize(
+    ("given", "newest", "expected"),
+    [
+        ([], True, "llm train"),
+        (["llm"], True, "llm train"),
+        (["llm", "train", "--resume", "never", "--seed", "3"], True, "llm train --seed 3"),
+        (["llm", "train", "--resume=never", "-C", "a b"], True, "llm train -C 'a b'"),
+        (["llm", "train"], False, "llm train --resume 20260101-000000"),
+        (["llm", "quickstart", "demo"], True, "llm quickstart demo"),
+    ],
+)
+def test_the_command_that_goes_on_is_the_one_that_began(run, given, newest, expected):
+    run.write_manifest({"command": given})
+    assert resume_command(run, newest=newest) == expected
 
 
-def test_a_finished_run_is_left_alone(project):
-    run = leave_unfinished(project, {"lr": 1})
-    run.write_summary({"status": "completed"})
-    assert pick(project, {"lr": 1})[0].step is None
-
-
-def test_a_run_that_does_not_exist_is_named_with_the_nearest(project):
-    leave_unfinished(project, {})
-    with pytest.raises(ConfigError) as caught:
-        pick(project, {}, "20260101-00000")
-    assert "20260101-000000" in caught.value.render()
-
-
-def test_a_damaged_checkpoint_is_told_and_passed_over(project):
-    run = leave_unfinished(project, {})
-    with CheckpointStore(run.checkpoints, 2, Storage()).commit(9) as writer:
-        writer.write("state", [b"9"])
-    (run.checkpoints / "step-00000009" / "state").write_bytes(b"x")
-    picked, told = pick(project, {})
-    assert picked.step == 7
-    assert "step-00000009" in told[0]
-
-
-def test_runs_are_listed_oldest_first(project):
+def test_runs_are_listed_oldest_first(tmp_path):
     for name in ("20260102-000000", "20260101-000000"):
-        leave_unfinished(project, {}, name)
-    names = [run.name for run in runs_of(project.logs, project.checkpoints)]
+        run_folder(tmp_path, tmp_path / "ck", name).write_manifest({})
+    names = [run.name for run in runs_of(tmp_path, tmp_path / "ck")]
     assert names == ["20260101-000000", "20260102-000000"]
 
 
-def test_a_killed_run_is_not_running(project):
-    run = leave_unfinished(project, {})
+def test_a_run_that_nobody_holds_and_that_said_nothing_was_killed(run):
     with RunLock(run.path):
         assert run.status() == "running"
-    assert run.status() == "interrupted"
-
-
-def test_a_run_asked_for_by_name_must_have_something_to_resume(project):
-    run = leave_unfinished(project, {})
-    (run.checkpoints / "step-00000007" / "state").write_bytes(b"x")
-    with pytest.raises(DataError, match="no checkpoint"):
-        pick(project, {}, run.name)
-    run.write_summary({"status": "completed"})
-    with pytest.raises(ConfigError, match="is complete"):
-        pick(project, {}, run.name)
+    assert run.status() == "killed"
+    run.write_summary({"status": "paused"})
+    assert run.status() == "paused"

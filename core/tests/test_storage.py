@@ -1,8 +1,8 @@
-"""Durable folders: all or nothing, verified, rotated with care."""
+"""Durable files and folders: all or nothing, and nothing left beside them."""
 
 from __future__ import annotations
 
-import json
+import errno
 import os
 
 import pytest
@@ -12,8 +12,9 @@ from hypothesis import strategies as st
 from safetensors.torch import load_file
 
 from create_llm.errors import DataError
-from create_llm.storage.checkpoints import CheckpointStore
+from create_llm.storage.disk import Disk, DiskFile
 from create_llm.storage.durable import Storage, verify
+from create_llm.storage.manifest import hash_file
 from create_llm.storage.tensors import load_tensors, tensor_chunks
 
 
@@ -49,42 +50,6 @@ def test_a_failure_half_way_leaves_the_old_folder(tmp_path, error):
     assert [path.name for path in tmp_path.iterdir()] == ["a"]
 
 
-@pytest.mark.parametrize(
-    "damage",
-    [
-        lambda path: path.write_bytes(b"abd"),
-        lambda path: path.write_bytes(b""),
-        lambda path: path.unlink(),
-    ],
-    ids=["flipped", "truncated", "missing"],
-)
-def test_damage_is_found_and_named(tmp_path, damage):
-    commit(tmp_path / "a", {"x": b"abc", "y": b"fine"})
-    verify(tmp_path / "a")
-    damage(tmp_path / "a" / "x")
-    with pytest.raises(DataError, match="x is"):
-        verify(tmp_path / "a")
-
-
-@pytest.mark.parametrize("text", ["", "[]", "{}", '{"format": 99, "files": {}}', '{"format": 1}'])
-def test_a_manifest_that_cannot_be_trusted_is_refused(tmp_path, text):
-    commit(tmp_path / "a", {"x": b"abc"})
-    (tmp_path / "a" / "manifest.json").write_text(text)
-    with pytest.raises(DataError):
-        verify(tmp_path / "a")
-
-
-def test_a_manifest_cannot_point_outside_its_folder(tmp_path):
-    commit(tmp_path / "a", {"x": b"abc"})
-    (tmp_path / "outside").write_bytes(b"abc")
-    path = tmp_path / "a" / "manifest.json"
-    manifest = json.loads(path.read_text())
-    manifest["files"]["../outside"] = manifest["files"].pop("x")
-    path.write_text(json.dumps(manifest))
-    with pytest.raises(DataError):
-        verify(tmp_path / "a")
-
-
 @given(
     st.dictionaries(
         st.text("abc.", min_size=1, max_size=6),
@@ -116,57 +81,6 @@ def test_a_truncated_weight_file_is_bad_data(tmp_path):
         load_tensors(tmp_path / "m")
 
 
-@pytest.fixture
-def store(tmp_path):
-    return CheckpointStore(tmp_path / "run", limit=3, storage=Storage())
-
-
-def save(store, step):
-    with store.commit(step) as writer:
-        writer.write("state", [str(step).encode()])
-    store.rotate()
-
-
-def test_rotation_keeps_the_newest_and_what_is_marked(store):
-    for step in (10, 20):
-        save(store, step)
-    store.mark("best", 10, {"val_loss": 2.5})
-    for step in (30, 40, 50):
-        save(store, step)
-    assert store.steps() == [30, 40, 50]
-    assert (store.folder / "best" / "state").read_bytes() == b"10"
-    assert store.marked("best") == {"step": 10, "val_loss": 2.5}
-    verify(store.folder / "best")
-
-
-def test_rotation_stops_when_the_newest_is_damaged(store):
-    for step in (10, 20, 30):
-        save(store, step)
-    with store.commit(40) as writer:
-        writer.write("state", [b"40"])
-    (store.path(40) / "state").write_bytes(b"xx")
-    with pytest.raises(DataError):
-        store.rotate()
-    assert store.steps() == [10, 20, 30, 40]
-
-
-def test_a_limit_below_two_still_keeps_two(tmp_path):
-    store = CheckpointStore(tmp_path / "run", limit=0, storage=Storage())
-    for step in (1, 2, 3):
-        save(store, step)
-    assert store.steps() == [2, 3]
-
-
-def test_the_newest_valid_checkpoint_is_found_and_damage_is_told(store):
-    for step in (10, 20, 30):
-        save(store, step)
-    (store.path(30) / "state").write_bytes(b"xx")
-    told = []
-    assert store.newest_valid(told.append) == 20
-    assert len(told) == 1
-    assert "step-00000030" in told[0].what
-
-
 def test_a_folder_that_may_not_be_replaced_stays(tmp_path):
     commit(tmp_path / "v1", {"x": b"first"})
     again = Storage().commit(tmp_path / "v1", replace=False)
@@ -176,11 +90,134 @@ def test_a_folder_that_may_not_be_replaced_stays(tmp_path):
     assert [path.name for path in tmp_path.iterdir()] == ["v1"]
 
 
-def test_the_staging_folder_of_a_live_process_is_left_alone(tmp_path):
-    alive = tmp_path / f".tmp-a-{os.getppid()}"
-    dead = tmp_path / ".tmp-a-999999999"
-    alive.mkdir()
-    dead.mkdir()
+def test_a_replaced_folder_is_neither_merged_nor_followed(tmp_path):
+    commit(tmp_path / "a", {"x": b"1", "y": b"2"})
+    (tmp_path / "link").symlink_to(tmp_path / "a")
+    commit(tmp_path / "link", {"z": b"3"})
+    assert verify(tmp_path / "link").keys() == {"z"}
+    assert verify(tmp_path / "a").keys() == {"x", "y"}
+    commit(tmp_path / "a", {"x": b"4"})
+    assert verify(tmp_path / "a").keys() == {"x"}
+
+
+def test_a_file_is_hashed_on_its_way_and_small_pieces_are_gathered(tmp_path, monkeypatch):
+    writes = []
+    real = DiskFile.write
+    monkeypatch.setattr(
+        DiskFile, "write", lambda file, data: (writes.append(len(data)), real(file, data))
+    )
+    with Storage().create(tmp_path / "a") as file:
+        for _ in range(1000):
+            file.write(b"0123456789")
+        file.write(memoryview(bytes(3 << 20)))
+        file.write(b"end")
+        record = file.commit()
+    assert writes == [10_000, 3 << 20, 3]
+    assert record == hash_file(tmp_path / "a")
+    assert record.size == 10_003 + (3 << 20)
+
+
+def test_a_file_that_is_not_committed_is_gone(tmp_path):
+    with Storage().create(tmp_path / "a") as file:
+        file.write(b"1")
+    with pytest.raises(ValueError, match="no more"):
+        Storage().write(tmp_path / "b", (b"1" if n < 3 else boom() for n in range(9)))
+    assert list(tmp_path.iterdir()) == []
+
+
+def boom():
+    raise ValueError("no more")
+
+
+def test_missing_parents_are_made_and_a_file_in_the_way_is_an_error(tmp_path):
+    Storage().make_folder(tmp_path / "a" / "b" / "c")
+    Storage().make_folder(tmp_path / "a" / "b" / "c")
+    assert (tmp_path / "a" / "b" / "c").is_dir()
+    (tmp_path / "file").touch()
+    with pytest.raises(FileExistsError):
+        Storage().make_folder(tmp_path / "file")
+
+
+def test_each_new_folder_is_durable_before_anything_is_put_into_it(tmp_path):
+    class Recording(Disk):
+        def make_folder(self, path):
+            super().make_folder(path)
+            done.append(("made", path.name))
+
+        def sync_folder(self, path):
+            done.append(("synchronised", path.name))
+
+    done = []
+    Storage(Recording()).make_folder(tmp_path / "a" / "b")
+    here = tmp_path.name
+    assert done == [("made", "a"), ("synchronised", here), ("made", "b"), ("synchronised", "a")]
+
+
+@pytest.mark.skipif(os.name == "nt", reason="folders are not synchronised there")
+def test_a_disk_that_synchronises_no_folders_is_good_enough(tmp_path, monkeypatch):
+    def refuse(descriptor):
+        raise OSError(code, os.strerror(code))
+
+    monkeypatch.setattr(os, "fsync", refuse)
+    code = errno.EINVAL
+    Disk().sync_folder(tmp_path)
+    code = errno.EIO
+    with pytest.raises(OSError, match="Input/output"):
+        Disk().sync_folder(tmp_path)
+
+
+DEAD = 999_999_999
+DEAD = 999_999_999
+
+
+def test_leftovers_of_the_dead_go_and_those_of_the_living_stay(tmp_path):
+    long_ago, alive = tmp_path / f".tmp-b-{os.getppid()}", tmp_path / f".tmp-a-{os.getppid()}"
+    dead = [
+        tmp_path / f".tmp-a-{DEAD}",
+        tmp_path / f".tmp-a+1-{DEAD}",
+        tmp_path / f".tmp-a-{os.getpid()}",  # of a process that had our number before us
+        long_ago,  # of one that had our parent's
+    ]
+    for path in (*dead, alive):
+        (path / "sub").mkdir(parents=True)
+        (path / "sub" / "x").touch()
+    os.utime(long_ago, (0, 0))
+    (tmp_path / f".tmp-file-{DEAD}").touch()
+    (tmp_path / ".tmp-mine").mkdir()
+    Storage().heal(tmp_path)
+    assert {path.name for path in tmp_path.iterdir()} == {alive.name, ".tmp-mine"}
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
+def test_a_process_that_ended_and_was_not_waited_for_is_dead(tmp_path):
+    child = os.fork()
+    if child == 0:
+        os._exit(0)
+    os.waitid(os.P_PID, child, os.WEXITED | os.WNOWAIT)
+    (tmp_path / f".tmp-a-{child}").mkdir()
+    Storage().heal(tmp_path)
+    os.waitpid(child, 0)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_commit_removes_the_leftovers_of_its_own_target_alone(tmp_path):
+    for name in ("a", "a-b", "b"):
+        (tmp_path / f".tmp-{name}-{DEAD}").mkdir()
     commit(tmp_path / "a", {"x": b"1"})
-    assert alive.exists()
-    assert not dead.exists()
+    Storage().replace_file(tmp_path / "b", b"1")
+    assert {path.name for path in tmp_path.iterdir()} == {"a", "b", f".tmp-a-b-{DEAD}"}
+
+
+def test_what_cannot_be_removed_is_in_nobodys_way(tmp_path, monkeypatch):
+    stuck = tmp_path / f".tmp-a-{os.getpid()}"
+    stuck.mkdir()
+
+    def refuse(disk, path):
+        raise OSError(errno.EIO, os.strerror(errno.EIO), str(path))
+
+    monkeypatch.setattr(Disk, "remove_folder", refuse)
+    commit(tmp_path / "a", {"x": b"1"})
+    monkeypatch.undo()
+    assert {path.name for path in tmp_path.iterdir()} == {"a", stuck.name}
+    Storage().heal(tmp_path)
+    assert [path.name for path in tmp_path.iterdir()] == ["a"]

@@ -36,6 +36,7 @@ _KEYS = {
     "learning_rate": ("training.learning_rate",),
     "epochs": ("training.epochs",),
     "max_steps": ("training.max_steps",),
+    "max_seconds": ("training.max_seconds",),
     "batch_size": ("training.batch_size",),
     "max_seq_length": ("model.max_length", "data.max_length"),
     "seed": ("training.seed",),
@@ -49,6 +50,7 @@ _KEYS = {
 @click.option("--learning-rate", type=float, help="The highest learning rate of the run.")
 @click.option("--epochs", type=int, help="Passes over the text; the run may end before.")
 @click.option("--max-steps", type=int, help="Optimizer updates of the whole run.")
+@click.option("--max-seconds", type=float, help="As many updates as fit into this time.")
 @click.option("--batch-size", type=int, help="Sequences in one forward pass.")
 @click.option("--max-seq-length", type=int, help="Tokens the model reads at once.")
 @click.option(

@@ -104,6 +104,15 @@ class TrainingConfig(SectionModel):
         "a few megabytes of text can take 10 to 20.",
         ge=1,
     )
+    max_seconds: float | None = key(
+        None,
+        "How long `llm train` may take until its last step, from its start. A new run measures its "
+        "steps and takes as many as fit, with the schedule over them; max_steps still holds.",
+        cost="A few steps are taken for the measurement, and then undone.",
+        advice="Leave a tenth for the final score and the saving. A resumed run keeps the number "
+        "of steps that was decided at its start.",
+        gt=0,
+    )
     eval_interval: Interval = key(
         1000,
         'Steps between two scores on the validation part, or epochs: "1ep".',

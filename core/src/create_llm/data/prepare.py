@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import shutil
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -336,7 +335,9 @@ def _remove_others(folder: Path, *, keep: str) -> None:
 
     The newest of them may be what a live run is reading.
     """
+    storage = Storage()
+    storage.heal(folder)
     earlier = [path for path in folder.glob("shards-*") if path.name != keep]
     earlier.sort(key=lambda path: path.stat().st_mtime_ns)
-    for path in (*earlier[:-1], *folder.glob(".tmp-shards-*")):
-        shutil.rmtree(path, ignore_errors=True)
+    for path in earlier[:-1]:
+        storage.remove(path)

@@ -25,4 +25,5 @@ def autocast(device: torch.device, precision: str) -> AbstractContextManager[obj
 def compute_dtype(like: torch.Tensor) -> torch.dtype:
     """What products with this tensor are computed in: autocast's type inside of it."""
     device = like.device.type
-    return torch.get_autocast_dtype(device) if torch.is_autocast_enabled(device) else like.dtype
+    on = torch.amp.is_autocast_available(device) and torch.is_autocast_enabled(device)
+    return torch.get_autocast_dtype(device) if on else like.dtype

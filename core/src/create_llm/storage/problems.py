@@ -25,7 +25,7 @@ TRANSIENT = frozenset(
 _ELSEWHERE = "work in a folder on another disk: -C DIR"
 _AGAIN = "run the same command again"
 _FEWER = "keep fewer checkpoints: --set checkpoints.save_total_limit=2"
-_OWNER = "see who may write there: ls -ld {folder}"
+_OWNER = "see who may: ls -ld {folder}"
 _OPEN_FILES = ("allow more: ulimit -n 4096", "close other programs, then run it again")
 _NETWORK = ("check the connection to it", _AGAIN)
 
@@ -39,8 +39,8 @@ _PROBLEMS: dict[int, tuple[str, tuple[str, ...]]] = {
         "the disk is read-only",
         (_ELSEWHERE, "systems do that to a disk with errors: see dmesg"),
     ),
-    errno.EACCES: ("it is not allowed", (_OWNER, _ELSEWHERE)),
-    errno.EPERM: ("it is not allowed", (_OWNER, _ELSEWHERE)),
+    errno.EACCES: ("you may not do that there", (_OWNER, "work in another folder: -C DIR")),
+    errno.EPERM: ("you may not do that there", (_OWNER, "work in another folder: -C DIR")),
     errno.EIO: ("the disk reports an error", ("see what the system says of it: dmesg", _ELSEWHERE)),
     errno.EMFILE: ("too many files are open in this process", _OPEN_FILES),
     errno.ENFILE: ("too many files are open on this machine", _OPEN_FILES),
@@ -62,8 +62,9 @@ def storage_error(
         needed: bytes that were to be written, where that is known.
     """
     path = plain_path(Path(os.fsdecode(error.filename))) if _has_path(error) else None
-    reason, fixes = _PROBLEMS.get(error.errno or 0, (error.strerror or str(error), _UNKNOWN))
-    what = f"reading or writing failed: {reason}"
+    words, fixes = _PROBLEMS.get(error.errno or 0, ("", _UNKNOWN))
+    said = error.strerror or str(error)
+    what = f"reading or writing failed: {f'{words} ({said})' if words else said}"
     if last_good is not None:
         what += f"; the last good checkpoint is {last_good}"
     space = f"at least {size(needed)}" if needed else "some space"

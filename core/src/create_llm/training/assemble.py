@@ -5,15 +5,16 @@ from __future__ import annotations
 import contextlib
 import math
 import traceback
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass, replace
 
+import psutil
 import torch
 
 from create_llm.config.resolved import Selected
 from create_llm.data.order import SampleOrder
 from create_llm.data.windows import Windows
-from create_llm.errors import PluginError
+from create_llm.errors import DataError, PluginError
 from create_llm.models.architecture import count_parameters
 from create_llm.models.generation import Sampling
 from create_llm.models.loaded import LoadedModel
@@ -35,6 +36,7 @@ from create_llm.training.pick_run import Picked
 from create_llm.training.randomness import derive_seed
 from create_llm.training.schedule import Schedule
 from create_llm.training.session import Session, Validation
+from create_llm.training.speed import steps_until
 from create_llm.training.step import StepSettings
 from create_llm.training.stopping import StopWatch
 from create_llm.training.trainer import LoopSettings, Parts, Trainer
@@ -66,8 +68,9 @@ def assemble(job: Job, picked: Picked, around: Surroundings) -> Iterator[Assembl
     try:
         with trainer.parts.watch:
             if picked.step is not None:
-                _restore(trainer, picked.step)
+                _restore(trainer, picked.step, around.notice)
             frozen = _compile(job, picked, frozen, trainer)
+            frozen, trainer = _fit_into_time(job, picked, frozen, trainer)
             yield Assembled(picked.run, frozen, trainer, session, model)
     finally:
         trainer.close()
@@ -96,6 +99,24 @@ def _compile(job: Job, picked: Picked, frozen: Frozen, trainer: Trainer) -> Froz
     frozen = replace(frozen, compiled=chosen.on, compile_reason=chosen.reason)
     trainer.parts.outside.keep("frozen", asdict(frozen))
     return frozen
+
+
+def _fit_into_time(
+    job: Job, picked: Picked, frozen: Frozen, trainer: Trainer
+) -> tuple[Frozen, Trainer]:
+    """Shorten a new run to the steps that its time is enough for; a resumed one is as it was."""
+    seconds = job.config.training.max_seconds
+    if seconds is None or picked.step is not None:
+        return frozen, trainer
+    deadline = psutil.Process().create_time() + seconds
+    settings, parts = trainer.settings, trainer.parts
+    steps = min(settings.total_steps, steps_until(deadline, trainer.step.rehearse))
+    frozen = replace(frozen, fitted_steps=steps)
+    parts.outside.keep("frozen", asdict(frozen))
+    trainer.close()
+    schedule = _schedule(job, steps)
+    settings = replace(settings, total_steps=steps, deadline=deadline)
+    return frozen, Trainer(settings, replace(parts, schedule=schedule), TrainState())
 
 
 def _build_trainer(
@@ -205,7 +226,7 @@ def _loop_settings(
         divided=divided,
     )
     return LoopSettings(
-        total_steps=_total_steps(job, windows),
+        total_steps=frozen.fitted_steps or _total_steps(job, windows),
         step=step,
         log_interval=1 if every_step else job.config.logging.log_interval,
         eval_interval=training.eval_interval,
@@ -253,11 +274,15 @@ def _batches(job: Job, windows: Windows) -> Batches:
     return Batches(windows, order, job.objective, seed)
 
 
-def _restore(trainer: Trainer, step: int) -> None:
+def _restore(trainer: Trainer, step: int, warn: Callable[[str], None]) -> None:
     """Put a trainer where a verified checkpoint was."""
     parts = trainer.parts
     trainer.restore(read_checkpoint(parts.store.path(step), parts, trainer.step.scale))
-    best = parts.store.marked("best").get("val_loss")
+    try:
+        best = parts.store.marked("best").get("val_loss")
+    except DataError as error:
+        warn(f"{error.what}; the next score counts as the best")
+        return
     if isinstance(best, float):
         trainer.state.best_val_loss = best
 

@@ -53,7 +53,7 @@ def choose_compile(
 
     Args:
         wanted: on, off or auto.
-        rehearse: takes a step without its update; returns its seconds.
+        rehearse: takes a step that leaves no trace; returns its seconds.
     """
     if wanted == "off":
         return Compiled(False, "the configuration says so")

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from create_llm.data.prepare import tokenizer_files
 from create_llm.models.architecture import Decoder
 from create_llm.models.bundle import FORMAT, INFO, WEIGHTS
 from create_llm.models.card import model_card
@@ -80,8 +81,8 @@ def _write_bundle(job: Job, run: Assembled, folder: Path) -> None:
         writer.link(WEIGHTS, final / WEIGHTS, read_manifest(final)[WEIGHTS])
         hf_config = {**_read_json(final / "config.json"), **_special(job)}
         writer.write_json("config.json", hf_config)
-        job.tokenizer.save(writer.folder)
-        writer.adopt()
+        for name, data in tokenizer_files(job.tokenizer).items():
+            writer.write(name, [data])
         writer.write_json("generation_config.json", _generation_defaults(job))
         writer.write_json(INFO, info)
         hf_class = next(iter(hf_config.get("architectures") or ()), None)

@@ -20,7 +20,11 @@ _SECRET_SETTING = re.compile(r"(?i)^((?:--set=)?[\w.-]*(?:token|key|secret|passw
 
 @dataclass(frozen=True, slots=True)
 class Frozen:
-    """Decided at a run's start and kept at every resume: other values give other bits."""
+    """Decided at a run's start and kept at every resume: other values give other bits.
+
+    Attributes:
+        fitted_steps: how many steps fit into `training.max_seconds`, where that is set.
+    """
 
     device: str
     precision: str
@@ -28,6 +32,7 @@ class Frozen:
     threads: int
     compiled: bool = False
     compile_reason: str = ""
+    fitted_steps: int | None = None
 
 
 def write_manifest(job: Job, picked: Picked, around: Surroundings) -> tuple[Frozen, int]:

@@ -62,6 +62,11 @@ class Updates:
         for optimizer in self._optimizers:
             optimizer.zero_grad()
 
+    def forget(self) -> None:
+        """Be as before the first update."""
+        for optimizer in self._optimizers:
+            optimizer.state.clear()
+
     def tensors(self, module: nn.Module) -> dict[str, Tensor]:
         """The state as `parameter.key` → tensor."""
         names = {id(parameter): name for name, parameter in module.named_parameters()}

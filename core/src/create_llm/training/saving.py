@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -77,6 +78,15 @@ class Saver:
         self._collect()
         return self.finished()
 
+    def mark(self, name: str, step: int, why: Mapping[str, object]) -> None:
+        """Keep the durable checkpoint of a step under a name.
+
+        Raises:
+            StorageError: that could not be written.
+        """
+        store = self._store
+        with_retries(lambda: store.mark(name, step, why), last_good=store.path(step))
+
     def close(self) -> None:
         """Let what is being written come to its end."""
         self._writer.shutdown()
@@ -91,7 +101,7 @@ class Saver:
         steps = store.steps()
         last_good = store.path(steps[-1]) if steps else None
         with_retries(lambda: self._commit(snapshot), last_good=last_good, needed=snapshot.bytes)
-        store.rotate()
+        with_retries(store.rotate, last_good=store.path(step))
         seconds = time.perf_counter() - started
         return Saved(step, store.path(step), reason, seconds, stalled)
 

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import statistics
 import time
+from collections.abc import Callable
 
 import torch
 
 from create_llm.models.precision import product_dtype
 
 _SIDE, _ROUNDS, _EACH = 2048, 5, 3
+_REHEARSALS, _SLOWER = 4, 1.02
+"""Steps that are timed, and by how much real ones, which are logged and saved, take longer."""
 
 
 def matrix_peak(device: torch.device, precision: str) -> float:
@@ -18,6 +22,17 @@ def matrix_peak(device: torch.device, precision: str) -> float:
     out = torch.empty_like(left)
     seconds = [_seconds(left, right, out) for _ in range(1 + _ROUNDS)]
     return 2 * _SIDE**3 * _EACH / min(seconds)
+
+
+def steps_until(deadline: float, rehearse: Callable[[], float]) -> int:
+    """How many steps fit until then (seconds of `time.time`); at least one.
+
+    Args:
+        rehearse: takes a step that leaves no trace; returns its seconds.
+    """
+    rehearse()  # the first one also pays for memory and caches
+    each = statistics.median(rehearse() for _ in range(_REHEARSALS))
+    return max(int((deadline - time.time()) / (each * _SLOWER)), 1)
 
 
 def _seconds(left: torch.Tensor, right: torch.Tensor, out: torch.Tensor) -> float:

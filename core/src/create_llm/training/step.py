@@ -88,7 +88,7 @@ class TrainStep:
     def __init__(self, settings: StepSettings, parts: StepParts) -> None:
         self.settings = settings
         self.divided = settings.divided
-        self.scale = LossScale(settings.device) if settings.precision == "fp16" else None
+        self.scale = _loss_scale(settings)
         self._parts = parts
         self._prefetcher = Prefetcher(parts.batches)
 
@@ -111,13 +111,18 @@ class TrainStep:
         raise OutOfMemory(repeatable=True)
 
     def rehearse(self) -> float:
-        """The first step without its update, which leaves no trace; returns its seconds."""
+        """The seconds of a step, before the first one: it is taken, and then undone."""
+        module, updates = self._parts.model.module, self._parts.updates
+        before = {name: tensor.clone() for name, tensor in module.state_dict().items()}
         started = time.perf_counter()
-        micros = self._prefetcher.step(self.samples(0), self.samples(0))
-        for batch in micros:
-            float(self._backward(batch, batch.count))  # waits for the device
-        self._parts.updates.zero_grad()
-        return time.perf_counter() - started
+        taken = self._take(0, lambda: False)
+        assert taken is not None, "nobody stops a rehearsal"
+        taken.loss.item()  # waits for the device
+        seconds = time.perf_counter() - started
+        module.load_state_dict(before)
+        updates.forget()
+        self.scale = _loss_scale(self.settings)
+        return seconds
 
     def samples(self, step: int) -> list[range]:
         """Of each micro-batch of this rank, by their number in the whole run."""
@@ -178,3 +183,7 @@ def zero_sum(device: torch.device) -> torch.Tensor:
     """A scalar to add losses to: fp64, but fp32 on Apple's GPUs, which have no fp64."""
     dtype = torch.float32 if device.type == "mps" else torch.float64
     return torch.zeros((), dtype=dtype, device=device)
+
+
+def _loss_scale(settings: StepSettings) -> LossScale | None:
+    return LossScale(settings.device) if settings.precision == "fp16" else None

@@ -32,7 +32,11 @@ from create_llm.world import World
 
 @dataclass(frozen=True, slots=True)
 class LoopSettings:
-    """The numbers of the loop; log_interval in steps."""
+    """The numbers of the loop; log_interval in steps.
+
+    Attributes:
+        deadline: when the run ends at the latest (seconds of `time.time`), or None.
+    """
 
     total_steps: int
     step: StepSettings
@@ -41,6 +45,7 @@ class LoopSettings:
     save_interval: Interval
     sample_interval: Interval
     save_on_interrupt: bool
+    deadline: float | None = None
 
 
 class Outside(Protocol):
@@ -116,8 +121,13 @@ class Trainer:
             self._tell_saved()
             if self.parts.watch.take_checkpoint():
                 self._save("request")
-            stop = self.parts.watch.poll()
+            stop = self.parts.watch.poll() or self._out_of_time()
         return self._finish(stop)
+
+    def _out_of_time(self) -> Stop | None:
+        deadline = self.settings.deadline
+        late = deadline is not None and time.time() >= deadline
+        return Stop("completed", "max_seconds") if late else None
 
     def train_step(self) -> bool:
         """One optimizer update; False if a request to stop discarded it half-way.
@@ -275,7 +285,7 @@ class Trainer:
             return False
         self.state.best_val_loss = val_loss
         if self.parts.world.rank == 0:
-            self.parts.store.mark("best", self.state.step, {"val_loss": val_loss})
+            self._saver.mark("best", self.state.step, {"val_loss": val_loss})
         return True
 
     def _sample(self) -> None:
@@ -297,7 +307,7 @@ class Trainer:
             self._tell_saved(wait=True)
             if self.parts.world.rank == 0:
                 why = {"val_loss": self.reporter.figures.val_loss}
-                self.parts.store.mark("final", self.state.step, why)
+                self._saver.mark("final", self.state.step, why)
         elif self.settings.save_on_interrupt:
             self._save("pause" if stop.status == "paused" else "interrupt")
         self._tell_saved(wait=True)

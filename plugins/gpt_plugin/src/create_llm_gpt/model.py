@@ -18,6 +18,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from create_llm.models.architecture import ModelOutput
+from create_llm.models.precision import compute_dtype
 from create_llm_gpt.attention import causal_attention
 from create_llm_gpt.config import GPTConfig
 from create_llm_gpt.ops import rms_norm, rotate, swiglu
@@ -171,7 +172,7 @@ class GPTModel(nn.Module):
         start = 0 if cache is None else cache.length
         end = start + tokens.shape[1]
         self._check_room(end, cache)
-        x = self.embedding(tokens)
+        x = self.embedding(tokens).to(compute_dtype(self.embedding.weight))
         rotation = None
         if self.positions is None:
             rotation = _rotation(self.config, start, end, tokens.device)

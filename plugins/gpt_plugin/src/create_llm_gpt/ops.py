@@ -18,8 +18,7 @@ from create_llm_gpt.functions import Function, applied, saved
 
 def rms_norm(x: Tensor, weight: Tensor, eps: float) -> Tensor:
     """x / sqrt(mean(x²) + eps) · weight over the last dimension, in the dtype of x."""
-    # Half precision needs the squares in fp32, which torch's own takes care of.
-    if _eager_cpu(x) and x.dtype == torch.float32:
+    if _eager_cpu(x):
         return applied(_RMSNorm, x, weight, eps)
     return F.rms_norm(x, weight.shape, weight.to(x.dtype), eps)
 
@@ -51,13 +50,15 @@ def _eager_cpu(x: Tensor) -> bool:
 
 
 class _RMSNorm(Function):
+    """The mean square is taken in fp32; all else stays in the dtype of x."""
+
     @staticmethod
     def forward(ctx: FunctionCtx, x: Tensor, weight: Tensor, eps: float) -> Tensor:
-        norm = torch.linalg.vector_norm(x, dim=-1, keepdim=True)
-        scale = norm.square_().div_(x.shape[-1]).add_(eps).rsqrt_()
+        norm = torch.linalg.vector_norm(x, dim=-1, keepdim=True, dtype=torch.float32)
+        scale = norm.square_().div_(x.shape[-1]).add_(eps).rsqrt_().to(x.dtype)
         ctx.save_for_backward(x, weight, scale)
         out: Tensor = x * scale
-        return out.mul_(weight)
+        return out.mul_(weight.to(x.dtype))
 
     @staticmethod
     @once_differentiable
@@ -66,11 +67,11 @@ class _RMSNorm(Function):
         x, weight, scale = saved(ctx)
         width = x.shape[-1]
         grad_x = (grad * x).reshape(-1, width)
-        # mv, not matmul: autocast, should it be on here, leaves mv in fp32.
-        grad_weight = torch.mv(grad_x.t(), scale.reshape(-1))
-        dot = torch.mv(grad_x, weight).view_as(scale).mul_(scale.pow(3))
-        out = (grad * weight).mul_(scale).addcmul_(x, dot, value=-1.0 / width)
-        return out, grad_weight, None
+        grad_weight = grad_x.t() @ scale.reshape(-1, 1)
+        like = weight.to(x.dtype)
+        dot = (grad_x @ like[:, None]).view_as(scale).mul_(scale.pow(3))
+        out = (grad * like).mul_(scale).addcmul_(x, dot, value=-1.0 / width)
+        return out, grad_weight.view_as(weight).to(weight.dtype), None
 
 
 class _Rotate(Function):

@@ -92,20 +92,29 @@ class _LinearCrossEntropy(Function):
 
 
 def _loss_and_gradient(logits: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
-    """The summed loss (fp32 scalar), and its gradient by the logits [n, vocabulary].
-
-    One softmax gives both: log Σ exp is the largest logit less the logarithm of the largest
-    probability, which is never too small for one.
-    """
+    """The summed loss (fp32 scalar), and its gradient by the logits [n, vocabulary]."""
     counted = labels != IGNORED
     places = labels.clamp(min=0)[:, None]
     probabilities = torch.softmax(logits, dim=-1)
-    normaliser = _largest(logits) - _largest(probabilities).log()
-    losses = (normaliser - logits.gather(1, places).float()).squeeze(1)
+    losses = _losses(logits, probabilities, places).squeeze(1)
     probabilities.scatter_add_(1, places, torch.full_like(places, -1, dtype=logits.dtype))
     if not bool(counted.all()):
         probabilities *= counted[:, None]
     return (losses * counted).sum(), probabilities
+
+
+def _losses(logits: Tensor, probabilities: Tensor, places: Tensor) -> Tensor:
+    """−log p of each place [n, 1], without another pass over the logits where that can be.
+
+    A probability may be too small for a logarithm; then log Σ exp is the largest logit less the
+    logarithm of its own probability, which never is. A CPU looks whether there is one; a GPU,
+    which would have to wait for the answer, takes that way at once.
+    """
+    chosen = probabilities.gather(1, places).float()
+    if chosen.device.type == "cpu" and bool((chosen > 0).all()):
+        return -chosen.log()
+    log_sum = _largest(logits) - _largest(probabilities).log()
+    return log_sum - logits.gather(1, places).float()
 
 
 def _largest(values: Tensor) -> Tensor:
