@@ -21,10 +21,23 @@ if TYPE_CHECKING:
 @click.command(epilog="\b\nExamples:\n  llm evaluate\n  llm evaluate v1 --text book.txt --json")
 @click.argument("model", required=False)
 @click.option("--text", type=click.Path(path_type=Path), help="Score this file.")
+@click.option(
+    "--stride",
+    type=click.IntRange(min=1),
+    help="Tokens from one window to the next. Unset: a whole window; fewer give each token more "
+    "of the text before it, and take longer.",
+)
 @device_option
 @click.option("--json", "as_json", is_flag=True, help="Print the figures as JSON on stdout.")
 @click.pass_obj
-def command(app: App, model: str | None, text: Path | None, device: str, as_json: bool) -> None:
+def command(
+    app: App,
+    model: str | None,
+    text: Path | None,
+    stride: int | None,
+    device: str,
+    as_json: bool,
+) -> None:
     """Score MODEL on the project's validation text, or on a file.
 
     Bits per byte is the figure to compare models by: it does not depend on the tokenizer.
@@ -35,7 +48,7 @@ def command(app: App, model: str | None, text: Path | None, device: str, as_json
     opened = open_model(app, model, device)
     if text is None:
         _say_if_prepared_since(app, opened)
-    score = score_documents(opened.loaded, texts_to_score(app, text))
+    score = score_documents(opened.loaded, texts_to_score(app, text), stride)
     figures = score_dict(score)
     _remember(app, str(opened.bundle.path), str(text) if text else "validation", figures)
     if as_json:

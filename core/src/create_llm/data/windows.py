@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
+import numpy as np
+
 from create_llm.data.samples import Sample
 from create_llm.data.shards import TokenShards
 
@@ -39,3 +43,19 @@ class Windows:
         start = i * self.stride
         stop = min(start + self.size, self.shards.tokens)
         return Sample(self.shards.read(start, stop), self.shards.read_counted(start, stop))
+
+
+class SlidingWindows(Windows):
+    """Windows that overlap, in which a token counts only where it is seen first.
+
+    To score with: each token then has at least `size - stride` tokens before it, but those near
+    the text's beginning.
+    """
+
+    def __getitem__(self, i: int) -> Sample:
+        sample = super().__getitem__(i)
+        if i == 0:
+            return sample
+        fresh = np.arange(len(sample.tokens)) >= self.size - self.stride
+        counted = fresh if sample.counted is None else fresh & sample.counted
+        return replace(sample, counted=counted)

@@ -12,7 +12,7 @@ from create_llm.data.pipeline import load_tokenizer
 from create_llm.data.prepare import open_prepared, tokenizer_sha256
 from create_llm.data.shards import ShardWriter, TokenShards
 from create_llm.data.split import utf8_size
-from create_llm.data.windows import Windows
+from create_llm.data.windows import SlidingWindows
 from create_llm.errors import DataError
 from create_llm.models.evaluation import Score, evaluate
 from create_llm.models.loaded import LoadedModel
@@ -21,15 +21,22 @@ from create_llm.project.folder import Project
 BATCH = 8
 
 
-def score_documents(model: LoadedModel, texts: Iterable[str]) -> Score:
-    """The score over all documents, each begun and ended as in training."""
+def score_documents(model: LoadedModel, texts: Iterable[str], stride: int | None = None) -> Score:
+    """The score over all documents, each begun and ended as in training.
+
+    Args:
+        stride: tokens from one window to the next; None: as many as a window has, so that each
+            token is read once. Fewer give each token more of the text before it, in more time.
+    """
     objective = model.objective
     with tempfile.TemporaryDirectory(prefix="create-llm-") as folder:
         shards = _shards(model, texts, Path(folder) / "text")
         return evaluate(
             model.module,
             objective,
-            Windows(shards, objective.window(model.context), shared=objective.shared),
+            SlidingWindows(
+                shards, objective.window(model.context), shared=objective.shared, stride=stride
+            ),
             text_bytes=shards.bytes,
             batch_size=BATCH,
             device=model.device,

@@ -25,16 +25,21 @@ def register_templates(register: Register) -> None:
         register(name, target, summary=summary)
 
 
+PRESETS = {
+    "pipeline": (
+        "2 layers, 8,000 pieces, 20 passes: raw text to a model in one command.",
+        "tokenizers/unigram",
+    ),
+    "sprint": ("The most of a few minutes on a CPU, with --max-seconds.", "tokenizers/bpe"),
+}
+
+
 @hookimpl
 def register_presets(register: Register) -> None:
-    register(
-        "pipeline",
-        "create_llm_templates.pipeline:PIPELINE",
-        summary="2 layers, 8,000 pieces, 20 passes: raw text to a model in one command.",
-        requires=(
-            "architectures/gpt",
-            "data_sources/text",
-            "objectives/causal",
-            "tokenizers/unigram",
-        ),
-    )
+    for name, (summary, tokenizer) in PRESETS.items():
+        register(
+            name,
+            f"create_llm_templates.{name}:{name.upper()}",
+            summary=summary,
+            requires=("architectures/gpt", "data_sources/text", "objectives/causal", tokenizer),
+        )
