@@ -9,25 +9,29 @@ operation: half a second for a model of four layers.
 
 from __future__ import annotations
 
+import contextlib
+import logging
 import weakref
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 from torch._subclasses.fake_tensor import FakeTensorMode
-from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._python_dispatch import TorchDispatchMode, _disable_current_modes
 from torch.utils._pytree import tree_leaves
 
 from create_llm.config.hardware import STATE_BYTES
 from create_llm.data.order import SampleOrder
 from create_llm.data.samples import Sample
+from create_llm.data.tokenizer import SpecialTokens
 from create_llm.data.windows import Windows
 from create_llm.models.architecture import Architecture, count_parameters
-from create_llm.models.evaluation import evaluate
-from create_llm.models.objective import Objective
+from create_llm.models.objective import Batch, Objective
+from create_llm.models.precision import autocast
 from create_llm.training.batches import Batches
 from create_llm.training.blocks import recompute
 from create_llm.training.checkpointing import Model, TrainState, snapshot
@@ -62,12 +66,17 @@ class Footprint:
 
 @dataclass(frozen=True, slots=True)
 class Recipe:
-    """What takes memory; `length` in tokens that the model reads at once."""
+    """What takes memory.
+
+    Attributes:
+        objective: makes it; for a tokenizer that is not there yet, see `AnyTokenizer`.
+        length: tokens that the model reads at once.
+    """
 
     architecture: Architecture
     options: Any
     vocab_size: int
-    objective: Objective
+    objective: Callable[[], Objective]
     length: int
     step: StepSettings
     optimizer: OptimizerSettings
@@ -88,9 +97,9 @@ def footprint_of(recipe: Recipe) -> Footprint:
 
 
 def _counted(recipe: Recipe) -> Footprint:
-    live = _Live()
-    with FakeTensorMode(allow_non_fake_inputs=True), live:
-        parts = _build(recipe)
+    live, objective = _Live(), recipe.objective()
+    with _quiet(), FakeTensorMode(allow_non_fake_inputs=True), live:
+        parts = _build(recipe, objective)
         weights = live.now
         _fill_state(parts)
         state = live.now
@@ -103,19 +112,19 @@ def _counted(recipe: Recipe) -> Footprint:
     )
 
 
-def _build(recipe: Recipe) -> _Parts:
-    architecture, objective = recipe.architecture, recipe.objective
+def _build(recipe: Recipe, objective: Objective) -> _Parts:
+    architecture = recipe.architecture
     with recipe.step.device:
         module = architecture.build(recipe.options, recipe.vocab_size)
     if recipe.gradient_checkpointing:
         recompute(architecture.blocks(module))
-    text = _AnyText(recipe)
+    text = _AnyText(recipe, objective)
     return _Parts(
         Model(architecture, module, recipe.options, recipe.vocab_size),
         WrappedModel(module, objective),
         build_updates(architecture.param_groups(module), recipe.optimizer),
         Schedule(recipe.optimizer.learning_rate, 0, 2, 1.0),
-        Batches(text, SampleOrder(len(text), recipe.step.seed, False), objective, 0),
+        _MadeOutside(text, SampleOrder(len(text), recipe.step.seed, False), objective, 0),
         SingleProcess(),
     )
 
@@ -139,16 +148,12 @@ def _take_step(recipe: Recipe, parts: _Parts) -> None:
         step.close()
 
 
+@torch.no_grad()
 def _evaluate(recipe: Recipe, parts: _Parts) -> None:
-    evaluate(
-        parts.model.module,
-        recipe.objective,
-        parts.batches.windows,
-        text_bytes=1,
-        batch_size=recipe.step.batch_size,
-        device=recipe.step.device,
-        precision=recipe.step.precision,
-    )
+    parts.model.module.eval()
+    batch = parts.batches.micro(range(recipe.step.batch_size))
+    with autocast(recipe.step.device, recipe.step.precision):
+        parts.wrapped(batch.to(recipe.step.device))
 
 
 def _without_activations(recipe: Recipe, why: str) -> Footprint:
@@ -156,6 +161,17 @@ def _without_activations(recipe: Recipe, why: str) -> Footprint:
     weights = gradients = 4 * parameters
     state = parameters * STATE_BYTES[recipe.optimizer.name] - gradients
     return Footprint(parameters, weights, state, gradients, 0, state, why)
+
+
+@contextlib.contextmanager
+def _quiet() -> Iterator[None]:
+    """Without torch's own report of what failed, which `unknown` tells in one line."""
+    log = logging.getLogger("torch._subclasses.fake_tensor")
+    before, log.disabled = log.disabled, True
+    try:
+        yield
+    finally:
+        log.disabled = before
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,11 +186,19 @@ class _Parts:
     world: World
 
 
+class _MadeOutside(Batches):
+    """Batches with values, which an objective looks at while it makes them."""
+
+    def micro(self, numbers: range) -> Batch:
+        with _disable_current_modes():
+            return Batches.micro(self, numbers)
+
+
 class _AnyText(Windows):
     """The windows of one micro-batch of a text that is not there."""
 
-    def __init__(self, recipe: Recipe) -> None:
-        self.size = recipe.objective.window(recipe.length)
+    def __init__(self, recipe: Recipe, objective: Objective) -> None:
+        self.size = objective.window(recipe.length)
         self._count = recipe.step.batch_size
         self._tokens = np.arange(self.size, dtype=np.int64) % recipe.vocab_size
 
@@ -183,6 +207,26 @@ class _AnyText(Windows):
 
     def __getitem__(self, i: int) -> Sample:
         return Sample(self._tokens)
+
+
+class AnyTokenizer:
+    """Stands in for a tokenizer that is yet to be trained: its ids have no spelling."""
+
+    def __init__(self, vocab_size: int, control_tokens: Sequence[str]) -> None:
+        self.vocab_size = vocab_size
+        named = {name: 5 + place for place, name in enumerate(control_tokens)}
+        self.special = SpecialTokens(0, bos=1, pad=2, unk=3, mask=4, named=named)
+
+    def encode_batch(self, texts: Sequence[str]) -> list[list[int]]:
+        return [[self.special.eos] * len(text) for text in texts]
+
+    def decode(self, ids: Sequence[int]) -> str:
+        return ""
+
+    def token(self, token_id: int) -> str:
+        return ""
+
+    def save(self, folder: Path) -> None: ...
 
 
 class _Live(TorchDispatchMode):

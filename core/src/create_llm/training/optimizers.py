@@ -138,7 +138,7 @@ def _muon(matrices: Sequence[nn.Parameter], settings: OptimizerSettings) -> Muon
 
 
 _MUON_MOMENTUM = 0.95
-_ADAMW_BESIDE_MUON = 3.0
+_ADAMW_BESIDE_MUON = 4.0
 """Embeddings and head learn best at a rate of their own: 1 cost 0.03 bits per byte, measured on a
 model of 2 million parameters after a million tokens (benchmarks/quality.py)."""
 

@@ -55,8 +55,10 @@ def causal_attention(q: Tensor, k: Tensor, v: Tensor, dropout: float) -> Tensor:
 def weights_kept(batch: int, heads: int, length: int) -> int:
     """How many weights a layer keeps for the backward pass on a CPU."""
     blocks = -(-length // _ROWS)
-    kept = batch * heads * sum(
-        min(_ROWS, length - i * _ROWS) * min((i + 1) * _ROWS, length) for i in range(blocks)
+    kept = (
+        batch
+        * heads
+        * sum(min(_ROWS, length - i * _ROWS) * min((i + 1) * _ROWS, length) for i in range(blocks))
     )
     return kept if 2 * kept <= _MOST_WEIGHTS else 0
 

@@ -21,7 +21,7 @@ from create_llm.models.architecture import ModelOutput
 from create_llm.models.precision import compute_dtype
 from create_llm_gpt.attention import causal_attention
 from create_llm_gpt.config import GPTConfig
-from create_llm_gpt.ops import rms_norm, rotate, swiglu
+from create_llm_gpt.ops import dropout, rms_norm, rotate, swiglu
 
 
 @dataclass(slots=True)
@@ -146,8 +146,8 @@ class Block(nn.Module):
     ) -> Tensor:
         """x [batch, length, dim]; no rotation where positions are learned."""
         attended = self.attention(self.attention_norm(x), rotation, past)
-        x = x + F.dropout(attended, self.dropout, self.training)
-        return x + F.dropout(self.ffn(self.ffn_norm(x)), self.dropout, self.training)
+        x = x + dropout(attended, self.dropout, self.training)
+        return x + dropout(self.ffn(self.ffn_norm(x)), self.dropout, self.training)
 
 
 class GPTModel(nn.Module):
@@ -179,7 +179,7 @@ class GPTModel(nn.Module):
         else:
             # GPT-2 drops of this sum as well; families without it drop nothing here.
             x = x + self.positions(torch.arange(start, end, device=tokens.device))
-            x = F.dropout(x, self.config.dropout, self.training)
+            x = dropout(x, self.config.dropout, self.training)
         for index, block in enumerate(self.layers):
             x = block(x, rotation, None if cache is None else cache.layer(index))
         if cache is not None:

@@ -1,4 +1,4 @@
-"""The element-wise operations of a block: RMSNorm, rotary positions, SwiGLU.
+"""The element-wise operations of a block: RMSNorm, rotary positions, SwiGLU, dropout.
 
 torch.compile fuses them, and CUDA has a kernel for the norm. Eager CPU runs each as several passes
 over memory and keeps what the passes leave behind for the backward pass; there the functions
@@ -43,6 +43,19 @@ def swiglu(gate_up: Tensor) -> Tensor:
         return applied(_SwiGLU, gate_up)
     gate, up = gate_up.chunk(2, dim=-1)
     return F.silu(gate) * up
+
+
+def dropout(x: Tensor, share: float, training: bool) -> Tensor:
+    """Zero a random share of x while training, and make up for it in the rest.
+
+    On a CPU in 256ths, of which each takes one random byte: a draw for each element would be a
+    tenth of a small model's step.
+    """
+    if not training or not share:
+        return x
+    if _eager_cpu(x):
+        return applied(_Dropout, x, max(round(256 * share), 1))
+    return F.dropout(x, share)
 
 
 def _eager_cpu(x: Tensor) -> bool:
@@ -113,3 +126,21 @@ class _SwiGLU(Function):
         torch.mul(F.silu(gate), grad, out=grad_up)
         torch.ops.aten.silu_backward.grad_input(grad * up, gate, grad_input=grad_gate)
         return out
+
+
+class _Dropout(Function):
+    @staticmethod
+    def forward(ctx: FunctionCtx, x: Tensor, dropped: int) -> Tensor:
+        """`dropped` of 256."""
+        words = torch.empty(-(-x.numel() // 8), dtype=torch.int64).random_(-(2**63), None)
+        kept = words.view(torch.uint8)[: x.numel()].view(x.shape) >= dropped
+        ctx.save_for_backward(kept)
+        ctx.factor = 256 / (256 - dropped)  # type: ignore[attr-defined]
+        out: Tensor = x * kept
+        return out.mul_(ctx.factor)  # type: ignore[attr-defined]
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: FunctionCtx, grad: Tensor) -> tuple[Tensor, None]:
+        (kept,) = saved(ctx)
+        return (grad * kept).mul_(ctx.factor), None  # type: ignore[attr-defined]

@@ -19,7 +19,7 @@ PIPELINE = Preset(
     values={
         "model": {
             "name": "gpt",
-            "form": "qwen3",
+            "form": "gpt2",  # the fewest passes over memory, which decide at this width
             "max_length": 128,
             "layers": 2,
             "heads": 4,
