@@ -272,7 +272,7 @@ def test_what_dropout_drops_of(config: GPTConfig, monkeypatch: pytest.MonkeyPatc
         shares.append(share)
         return x
 
-    monkeypatch.setattr(F, "dropout", watched)
+    monkeypatch.setattr(gpt_model, "dropout", watched)
     made(config.model_copy(update={"dropout": 0.3})).train()(some_tokens())
     expected = 2 * config.layers + (1 if config.form == "gpt2" else 0)
     assert shares == [0.3] * expected

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -51,19 +53,49 @@ def outputs(positions, vocabulary=11, width=4):
     return ModelOutput(hidden, head), head
 
 
+@pytest.mark.parametrize("fused", [False, True])
 @pytest.mark.parametrize("chunk", [7, 10_000])
-def test_chunks_change_neither_the_loss_nor_the_gradients(monkeypatch, chunk):
+def test_chunks_change_neither_the_loss_nor_the_gradients(monkeypatch, chunk, fused):
     monkeypatch.setattr(loss, "CHUNK", chunk)
     objective = CausalObjective(None, None)
     samples = [sample(RNG.integers(0, 11, 25)), sample(RNG.integers(0, 11, 18))]
     batch = objective.batch(samples, [0, 1])
     output, head = outputs(48)
-    objective.loss(output, batch).total.backward()
-    got = (output.hidden.grad.clone(), head.weight.grad.clone())
+    given = replace(output, head_weight=head.weight) if fused else output
+    total = objective.loss(given, batch).total
+    (2 * total).backward()
+    got = (output.hidden.grad.clone() / 2, head.weight.grad.clone() / 2)
     output.hidden.grad = head.weight.grad = None
     whole = F.cross_entropy(
         output.logits().flatten(0, 1), batch.labels.flatten(), ignore_index=IGNORED, reduction="sum"
     )
     whole.backward()
+    torch.testing.assert_close(total, whole)
     torch.testing.assert_close(got[0], output.hidden.grad)
     torch.testing.assert_close(got[1], head.weight.grad)
+
+
+def test_a_probability_too_small_for_a_logarithm_has_its_loss():
+    hidden = torch.tensor([[[1.0, 0.0], [0.0, 1.0]]], requires_grad=True)
+    weight = torch.tensor([[500.0, 1.0], [0.0, 2.0]], requires_grad=True)
+    output = ModelOutput(hidden, lambda states: states @ weight.t(), weight)
+    labels = torch.tensor([[1, 0]])
+    total = loss.summed_cross_entropy(output, labels)
+    wanted = F.cross_entropy(output.logits().flatten(0, 1), labels.flatten(), reduction="sum")
+    torch.testing.assert_close(total, wanted)
+    assert total > 500
+
+
+def test_under_autocast_the_products_are_in_bf16_and_the_loss_near():
+    torch.manual_seed(1)
+    weight = torch.randn(50, 16, requires_grad=True)
+    hidden = torch.randn(2, 30, 16, requires_grad=True)
+    labels = torch.randint(0, 50, (2, 30))
+    exact = loss.summed_cross_entropy(ModelOutput(hidden, lambda h: h @ weight.t(), weight), labels)
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        output = ModelOutput(hidden, lambda h: h @ weight.t(), weight)
+        rounded = loss.summed_cross_entropy(output, labels)
+    assert rounded != exact
+    torch.testing.assert_close(rounded, exact, rtol=5e-3, atol=0)
+    rounded.backward()
+    assert weight.grad.dtype == hidden.grad.dtype == torch.float32

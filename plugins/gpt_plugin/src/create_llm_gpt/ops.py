@@ -63,11 +63,12 @@ def _eager_cpu(x: Tensor) -> bool:
 
 
 class _RMSNorm(Function):
-    """The mean square is taken in fp32; all else stays in the dtype of x."""
+    """The mean square is taken in fp32 at least; all else stays in the dtype of x."""
 
     @staticmethod
     def forward(ctx: FunctionCtx, x: Tensor, weight: Tensor, eps: float) -> Tensor:
-        norm = torch.linalg.vector_norm(x, dim=-1, keepdim=True, dtype=torch.float32)
+        wide = torch.promote_types(x.dtype, torch.float32)
+        norm = torch.linalg.vector_norm(x, dim=-1, keepdim=True, dtype=wide)
         scale = norm.square_().div_(x.shape[-1]).add_(eps).rsqrt_().to(x.dtype)
         ctx.save_for_backward(x, weight, scale)
         out: Tensor = x * scale
