@@ -11,6 +11,7 @@ import click
 
 from create_llm.cli.app import App
 from create_llm.cli.found_runs import live_runs, run_called, runs_of_project
+from create_llm.cli.units import duration, size
 from create_llm.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -97,16 +98,8 @@ def _about(seconds: object) -> str | None:
 
 
 def _duration(seconds: object) -> str | None:
-    if not isinstance(seconds, int | float):
-        return None
-    minutes, rest = divmod(round(seconds), 60)
-    hours, minutes = divmod(minutes, 60)
-    if hours:
-        return f"{hours} h {minutes:02} min"
-    return f"{minutes} min {rest:02} s" if minutes else f"{rest} s"
+    return duration(seconds) if isinstance(seconds, int | float) else None
 
 
 def _bytes(count: object) -> str | None:
-    if not isinstance(count, int):
-        return None
-    return f"{count / 1e9:.2f} GB" if count >= 1e9 else f"{count / 1e6:.1f} MB"
+    return size(count) if isinstance(count, int) else None

@@ -23,6 +23,7 @@ Examples:
   llm train
   llm train --max-steps 300 --learning-rate 1e-3
   llm train --corpus-path book.txt --set model.layers=4
+  llm train --plan
   llm train --preset pipeline --corpus-path books
 """
 
@@ -61,14 +62,20 @@ _KEYS = {
 @click.option(
     "--preset", metavar="NAME", help="A recipe: an installed preset, or one in training/presets."
 )
+@click.option("--plan", is_flag=True, help="Say what the run would take, and do not train.")
 @click.option("--json", "as_json", is_flag=True, help="Print the summary as JSON on stdout.")
 @click.pass_obj
-def command(app: App, /, *, resume: str, as_json: bool, **options: object) -> None:
+def command(app: App, /, *, resume: str, plan: bool, as_json: bool, **options: object) -> None:
     """Train a model on the project's text; does whatever is missing first.
 
     Trains the tokenizer, prepares the data, trains the model, saves it as models/vN. Ctrl-C saves
     a checkpoint and stops; the same command goes on from there.
     """
+    if plan:
+        from create_llm.cli.train_plan import plan_training
+
+        plan_training(app, _flags(options), as_json=as_json)
+        return
     ended = run_training(app, _flags(options), resume=resume)
     if as_json:
         click.echo(json.dumps(ended.summary))

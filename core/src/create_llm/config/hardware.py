@@ -168,18 +168,27 @@ def _precisions(device: str, hardware: Hardware) -> tuple[tuple[str, ...], str]:
     return ("fp16", "fp32"), f"this GPU multiplies fp16 natively, and not bfloat16 ({capability})"
 
 
+@dataclass(frozen=True, slots=True)
+class Needs:
+    """What a run cannot do without, in bytes of memory beside the program itself.
+
+    Attributes:
+        parameters: how many the model has.
+        state: of weights, gradients and the optimizer's state.
+        batch: of everything else, for one micro-batch of training.batch_size.
+    """
+
+    parameters: int
+    state: int
+    batch: int
+
+
 def check_fit(
-    config: Config,
-    parameters: int,
-    activation_bytes: int,
-    hardware: Hardware,
-    templates: Iterable[Template] = (),
+    config: Config, needs: Needs, hardware: Hardware, templates: Iterable[Template] = ()
 ) -> None:
     """Refuse, before any work, a run that cannot fit into memory.
 
     Args:
-        parameters: trainable parameters of the model.
-        activation_bytes: of one micro-batch of training.batch_size, in fp32.
         templates: the installed ones, to name a smaller one that would fit.
 
     Raises:
@@ -187,21 +196,18 @@ def check_fit(
     """
     free, where = _available(config, hardware)
     budget = int(free * (1 - KEPT_FREE))
-    # Mixed precision keeps the activations of matrix products, most of them, in 16 bits.
-    share = 1.0 if resolve_precision(config, hardware)[0] == "fp32" else 0.5
-    state = parameters * STATE_BYTES[config.training.optimizer]
-    activations = int(activation_bytes * share)
-    if state + activations <= budget:
+    if needs.state + needs.batch <= budget:
         return
-    fitting = max(budget - state, 0) * config.training.batch_size // max(activations, 1)
+    fitting = max(budget - needs.state, 0) * config.training.batch_size // max(needs.batch, 1)
     raise ConfigError(
-        f"this run needs about {_size(state + activations)} of memory, and {where} has "
-        f"{_size(free)} free, of which {KEPT_FREE:.0%} stay with the system: {_size(state)} for "
-        f"{parameters:,} parameters ({STATE_BYTES[config.training.optimizer]} bytes each: "
-        f"weights, gradients, {config.training.optimizer}) and {_size(activations)} for a batch "
-        f"of {config.training.batch_size}",
+        f"this run needs about {_size(needs.state + needs.batch)} of memory, and {where} has "
+        f"{_size(free)} free, of which {KEPT_FREE:.0%} stay with the system: "
+        f"{_size(needs.state)} for {needs.parameters:,} parameters "
+        f"({needs.state / needs.parameters:.0f} bytes each: weights, gradients, "
+        f"{config.training.optimizer}) and {_size(needs.batch)} for a batch of "
+        f"{config.training.batch_size}",
         where=f"training.batch_size, {config.settings['training.batch_size'].source}",
-        fixes=_fit_fixes(config, int(fitting), budget, templates),
+        fixes=_fit_fixes(config, fitting, budget, templates),
     )
 
 

@@ -29,10 +29,11 @@ from create_llm.training.callbacks import Callback
 from create_llm.training.checkpointing import Model, TrainState, read_checkpoint
 from create_llm.training.code import changed_code, code_of
 from create_llm.training.frozen import Frozen, write_manifest
-from create_llm.training.job import Job, Surroundings
-from create_llm.training.memory import keep_freed_memory
-from create_llm.training.optimizers import OptimizerSettings, build_updates
+from create_llm.training.job import Job, Surroundings, optimizer_settings
+from create_llm.training.memory import keep_freed_memory, memory_in_use
+from create_llm.training.optimizers import build_updates
 from create_llm.training.pick_run import Picked
+from create_llm.training.planned import Rehearsals, plan_of_run
 from create_llm.training.randomness import derive_seed
 from create_llm.training.schedule import Schedule
 from create_llm.training.session import Session, Validation
@@ -63,21 +64,26 @@ def assemble(job: Job, picked: Picked, around: Surroundings) -> Iterator[Assembl
     device = torch.device(frozen.device)
     if device.type == "cpu":
         keep_freed_memory()
-    model = _build_model(job, device)
+    resident = memory_in_use(device)
+    model = build_model(job, device)
     trainer, session = _build_trainer(job, picked.run, model, frozen, number)
     try:
         with trainer.parts.watch:
             if picked.step is not None:
                 _restore(trainer, picked.step, around.notice)
-            frozen = _compile(job, picked, frozen, trainer)
-            frozen, trainer = _fit_into_time(job, picked, frozen, trainer)
+            rehearse = Rehearsals(trainer.rehearse)
+            frozen = _compile(job, picked, frozen, trainer, rehearse)
+            frozen, trainer = _fit_into_time(job, picked, frozen, trainer, rehearse)
+            if picked.step is None:
+                plan = plan_of_run(job, trainer, resident, rehearse)
+                session.keep("planned", asdict(plan))
             yield Assembled(picked.run, frozen, trainer, session, model)
     finally:
         trainer.close()
         session.close()
 
 
-def _build_model(job: Job, device: torch.device) -> Model:
+def build_model(job: Job, device: torch.device) -> Model:
     # Not on the meta device: buffers, which `init` does not fill, would come out of it empty.
     with device:
         module = job.architecture.build(job.model_options, job.vocab_size)
@@ -87,22 +93,26 @@ def _build_model(job: Job, device: torch.device) -> Model:
     return Model(job.architecture, module, job.model_options, job.vocab_size)
 
 
-def _compile(job: Job, picked: Picked, frozen: Frozen, trainer: Trainer) -> Frozen:
+def _compile(
+    job: Job, picked: Picked, frozen: Frozen, trainer: Trainer, rehearse: Rehearsals
+) -> Frozen:
     """Compile the model's blocks if that was decided, or decide it at the run's start."""
     blocks = job.architecture.blocks(trainer.parts.model.module)
     if picked.step is not None:
         if frozen.compiled:
             compile_blocks(blocks)
         return frozen
-    wanted, steps = job.config.training.compile, trainer.settings.total_steps
-    chosen = choose_compile(wanted, blocks, frozen.device, steps, trainer.step.rehearse)
+    training, steps = job.config.training, trainer.settings.total_steps
+    chosen = choose_compile(
+        training.compile, blocks, frozen.device, steps, rehearse, training.max_seconds
+    )
     frozen = replace(frozen, compiled=chosen.on, compile_reason=chosen.reason)
     trainer.parts.outside.keep("frozen", asdict(frozen))
     return frozen
 
 
 def _fit_into_time(
-    job: Job, picked: Picked, frozen: Frozen, trainer: Trainer
+    job: Job, picked: Picked, frozen: Frozen, trainer: Trainer, rehearse: Rehearsals
 ) -> tuple[Frozen, Trainer]:
     """Shorten a new run to the steps that its time is enough for; a resumed one is as it was."""
     seconds = job.config.training.max_seconds
@@ -110,11 +120,11 @@ def _fit_into_time(
         return frozen, trainer
     deadline = psutil.Process().create_time() + seconds
     settings, parts = trainer.settings, trainer.parts
-    steps = min(settings.total_steps, steps_until(deadline, trainer.step.rehearse))
+    steps = min(settings.total_steps, steps_until(deadline, rehearse))
     frozen = replace(frozen, fitted_steps=steps)
     parts.outside.keep("frozen", asdict(frozen))
     trainer.close()
-    schedule = _schedule(job, steps)
+    schedule = schedule_of(job, steps)
     settings = replace(settings, total_steps=steps, deadline=deadline)
     return frozen, Trainer(settings, replace(parts, schedule=schedule), TrainState())
 
@@ -126,16 +136,16 @@ def _build_trainer(
     windows = job.windows(job.data.train, job.config.data.stride)
     every_step = any(callback.every_step for _, callback in callbacks)
     divided = int(run.manifest().get("divided", 1))
-    settings = _loop_settings(job, windows, frozen, divided, every_step=every_step)
+    settings = loop_settings(job, windows, frozen, divided, every_step=every_step)
     session = _build_session(job, run, model, callbacks, frozen, number)
     parts = Parts(
         model=model,
         wrapped=WrappedModel(model.module, job.objective),
         updates=build_updates(
-            model.architecture.param_groups(model.module), _optimizer_settings(job)
+            model.architecture.param_groups(model.module), optimizer_settings(job.config.training)
         ),
-        schedule=_schedule(job, settings.total_steps),
-        batches=_batches(job, windows),
+        schedule=schedule_of(job, settings.total_steps),
+        batches=batches_of(job, windows),
         store=CheckpointStore(run.checkpoints, job.config.checkpoints.save_total_limit, Storage()),
         watch=StopWatch(_fresh_control(run)),
         world=SingleProcess(),
@@ -212,7 +222,7 @@ def _build_session(
     )
 
 
-def _loop_settings(
+def loop_settings(
     job: Job, windows: Windows, frozen: Frozen, divided: int, *, every_step: bool
 ) -> LoopSettings:
     training = job.config.training
@@ -245,18 +255,7 @@ def _total_steps(job: Job, windows: Windows) -> int:
     return min(training.max_steps, math.ceil(training.epochs * len(windows) / per_step))
 
 
-def _optimizer_settings(job: Job) -> OptimizerSettings:
-    training = job.config.training
-    return OptimizerSettings(
-        training.optimizer,
-        training.learning_rate,
-        training.weight_decay,
-        training.beta1,
-        training.beta2,
-    )
-
-
-def _schedule(job: Job, total_steps: int) -> Schedule:
+def schedule_of(job: Job, total_steps: int) -> Schedule:
     training = job.config.training
     return Schedule(
         training.learning_rate,
@@ -268,7 +267,7 @@ def _schedule(job: Job, total_steps: int) -> Schedule:
     )
 
 
-def _batches(job: Job, windows: Windows) -> Batches:
+def batches_of(job: Job, windows: Windows) -> Batches:
     seed = job.config.training.seed
     order = SampleOrder(len(windows), seed, job.config.data.shuffle)
     return Batches(windows, order, job.objective, seed)

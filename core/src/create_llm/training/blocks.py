@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import time
 from collections.abc import Callable, Sequence
@@ -48,24 +49,36 @@ def choose_compile(
     device: str,
     steps: int,
     rehearse: Callable[[], float],
+    limit: float | None = None,
 ) -> Compiled:
     """Compile if it is wanted, or if it pays within the run: then it is tried and measured.
 
     Args:
         wanted: on, off or auto.
+        limit: seconds that the run may take at most.
         rehearse: takes a step that leaves no trace; returns its seconds.
     """
+    settled = wanted != "auto" or device not in _WORTH_TRYING
+    seconds = math.inf if settled else _steady(rehearse)
+    chosen = choice_without_trial(wanted, device, steps * seconds)
+    if chosen is None:
+        return _try(blocks, steps, rehearse, min(seconds, rehearse()))
+    if chosen.on:
+        compile_blocks(blocks)
+    return chosen
+
+
+def choice_without_trial(wanted: str, device: str, seconds: float) -> Compiled | None:
+    """What `choose_compile` does in a run of so many seconds; None: it tries and measures."""
     if wanted == "off":
         return Compiled(False, "the configuration says so")
     if wanted == "on":
-        compile_blocks(blocks)
         return Compiled(True, "the configuration says so")
     if device not in _WORTH_TRYING:
         return Compiled(False, f"torch's compiler is not used on {device}")
-    seconds = _steady(rehearse)
-    if steps * seconds < _WORTH_TRYING[device]:
-        return Compiled(False, f"{_minutes(steps * seconds)} of training are too short to try it")
-    return _try(blocks, steps, rehearse, seconds)
+    if seconds < _WORTH_TRYING[device]:
+        return Compiled(False, f"{_minutes(seconds)} of training are too short to try it")
+    return None
 
 
 def _try(
@@ -88,8 +101,6 @@ def _try(
 
 
 def _steady(rehearse: Callable[[], float]) -> float:
-    """The seconds of a step once everything is warm."""
-    rehearse()
     return min(rehearse(), rehearse())
 
 

@@ -112,14 +112,14 @@ def _counted(recipe: Recipe) -> Footprint:
     )
 
 
-def _build(recipe: Recipe, objective: Objective) -> _Parts:
+def _build(recipe: Recipe, objective: Objective) -> Kit:
     architecture = recipe.architecture
     with recipe.step.device:
         module = architecture.build(recipe.options, recipe.vocab_size)
     if recipe.gradient_checkpointing:
         recompute(architecture.blocks(module))
     text = _AnyText(recipe, objective)
-    return _Parts(
+    return Kit(
         Model(architecture, module, recipe.options, recipe.vocab_size),
         WrappedModel(module, objective),
         build_updates(architecture.param_groups(module), recipe.optimizer),
@@ -129,7 +129,7 @@ def _build(recipe: Recipe, objective: Objective) -> _Parts:
     )
 
 
-def _fill_state(parts: _Parts) -> None:
+def _fill_state(parts: Kit) -> None:
     """Let the optimizer make the state that it otherwise makes at its first update."""
     for parameter in parts.model.module.parameters():
         parameter.grad = torch.zeros_like(parameter)
@@ -138,7 +138,7 @@ def _fill_state(parts: _Parts) -> None:
     parts.updates.zero_grad()
 
 
-def _take_step(recipe: Recipe, parts: _Parts) -> None:
+def _take_step(recipe: Recipe, parts: Kit) -> None:
     # From the second micro-batch on, gradients are there already: more of them change nothing.
     settings = replace(recipe.step, accumulation=min(recipe.step.accumulation, 2))
     step = TrainStep(settings, parts)
@@ -149,7 +149,7 @@ def _take_step(recipe: Recipe, parts: _Parts) -> None:
 
 
 @torch.no_grad()
-def _evaluate(recipe: Recipe, parts: _Parts) -> None:
+def _evaluate(recipe: Recipe, parts: Kit) -> None:
     parts.model.module.eval()
     batch = parts.batches.micro(range(recipe.step.batch_size))
     with autocast(recipe.step.device, recipe.step.precision):
@@ -175,8 +175,8 @@ def _quiet() -> Iterator[None]:
 
 
 @dataclass(frozen=True, slots=True)
-class _Parts:
-    """What a step works with."""
+class Kit:
+    """What a step works with, and nothing that a run has beside it."""
 
     model: Model
     wrapped: WrappedModel

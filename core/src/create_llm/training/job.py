@@ -6,11 +6,19 @@ from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 
+import torch
 from pydantic import BaseModel
 
 from create_llm.config import Config
-from create_llm.config.hardware import Hardware, check_fit, detect
+from create_llm.config.hardware import (
+    Hardware,
+    check_fit,
+    detect,
+    resolve_device,
+    resolve_precision,
+)
 from create_llm.config.layers import installed_templates
+from create_llm.config.training_keys import TrainingConfig
 from create_llm.data.pipeline import ensure_data, ensure_tokenizer
 from create_llm.data.prepare import PreparedData, Progress, tokenizer_sha256
 from create_llm.data.shards import TokenShards
@@ -19,10 +27,15 @@ from create_llm.data.windows import Windows
 from create_llm.errors import ConfigError
 from create_llm.kernel.plugins import Plugins
 from create_llm.kernel.registry import Registry
-from create_llm.models.architecture import Architecture, count_parameters
+from create_llm.models.architecture import Architecture
 from create_llm.models.chosen import ChosenObjective, objective_of_run
 from create_llm.models.objective import Objective
 from create_llm.project.folder import Project
+from create_llm.storage.durable import Storage
+from create_llm.training.footprint import AnyTokenizer, Footprint, Recipe, footprint_of
+from create_llm.training.optimizers import OptimizerSettings
+from create_llm.training.plan import disk_at_most, most_saves, needs_of
+from create_llm.training.step import StepSettings
 
 Ask = Callable[[str], bool]
 
@@ -60,6 +73,7 @@ class Job:
     tokenizer: Tokenizer
     vocab_size: int
     data: PreparedData
+    footprint: Footprint
 
     def identity(self) -> dict[str, object]:
         """What makes this run this run: a change of any of it makes another one."""
@@ -86,17 +100,31 @@ class Job:
         return Windows(shards, size, shared=shared, stride=chosen)
 
 
-def prepare_job(project: Project, config: Config, plugins: Plugins, around: Surroundings) -> Job:
-    """Choose the parts, refuse what cannot work, then make the tokenizer and the token shards."""
+def prepare_job(
+    project: Project,
+    config: Config,
+    plugins: Plugins,
+    around: Surroundings,
+    saved_bytes: int = 0,
+) -> Job:
+    """Choose the parts, refuse what cannot work, then make the tokenizer and the token shards.
+
+    Args:
+        saved_bytes: of the checkpoints that the run, if it is to go on, has already.
+    """
     registry, hardware = plugins.registry, detect(with_gpu=True)
     architecture: Architecture = config.model.part.load()()
     chosen = objective_of_run(config, registry)
-    _refuse_what_does_not_fit(config, architecture, hardware, registry)
+    footprint = _refuse_what_does_not_fit(config, architecture, chosen, hardware, registry)
+    _refuse_a_full_disk(project, config, footprint, saved_bytes)
     with around.progress() as progress:
         tokenizer = ensure_tokenizer(project, config, chosen.control_tokens, progress=progress)
         objective = chosen.build(tokenizer)
         data = ensure_data(project, config, tokenizer, progress=progress)
     vocab_size = _vocab_size(config, tokenizer)
+    if vocab_size != _expected_vocab_size(config):
+        recipe = _recipe(config, architecture, hardware, vocab_size, lambda: objective)
+        footprint = footprint_of(recipe)
     return Job(
         project,
         config,
@@ -108,18 +136,81 @@ def prepare_job(project: Project, config: Config, plugins: Plugins, around: Surr
         tokenizer,
         vocab_size,
         data,
+        footprint,
     )
 
 
 def _refuse_what_does_not_fit(
-    config: Config, architecture: Architecture, hardware: Hardware, registry: Registry
+    config: Config,
+    architecture: Architecture,
+    chosen: ChosenObjective,
+    hardware: Hardware,
+    registry: Registry,
+) -> Footprint:
+    """
+    Raises:
+        ConfigError: the memory is too small for the model and its batch.
+    """
+    vocab_size = _expected_vocab_size(config)
+    stand_in = AnyTokenizer(vocab_size, chosen.control_tokens)
+    recipe = _recipe(config, architecture, hardware, vocab_size, lambda: chosen.build(stand_in))
+    footprint = footprint_of(recipe)
+    needs = needs_of(footprint, recipe.step.device)
+    check_fit(config, needs, hardware, installed_templates(registry))
+    return footprint
+
+
+def _refuse_a_full_disk(
+    project: Project, config: Config, footprint: Footprint, saved_bytes: int
 ) -> None:
-    options, vocab_size = config.model.options, _expected_vocab_size(config)
-    parameters = count_parameters(architecture, options, vocab_size)
-    activations = architecture.activation_bytes(
-        options, vocab_size, config.training.batch_size, _sequence_length(config)
+    """
+    Raises:
+        StorageError: less is free than the run's checkpoints take at most, or than
+            checkpoints.min_free_gb asks for.
+    """
+    limit = config.checkpoints.save_total_limit
+    checkpoints = disk_at_most(footprint, most_saves(config.training), limit) - saved_bytes
+    asked = round(config.checkpoints.min_free_gb * 1e9)
+    what = "this run" if checkpoints >= asked else "checkpoints.min_free_gb"
+    Storage().ensure_free(project.checkpoints, max(checkpoints, asked), what)
+
+
+def _recipe(
+    config: Config,
+    architecture: Architecture,
+    hardware: Hardware,
+    vocab_size: int,
+    objective: Callable[[], Objective],
+) -> Recipe:
+    training = config.training
+    step = StepSettings(
+        batch_size=training.batch_size,
+        accumulation=training.gradient_accumulation_steps,
+        gradient_clip=training.gradient_clip,
+        seed=training.seed,
+        device=torch.device(resolve_device(config, hardware)),
+        precision=resolve_precision(config, hardware)[0],
     )
-    check_fit(config, parameters, activations, hardware, installed_templates(registry))
+    return Recipe(
+        architecture,
+        config.model.options,
+        vocab_size,
+        objective,
+        _sequence_length(config),
+        step,
+        optimizer_settings(training),
+        training.gradient_checkpointing,
+    )
+
+
+def optimizer_settings(training: TrainingConfig) -> OptimizerSettings:
+    return OptimizerSettings(
+        training.optimizer,
+        training.learning_rate,
+        training.weight_decay,
+        training.beta1,
+        training.beta2,
+    )
 
 
 def _sequence_length(config: Config) -> int:

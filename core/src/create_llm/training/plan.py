@@ -9,6 +9,7 @@ import torch
 
 from create_llm.config.hardware import Needs
 from create_llm.config.intervals import Interval
+from create_llm.config.training_keys import TrainingConfig
 from create_llm.training.epochs import Epochs
 from create_llm.training.footprint import Footprint
 from create_llm.training.saving import ROOM
@@ -16,9 +17,9 @@ from create_llm.training.saving import ROOM
 _LIBRARIES = 28 << 20
 """What torch's kernels take at their first use, beside the tensors."""
 
-_SCATTERED = {"cpu": 1.35}
-"""How much more memory a CPU's allocator holds than the tensors of a step have at its peak: what
-was freed lies between what is kept, and is not always large enough for what is needed next."""
+_SCATTERED = 160 << 20
+"""The most that a CPU's allocator holds of a step beyond what its tensors have at their peak: what
+was freed lies between what is kept, and is not always large enough for what comes next."""
 
 _FORWARD_SHARE = 0.35
 """Of the time that a step takes, the forward pass, which is all that an evaluation makes."""
@@ -100,6 +101,17 @@ def _due(interval: Interval, steps: int, epochs: Epochs) -> set[int]:
     return {-(-done * epochs.samples // epochs.samples_per_step) for done in passes}
 
 
+def most_saves(training: TrainingConfig) -> int:
+    """How many checkpoints a run may write, before its text is known."""
+    steps = training.max_steps
+    if "epochs" in (training.save_interval.unit, training.eval_interval.unit):
+        return steps
+    unknown = Epochs(samples=1, samples_per_step=1)
+    sample = training.eval_interval
+    intervals = Intervals(training.save_interval, training.eval_interval, sample)
+    return occasions_of(steps, intervals, unknown).saves
+
+
 def needs_of(footprint: Footprint, device: torch.device) -> Needs:
     """What a run needs beside the program, without what can be done without."""
     gradients = 4 * footprint.parameters
@@ -128,7 +140,8 @@ def peak_memory(
 
 
 def _held(size: int, device: torch.device) -> int:
-    return round(size * _SCATTERED.get(device.type, 1.0))
+    """By the allocator, for tensors that come and go."""
+    return size + min(size, _SCATTERED) if device.type == "cpu" else size
 
 
 def disk_at_end(footprint: Footprint, occasions: Occasions, limit: int) -> int:

@@ -14,7 +14,7 @@ from create_llm.storage.checkpoints import CheckpointStore
 from create_llm.storage.problems import with_retries
 from create_llm.training.checkpointing import Snapshot
 
-_ROOM = 1.5
+ROOM = 1.5
 """A copy is only made where this many times its size is free."""
 
 
@@ -55,7 +55,7 @@ class Saver:
         """
         started = time.perf_counter()
         self._collect()
-        enough = psutil.virtual_memory().available > _ROOM * snapshot.bytes
+        enough = psutil.virtual_memory().available > ROOM * snapshot.bytes
         staged = snapshot.staged() if enough else snapshot
         stalled = time.perf_counter() - started
         self._pending = self._writer.submit(self._write, staged, reason, started, stalled)

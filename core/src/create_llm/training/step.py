@@ -111,18 +111,29 @@ class TrainStep:
         raise OutOfMemory(repeatable=True)
 
     def rehearse(self) -> float:
-        """The seconds of a step, before the first one: it is taken, and then undone."""
+        """The seconds of a step, before the first one: two are taken, and then undone.
+
+        The first of them also makes the optimizer's state.
+
+        Raises:
+            OutOfMemory: the weights are as before.
+        """
         module, updates = self._parts.model.module, self._parts.updates
         before = {name: tensor.clone() for name, tensor in module.state_dict().items()}
-        started = time.perf_counter()
-        taken = self._take(0, lambda: False)
+        try:
+            self._wait_for(0)
+            started = time.perf_counter()
+            self._wait_for(1)
+            return time.perf_counter() - started
+        finally:
+            module.load_state_dict(before)
+            updates.forget()
+            self.scale = _loss_scale(self.settings)
+
+    def _wait_for(self, step: int) -> None:
+        taken = self.take(step, lambda: False)
         assert taken is not None, "nobody stops a rehearsal"
-        taken.loss.item()  # waits for the device
-        seconds = time.perf_counter() - started
-        module.load_state_dict(before)
-        updates.forget()
-        self.scale = _loss_scale(self.settings)
-        return seconds
+        taken.loss.item()
 
     def samples(self, step: int) -> list[range]:
         """Of each micro-batch of this rank, by their number in the whole run."""

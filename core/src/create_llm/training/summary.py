@@ -13,6 +13,7 @@ from create_llm.runs.run import SUMMARY_SCHEMA
 from create_llm.training.assemble import Assembled
 from create_llm.training.job import Job
 from create_llm.training.memory import peak_memory
+from create_llm.training.planned import against_actual
 from create_llm.training.speed import matrix_peak
 from create_llm.training.stopping import Stop
 
@@ -25,7 +26,7 @@ def summarize(job: Job, run: Assembled, stop: Stop, model: Path | None) -> dict[
     run.trainer.count_wall_seconds()
     state, figures = run.trainer.state, run.trainer.reporter.figures
     device = torch.device(run.frozen.device)
-    return {
+    summary: dict[str, Any] = {
         "schema": SUMMARY_SCHEMA,
         "status": stop.status,
         "run": run.run.name,
@@ -52,6 +53,8 @@ def summarize(job: Job, run: Assembled, stop: Stop, model: Path | None) -> dict[
         "stopped_by": stop.by,
         "model_sha256": ModelBundle.open(model).weights_sha256() if model else None,
     }
+    folders = [job.data.folder, run.run.checkpoints, *([model] if model else [])]
+    return {**summary, **against_actual(run.run.manifest().get("planned"), summary, folders)}
 
 
 def _utilisation(job: Job, run: Assembled) -> dict[str, float | None]:

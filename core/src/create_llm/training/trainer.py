@@ -143,9 +143,7 @@ class Trainer:
             try:
                 taken = self.step.take(self.state.step, self._stopped)
             except OutOfMemory as error:
-                if not error.repeatable:
-                    raise self._exhausted("the optimizer's update") from error
-                self._divide_further()
+                self._make_room(error)
                 continue
             if taken is None:
                 return False
@@ -154,11 +152,26 @@ class Trainer:
             self.state.tokens += taken.count
             return True
 
+    def rehearse(self) -> float:
+        """The seconds of a step, before the first one; it leaves no trace but smaller
+        micro-batches where memory ran out.
+
+        Raises:
+            MemoryExhausted: as `train_step`.
+        """
+        while True:
+            try:
+                return self.step.rehearse()
+            except OutOfMemory as error:
+                self._make_room(error)
+
     def _stopped(self) -> bool:
         return self.parts.watch.poll() is not None
 
-    def _divide_further(self) -> None:
+    def _make_room(self, error: OutOfMemory) -> None:
         """Halve the micro-batches of this step and of all that follow."""
+        if not error.repeatable:
+            raise self._exhausted("the optimizer's update") from error
         if self.settings.step.device.type == "cuda":
             torch.cuda.empty_cache()
         batch_size = self.settings.step.batch_size
