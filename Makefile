@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 PACKAGES := core $(wildcard plugins/*_plugin)
 SOURCES := $(addsuffix /src,$(PACKAGES) $(wildcard examples/*))
 
-.PHONY: install demo test lint format docs catalogue bench clean
+.PHONY: install demo test lint format docs catalogue bench faults clean
 .DEFAULT_GOAL := help
 
 help:  ## what each target does
@@ -44,8 +44,12 @@ docs: install  ## write the generated pages: docs/commands.md and the tables of 
 catalogue: install  ## write the list of first-party parts from the packages themselves
 	$(BIN)/python core/write_catalogue.py
 
-bench: install  ## start-up times of the command
+bench: install  ## start-up times of the command, training speed beside its peers
 	$(BIN)/python benchmarks/startup.py
+	$(BIN)/python benchmarks/throughput.py
+
+faults: install  ## kill, fill the disk, damage files: what docs/reliability.md reports
+	$(BIN)/python -m tests.faults
 
 clean:  ## remove the virtual environment and what was built
 	rm -rf $(VENV) demo build dist
