@@ -58,7 +58,8 @@ def test_a_save_is_not_told_before_it_is_durable(tmp_path, stream):
     store = store_on(disk, tmp_path)
     saver = Saver(store)
     saver.begin(snapshot(trainer.parts, None, trainer.state), "interval")
-    assert saver.finished() == [] and store.steps() == []
+    assert saver.finished() == []
+    assert store.steps() == []
     disk.let.set()
     (saved,) = saver.wait()
     assert store.newest_valid(lambda error: None) == saved.step == 1
@@ -93,7 +94,7 @@ def test_a_full_disk_ends_the_run_and_names_the_last_good_checkpoint(tmp_path, s
     assert trainer.train_step()
     full = Saver(store_on(FullDisk(), tmp_path))
     full.begin(snapshot(trainer.parts, None, trainer.state), "interval")
-    with pytest.raises(StorageError, match="last good checkpoint is .*step-00000001"):
+    with pytest.raises(StorageError, match=r"last good checkpoint is .*step-00000001"):
         full.wait()
     assert store_on(Disk(), tmp_path).steps() == [1]
     good.close()

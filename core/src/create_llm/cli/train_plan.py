@@ -49,7 +49,7 @@ def plan_training(app: App, flags: dict[str, tuple[object, str]], *, as_json: bo
 def _show(plan: Preview, *, as_json: bool) -> None:
     if plan.prepared:
         made = " and ".join(plan.prepared)
-        click.echo(f"The {made} did not exist yet and stay for the run.", err=True)
+        click.echo(f"Made for this plan, and kept for the run: {made}", err=True)
     if as_json:
         click.echo(json.dumps(asdict(plan)))
         return

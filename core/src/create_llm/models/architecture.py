@@ -134,14 +134,6 @@ class Architecture(ABC):
         head = max((p.numel() for p in groups.embeddings), default=0)
         return 6.0 * (weights + head)
 
-    def activation_bytes(self, config: Any, vocab_size: int, batch: int, length: int) -> int:
-        """Estimated bytes of what the backward pass keeps for one micro-batch, in fp32."""
-        with torch.device("meta"):
-            module = self.build(config, vocab_size)
-        width = max((p.shape[-1] for p in module.parameters()), default=1)
-        tokens = batch * length
-        return 4 * tokens * (16 * width * max(len(self.blocks(module)), 1) + 2 * vocab_size)
-
     def to_hf(
         self, config: Any, vocab_size: int, state: Mapping[str, Tensor]
     ) -> tuple[HFConfig, dict[str, Tensor]]:

@@ -155,15 +155,11 @@ class ArchitectureContract(PartContract):
         assert all(p.ndim >= 2 for p in groups.matrices), "a vector among the matrices"
 
     def test_estimates_are_sensible(self) -> None:
-        """Operations cover the matrices (2 forward, 4 backward each), and memory grows with the
-        batch: a plan that is too low runs out of memory."""
+        """Operations cover the matrices: 2 forward and 4 backward for each."""
         architecture, config, vocabulary = self._architecture(), self.config(), self.vocab_size
         matrices = architecture.param_groups(self._built()).matrices
         least = 6.0 * sum(p.numel() for p in matrices)
         assert architecture.flops(config, vocabulary, self._length()) >= least
-        one = architecture.activation_bytes(config, vocabulary, 1, self._length())
-        two = architecture.activation_bytes(config, vocabulary, 2, self._length())
-        assert 0 < one < two
 
     def test_overfits_one_batch(self) -> None:
         """Given one batch again and again, it learns it by heart; what cannot, cannot learn."""

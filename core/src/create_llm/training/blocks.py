@@ -58,9 +58,10 @@ def choose_compile(
         limit: seconds that the run may take at most.
         rehearse: takes a step that leaves no trace; returns its seconds.
     """
-    settled = wanted != "auto" or device not in _WORTH_TRYING
+    longest, worth = math.inf if limit is None else limit, _WORTH_TRYING.get(device)
+    settled = wanted != "auto" or worth is None or longest < worth
     seconds = math.inf if settled else _steady(rehearse)
-    chosen = choice_without_trial(wanted, device, steps * seconds)
+    chosen = choice_without_trial(wanted, device, min(steps * seconds, longest))
     if chosen is None:
         return _try(blocks, steps, rehearse, min(seconds, rehearse()))
     if chosen.on:

@@ -13,6 +13,7 @@ from create_llm.models.architecture import count_parameters
 from create_llm.models.chosen import objective_of_run
 from create_llm.project.folder import Project
 from create_llm.runs.control import Control
+from create_llm.runs.report import disk_bytes
 from create_llm.training.assemble import Assembled, announce, assemble
 from create_llm.training.finish import Ended, end_run
 from create_llm.training.job import Job, Surroundings, prepare_job
@@ -30,7 +31,8 @@ def train(project: Project, config: Config, plugins: Plugins, around: Surroundin
     """
     chooser = _chooser(project, config, plugins, around)
     found = find_unfinished(chooser)
-    job = prepare_job(project, config, plugins, around)
+    saved = disk_bytes(found.run.checkpoints) if found else 0
+    job = prepare_job(project, config, plugins, around, saved)
     ended: list[Ended] = []
     try:
         with claim_run(chooser, found, job.identity()) as picked:

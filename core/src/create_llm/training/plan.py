@@ -71,7 +71,7 @@ class Plan:
     Attributes:
         peak_memory_bytes: the most that the process holds at one time; on a GPU, its tensors.
         disk_bytes: what lies there at the end: tokens, checkpoints, model.
-        seconds_low, seconds_high: of training, with its evaluations, samples and saves.
+        seconds_low, seconds_high: of training and evaluations.
     """
 
     peak_memory_bytes: int

@@ -37,9 +37,8 @@ class Rehearsals:
 
     def last_two(self) -> list[float]:
         """Of the way in which the run will compute; rehearsed now if nobody wanted it before."""
-        if len(self._seconds) < 2:
-            for _ in range(3):  # the first one also pays for memory and caches
-                self()
+        while len(self._seconds) < 2:
+            self()
         return self._seconds[-2:]
 
 
@@ -52,14 +51,12 @@ def plan_of_run(job: Job, trainer: Trainer, resident: int, rehearsals: Rehearsal
     settings = trainer.settings
     intervals = Intervals(settings.save_interval, settings.eval_interval, settings.sample_interval)
     occasions = occasions_of(settings.total_steps, intervals, trainer.epochs)
-    pace = _pace(job, trainer, rehearsals)
-    low, high = seconds_of(settings.total_steps, occasions, pace)
-    tokens = trainer.epochs.samples_per_step * job.sequence_length
+    low, high, speed = _time(job, trainer, occasions, rehearsals)
     return Plan(
         peak_memory_bytes=peak_of_run(job, occasions, trainer, resident),
         disk_bytes=disk_bytes(job.data.folder)
         + disk_at_end(job.footprint, occasions, job.config.checkpoints.save_total_limit),
-        tokens_per_second=round(tokens * len(pace.steps) / sum(pace.steps), 1),
+        tokens_per_second=round(speed, 1),
         seconds_low=round(low, 3),
         seconds_high=round(high, 3),
     )
@@ -72,11 +69,15 @@ def peak_of_run(job: Job, occasions: Occasions, trainer: Trainer, resident: int)
     return max(resident + beside, peak_so_far(device))
 
 
-def _pace(job: Job, trainer: Trainer, rehearsals: Rehearsals) -> Pace:
-    seconds = rehearsals.last_two()
+def _time(
+    job: Job, trainer: Trainer, occasions: Occasions, rehearsals: Rehearsals
+) -> tuple[float, float, float]:
+    """The least and the most seconds of the run, and tokens per second."""
+    steps, epochs = rehearsals.last_two(), trainer.epochs
     windows = len(job.windows(job.data.val))
-    score = evaluation_seconds(min(seconds), trainer.epochs.samples_per_step, windows)
-    return Pace(seconds, score)
+    pace = Pace(steps, evaluation_seconds(min(steps), epochs.samples_per_step, windows))
+    low, high = seconds_of(trainer.settings.total_steps, occasions, pace)
+    return low, high, epochs.samples_per_step * job.sequence_length * len(steps) / sum(steps)
 
 
 def against_actual(

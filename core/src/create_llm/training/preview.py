@@ -145,7 +145,8 @@ class _Trial:
     def step_seconds(self) -> list[float]:
         """Of a few whole steps, once everything is warm."""
         self._take(0)
-        until, seconds = time.perf_counter() + _PROBE_SECONDS, []
+        until = time.perf_counter() + _PROBE_SECONDS
+        seconds: list[float] = []
         while len(seconds) < _LEAST_STEPS or (
             len(seconds) < _MOST_STEPS and time.perf_counter() < until
         ):

@@ -17,10 +17,6 @@ from create_llm_bert.model import BERTModel
 
 _WIDTH = 768
 """Of the model that the standard deviation 0.02 is from."""
-_MASKED = 0.15
-"""Share of the tokens that the default objective has guessed."""
-_PROJECTED = 2048
-"""Positions whose logits exist at one time under that objective."""
 
 
 class BERT(Architecture):
@@ -52,23 +48,6 @@ class BERT(Architecture):
         """
         weights = super().flops(config, vocab_size, length)
         return weights + 12.0 * config.layers * config.dim * length
-
-    def activation_bytes(self, config: BERTConfig, vocab_size: int, batch: int, length: int) -> int:
-        """What each operation keeps, counted, and the head's share at its default objective.
-
-        A block keeps the inputs and outputs of both norms, qkv, what attention returns, both
-        sides of the GELU, and dropout's masks; the fused attention kernels keep no length x
-        length matrix. The head's three are logits, log-probabilities and gradient.
-        """
-        block = 8.0 * config.dim + 2 * config.ffn_width + config.heads + 4
-        embeddings = 2.0 * config.dim
-        if config.dropout:
-            block, embeddings = block + 2 * config.dim, embeddings + config.dim
-        if config.attention_dropout:
-            block += 3.25 * config.heads * length
-        body = batch * length * (config.layers * block + embeddings)
-        guessed = min(round(_MASKED * batch * length), _PROJECTED)
-        return int(4 * (body + guessed * (4 * config.dim + 3 * vocab_size)))
 
     def to_hf(
         self, config: BERTConfig, vocab_size: int, state: Mapping[str, Tensor]

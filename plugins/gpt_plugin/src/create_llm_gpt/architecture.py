@@ -17,8 +17,6 @@ from create_llm_gpt.model import GPTModel, KeyValueCache
 
 _RESIDUAL_OUTPUTS = ("attention.out.weight", "ffn.down.weight")
 _STANDARD_DEVIATION = 0.02
-_PROJECTED = 2048
-"""Positions whose logits exist at one time under the default objective."""
 
 
 class GPT(CausalLM):
@@ -66,18 +64,6 @@ class GPT(CausalLM):
         weights = sum(matrix.numel() for matrix in matrices) + vocab_size * config.dim
         return 6.0 * (weights + config.layers * config.heads * config.head_width * length)
 
-    def activation_bytes(self, config: GPTConfig, vocab_size: int, batch: int, length: int) -> int:
-        """What each operation keeps, counted, and the largest part of the head.
-
-        The head's three are logits, log-probabilities and gradient of as many positions as the
-        causal objective projects at a time.
-        """
-        token = config.layers * _kept_by_block(config, length) + 2 * config.dim
-        if config.dropout and config.parts.positions == "learned":
-            token += config.dim
-        projected = 3 * vocab_size * min(batch * length, _PROJECTED)
-        return int(4 * (batch * length * token + projected))
-
     def new_cache(self, module: nn.Module, batch: int, length: int) -> KeyValueCache:
         """
         Raises:
@@ -113,28 +99,6 @@ class GPT(CausalLM):
     ) -> tuple[GPTConfig, int, dict[str, Tensor]]:
         config, vocab_size = from_hf_config(hf_config)
         return config, vocab_size, from_hf_tensors(config, vocab_size, tensors)
-
-
-def _kept_by_block(config: GPTConfig, length: int) -> float:
-    """Numbers that one block keeps of a token: both norms' inputs and outputs, what attention
-    keeps, the feed-forward layer before and after its activation, and dropout's masks.
-    """
-    inner = 3 if config.parts.feed_forward == "swiglu" else 2
-    kept = 4 * config.dim + _kept_by_attention(config, length) + inner * config.ffn_width
-    return kept + 2 * config.dim if config.dropout else kept
-
-
-def _kept_by_attention(config: GPTConfig, length: int) -> float:
-    """The fused kernels keep qkv, or its values and the turned queries and keys beside it, the
-    result, and one number per head. With dropout of weights none is used: queries, keys and
-    values are kept for every head, and three matrices of length x length.
-    """
-    queries = config.heads * config.head_width
-    keys = config.key_value_heads * config.head_width
-    if config.attention_dropout:
-        return 4 * queries + 3.25 * config.heads * length
-    copies = 3 if config.parts.positions == "rotary" else 2
-    return copies * (queries + keys) + config.heads
 
 
 def _gpt(module: nn.Module) -> GPTModel:
