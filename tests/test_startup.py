@@ -84,4 +84,4 @@ def test_of_the_core_only_the_kernel_and_the_command_line_are(llm):
         for name in modules_after(llm, ["--help"])
         if name.startswith("create_llm.")
     }
-    assert rooms == {"cli", "errors", "hookspecs", "kernel"}
+    assert rooms == {"cli", "errors", "hookspecs", "interrupts", "kernel"}

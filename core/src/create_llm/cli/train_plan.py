@@ -74,7 +74,7 @@ def _work(plan: Preview) -> list[tuple[str, str, str]]:
 
 
 def _cost(plan: Preview) -> list[tuple[str, str, str]]:
-    stops = f"{plan.evaluations} evaluations, {plan.samples} samples, {plan.checkpoints} saves"
+    stops = f"evaluations: {plan.evaluations}, samples: {plan.samples}, saves: {plan.checkpoints}"
     free = size(plan.available_memory_bytes)
     memory = f"at the peak, the program included; {free} are free"
     if plan.memory_unknown is not None:
@@ -91,7 +91,7 @@ def _cost(plan: Preview) -> list[tuple[str, str, str]]:
         (
             "time",
             _range(duration(plan.seconds_low), duration(plan.seconds_high)),
-            f"{plan.tokens_per_second:,.0f} tokens/s in a trial of a few steps; with {stops}",
+            f"{plan.tokens_per_second:,.0f} tokens/s in a trial of a few steps; {stops}",
         ),
     ]
 

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar, Protocol, TypeVar
 
 import torch
 from pydantic import BaseModel
 from torch import Tensor, nn
+from torch.overrides import TorchFunctionMode
 
 from create_llm.errors import PluginError
 
@@ -47,6 +49,37 @@ class ParamGroups:
     matrices: tuple[nn.Parameter, ...]
     embeddings: tuple[nn.Parameter, ...]
     norms: tuple[nn.Parameter, ...]
+
+
+@contextlib.contextmanager
+def on_meta() -> Iterator[None]:
+    """Build modules without memory and without drawing numbers for their weights.
+
+    torch draws normal numbers on the meta device by way of its compiler, whose import takes two
+    seconds.
+    """
+    with torch.device("meta"), _Undrawn():
+        yield
+
+
+class _Undrawn(TorchFunctionMode):
+    """Leaves tensors as they are where they were to be filled at random."""
+
+    _FILLS = frozenset(
+        {"normal_", "uniform_", "trunc_normal_", "xavier_normal_", "kaiming_normal_"}
+    )
+
+    def __torch_function__(
+        self,
+        func: Callable[..., Any],
+        types: Iterable[type],
+        args: tuple[Any, ...] = (),
+        kwargs: Mapping[str, Any] | None = None,
+    ) -> Any:
+        given = kwargs or {}
+        if getattr(func, "__name__", "") in self._FILLS:
+            return args[0] if args else given["tensor"]
+        return func(*args, **given)
 
 
 class Cache(Protocol):
@@ -127,7 +160,7 @@ class Architecture(ABC):
 
         Six per parameter that multiplies a token (Kaplan et al. 2020, 2001.08361).
         """
-        with torch.device("meta"):
+        with on_meta():
             module = self.build(config, vocab_size)
         groups = self.param_groups(module)
         weights = sum(p.numel() for p in groups.matrices)
@@ -220,6 +253,6 @@ def _embedding_parameters(module: nn.Module) -> Iterator[Tensor]:
 
 def count_parameters(architecture: Architecture, config: Any, vocab_size: int) -> int:
     """Trainable parameters (shared ones once), counted on the meta device: allocates nothing."""
-    with torch.device("meta"):
+    with on_meta():
         module = architecture.build(config, vocab_size)
     return sum(parameter.numel() for parameter in module.parameters())

@@ -65,12 +65,21 @@ class Completion:
 
 
 def complete(
-    model: LoadedModel, prompt: str, sampling: Sampling, notice: Notice = lambda text: None
+    model: LoadedModel,
+    prompt: str,
+    sampling: Sampling,
+    notice: Notice = lambda text: None,
+    between: Callable[[], None] = lambda: None,
 ) -> Completion:
-    """The whole continuation of a prompt; `notice` hears what a person should know."""
+    """The whole continuation of a prompt.
+
+    Args:
+        notice: hears what a person should know.
+        between: called after each piece; may raise to abandon the text.
+    """
     stream = TextStream(model, prompt, sampling, notice)
     for _ in stream:
-        continue
+        between()
     return stream.result()
 
 

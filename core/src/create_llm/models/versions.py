@@ -65,13 +65,17 @@ def find_bundle(reference: str | None, models: Path | None) -> ModelBundle:
     return ModelBundle.open(models / version)
 
 
+def bundle_of_run(models: Path, run: str) -> ModelBundle | None:
+    """The version that a run made, if it made one."""
+    bundles = (ModelBundle.open(models / version) for version in versions(models))
+    return next((bundle for bundle in bundles if bundle.info.get("run") == run), None)
+
+
 def _by_run(reference: str, models: Path | None) -> ModelBundle:
+    found = bundle_of_run(models, reference) if models else None
+    if found is not None:
+        return found
     known = versions(models) if models else []
-    for version in known:
-        assert models is not None
-        bundle = ModelBundle.open(models / version)
-        if bundle.info.get("run") == reference:
-            return bundle
     raise ConfigError(
         f"there is no model called '{reference}'",
         where=str(models) if models else None,

@@ -68,15 +68,16 @@ def assemble(job: Job, picked: Picked, around: Surroundings) -> Iterator[Assembl
     model = build_model(job, device)
     trainer, session = _build_trainer(job, picked.run, model, frozen, number)
     try:
+        if picked.step is not None:
+            _restore(trainer, picked.step, around.notice)
+        rehearse = Rehearsals(trainer.rehearse)
+        frozen = _compile(job, picked, frozen, trainer, rehearse)
+        frozen, trainer = _fit_into_time(job, picked, frozen, trainer, rehearse)
+        if picked.step is None:
+            plan = plan_of_run(job, trainer, resident, rehearse)
+            session.keep("planned", asdict(plan))
+        # Until here a signal ends the start; from here on the loop answers it.
         with trainer.parts.watch:
-            if picked.step is not None:
-                _restore(trainer, picked.step, around.notice)
-            rehearse = Rehearsals(trainer.rehearse)
-            frozen = _compile(job, picked, frozen, trainer, rehearse)
-            frozen, trainer = _fit_into_time(job, picked, frozen, trainer, rehearse)
-            if picked.step is None:
-                plan = plan_of_run(job, trainer, resident, rehearse)
-                session.keep("planned", asdict(plan))
             yield Assembled(picked.run, frozen, trainer, session, model)
     finally:
         trainer.close()
@@ -147,19 +148,11 @@ def _build_trainer(
         schedule=schedule_of(job, settings.total_steps),
         batches=batches_of(job, windows),
         store=CheckpointStore(run.checkpoints, job.config.checkpoints.save_total_limit, Storage()),
-        watch=StopWatch(_fresh_control(run)),
+        watch=StopWatch(Control(run.path)),
         world=SingleProcess(),
         outside=session,
     )
     return Trainer(settings, parts, TrainState()), session
-
-
-def _fresh_control(run: RunFolder) -> Control:
-    """Without requests to a session that ended before it could answer them."""
-    control = Control(run.path)
-    for request in control.pending():
-        control.answered(request)
-    return control
 
 
 def _build_callbacks(job: Job) -> list[tuple[str, Callback]]:

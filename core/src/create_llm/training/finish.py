@@ -12,7 +12,7 @@ from create_llm.data.prepare import tokenizer_files
 from create_llm.models.architecture import Decoder
 from create_llm.models.bundle import FORMAT, INFO, WEIGHTS
 from create_llm.models.card import model_card
-from create_llm.models.versions import next_version, set_active
+from create_llm.models.versions import bundle_of_run, next_version, set_active
 from create_llm.runs.events import TrainEnd
 from create_llm.storage.durable import Storage, read_manifest
 from create_llm.training.assemble import Assembled
@@ -64,6 +64,9 @@ def end_run(job: Job, run: Assembled, stop: Stop, *, error: str | None = None) -
 def _save_bundle(job: Job, run: Assembled) -> Path:
     """The next version of the project's model, from the final checkpoint; becomes active."""
     models = job.project.models
+    made = bundle_of_run(models, run.run.name)
+    if made is not None and made.info["metrics"]["steps"] == run.trainer.state.step:
+        return made.path  # of a session that was killed right after
     while True:
         folder = models / next_version(models)
         try:

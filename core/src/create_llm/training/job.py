@@ -39,6 +39,9 @@ from create_llm.training.step import StepSettings
 
 Ask = Callable[[str], bool]
 
+_SAME_VOCABULARY = 0.02
+"""By how much a vocabulary may differ from what was expected, for memory to be the same."""
+
 
 @dataclass(frozen=True, slots=True)
 class Surroundings:
@@ -122,7 +125,7 @@ def prepare_job(
         objective = chosen.build(tokenizer)
         data = ensure_data(project, config, tokenizer, progress=progress)
     vocab_size = _vocab_size(config, tokenizer)
-    if vocab_size != _expected_vocab_size(config):
+    if abs(vocab_size / _expected_vocab_size(config) - 1) > _SAME_VOCABULARY:
         recipe = _recipe(config, architecture, hardware, vocab_size, lambda: objective)
         footprint = footprint_of(recipe)
     return Job(

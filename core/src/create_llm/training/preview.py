@@ -15,7 +15,7 @@ from create_llm.config import Config
 from create_llm.data.pipeline import TOKENIZER_FILE
 from create_llm.data.windows import Windows
 from create_llm.kernel.plugins import Plugins
-from create_llm.models.architecture import Decoder
+from create_llm.models.architecture import Decoder, count_parameters
 from create_llm.models.evaluation import evaluate
 from create_llm.models.generation import Sampling, complete
 from create_llm.models.loaded import LoadedModel
@@ -248,7 +248,7 @@ def _preview(job: Job, trial: _Trial, prepared: tuple[str, ...]) -> Preview:
     compiled = choice_without_trial(training.compile, trial.frozen.device, low)
     tokens = per_step * job.sequence_length
     return Preview(
-        parameters=job.footprint.parameters,
+        parameters=count_parameters(job.architecture, job.model_options, job.vocab_size),
         train_tokens=job.data.train.tokens,
         val_tokens=job.data.val.tokens,
         tokens_per_epoch=_tokens_per_epoch(trial.windows),

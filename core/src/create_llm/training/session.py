@@ -80,13 +80,14 @@ class Session:
             between=between,
         )
 
-    def sample(self, step: int) -> tuple[str, str] | None:
+    def sample(self, step: int, between: Callable[[], None]) -> tuple[str, str] | None:
         if not self._model.generates:
             return None
         seed = derive_seed(self._sampling.seed or 0, "sample", step)
+        sampling = replace(self._sampling, seed=seed)
         self._model.module.eval()
         try:
-            done = complete(self._model, self._prompt, replace(self._sampling, seed=seed))
+            done = complete(self._model, self._prompt, sampling, between=between)
         finally:
             self._model.module.train()
         return self._prompt, done.text

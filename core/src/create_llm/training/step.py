@@ -22,6 +22,9 @@ from create_llm.training.schedule import Schedule
 from create_llm.training.wrapped import WrappedModel
 from create_llm.world import World
 
+_REHEARSED = 4
+"""Micro-batches of a rehearsal, at most."""
+
 
 @dataclass(frozen=True, slots=True)
 class StepSettings:
@@ -92,8 +95,10 @@ class TrainStep:
         self._parts = parts
         self._prefetcher = Prefetcher(parts.batches)
 
-    def take(self, step: int, stopped: Callable[[], bool]) -> Taken | None:
+    def take(self, step: int, stopped: Callable[[], bool], most: int | None = None) -> Taken | None:
         """Step number `step`, from 0; None if `stopped` said so between two micro-batches.
+
+        `most` limits the micro-batches; without it all are taken.
 
         The loss is the sum over the counted tokens of all micro-batches and ranks, divided by
         their number, so that (8 × 1) and (1 × 8) are the same step.
@@ -102,7 +107,7 @@ class TrainStep:
             OutOfMemory: no gradients are left behind.
         """
         try:
-            return self._take(step, stopped)
+            return self._take(step, stopped, most)
         except (RuntimeError, MemoryError) as error:
             if not is_out_of_memory(error):
                 raise
@@ -113,7 +118,8 @@ class TrainStep:
     def rehearse(self) -> float:
         """The seconds of a step, before the first one: two are taken, and then undone.
 
-        The first of them also makes the optimizer's state.
+        The first of them also makes the optimizer's state. Of a step of many micro-batches a few
+        are taken: the others last as long.
 
         Raises:
             OutOfMemory: the weights are as before.
@@ -124,14 +130,15 @@ class TrainStep:
             self._wait_for(0)
             started = time.perf_counter()
             self._wait_for(1)
-            return time.perf_counter() - started
+            share = len(self.samples(1)) / len(self.samples(1)[:_REHEARSED])
+            return (time.perf_counter() - started) * share
         finally:
             module.load_state_dict(before)
             updates.forget()
             self.scale = _loss_scale(self.settings)
 
     def _wait_for(self, step: int) -> None:
-        taken = self.take(step, lambda: False)
+        taken = self.take(step, lambda: False, _REHEARSED)
         assert taken is not None, "nobody stops a rehearsal"
         taken.loss.item()
 
@@ -144,9 +151,9 @@ class TrainStep:
     def close(self) -> None:
         self._prefetcher.close()
 
-    def _take(self, step: int, stopped: Callable[[], bool]) -> Taken | None:
-        samples = self.samples(step)
-        micros = self._prefetcher.step(samples, self.samples(step + 1))
+    def _take(self, step: int, stopped: Callable[[], bool], most: int | None) -> Taken | None:
+        samples = self.samples(step)[:most]
+        micros = self._prefetcher.step(samples, self.samples(step + 1)[:most])
         count = self._parts.world.sum(sum(batch.count for batch in micros))
         total = zero_sum(self.settings.device)
         for numbers, batch in zip(samples, micros, strict=True):

@@ -59,7 +59,7 @@ class Outside(Protocol):
         """Evaluate the model on the validation part."""
         ...
 
-    def sample(self, step: int) -> tuple[str, str] | None:
+    def sample(self, step: int, between: Callable[[], None]) -> tuple[str, str] | None:
         """A prompt and how the model continues it; None for a model that does not write."""
         ...
 
@@ -302,7 +302,10 @@ class Trainer:
         return True
 
     def _sample(self) -> None:
-        sample = self.parts.outside.sample(self.state.step)
+        try:
+            sample = self.parts.outside.sample(self.state.step, self.parts.watch.raise_if_stopped)
+        except Abandoned:
+            return
         if sample is not None:
             self.emit(SampleGenerated(step=self.state.step, prompt=sample[0], text=sample[1]))
 
@@ -313,15 +316,17 @@ class Trainer:
 
     def _finish(self, stop: Stop | None) -> Stop:
         """Save what there is; a run that was not cut short is also scored and marked final."""
-        stop = stop or Stop("completed", "max_steps")
-        if stop.status == "completed":
+        if stop is None or stop.status == "completed":
             self._save("final")
             self._evaluate()
+            # Asked to stop during the score: the next start makes up for it.
+            stop = self.parts.watch.poll() or stop or Stop("completed", "max_steps")
+        if stop.status == "completed":
             self._tell_saved(wait=True)
             if self.parts.world.rank == 0:
                 why = {"val_loss": self.reporter.figures.val_loss}
                 self._saver.mark("final", self.state.step, why)
-        elif self.settings.save_on_interrupt:
+        elif self.settings.save_on_interrupt or stop.status == "paused":
             self._save("pause" if stop.status == "paused" else "interrupt")
         self._tell_saved(wait=True)
         return stop

@@ -9,7 +9,7 @@ import torch
 from pydantic import BaseModel
 from torch import Tensor, nn
 
-from create_llm.models.architecture import Cache, CausalLM, HFConfig, ParamGroups
+from create_llm.models.architecture import Cache, CausalLM, HFConfig, ParamGroups, on_meta
 from create_llm_gpt.config import GPTConfig
 from create_llm_gpt.hf import from_hf_config, to_hf_config
 from create_llm_gpt.hf_tensors import from_hf_tensors, to_hf_tensors
@@ -59,7 +59,7 @@ class GPT(CausalLM):
         counts 12, but a causal token sees half of the others on average. Learned positions are
         looked up, however many they are.
         """
-        with torch.device("meta"):
+        with on_meta():
             matrices = self.param_groups(self.build(config, vocab_size)).matrices
         weights = sum(matrix.numel() for matrix in matrices) + vocab_size * config.dim
         return 6.0 * (weights + config.layers * config.heads * config.head_width * length)

@@ -37,8 +37,10 @@ def summed_cross_entropy(output: ModelOutput, labels: Tensor) -> Tensor:
     hidden, labels = output.hidden.flatten(0, 1), labels.flatten()
     if output.head_weight is not None and hidden.requires_grad and torch.is_grad_enabled():
         return _fused(hidden, output.head_weight, labels)
-    total = torch.zeros((), device=hidden.device)
-    for part, target in zip(torch.split(hidden, CHUNK), torch.split(labels, CHUNK), strict=True):
+    total, size = torch.zeros((), device=hidden.device), CHUNK
+    if output.head_weight is not None:  # scoring, which is to need no more memory than training
+        size = positions_at_once(hidden.device, len(output.head_weight))
+    for part, target in zip(torch.split(hidden, size), torch.split(labels, size), strict=True):
         if hidden.requires_grad and len(labels) > CHUNK:
             total = total + checkpoint(_summed, output.head, part, target, use_reentrant=False)
         else:
