@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
+
 import pytest
 import torch
 from pydantic import BaseModel
@@ -52,3 +55,18 @@ def test_layers_under_another_name_are_asked_for():
     module.layers = None
     with pytest.raises(PluginError, match="no ModuleList called 'layers'"):
         GRU().blocks(module)
+
+
+def test_counting_parameters_neither_draws_nor_imports_the_compiler(tmp_path):
+    script = """
+import sys, torch
+from torch import nn
+from create_llm.models.architecture import on_meta
+with on_meta():
+    made = nn.ModuleList([nn.Embedding(10, 4), nn.Linear(4, 4), nn.LayerNorm(4), nn.GRU(4, 4)])
+assert all(parameter.is_meta for parameter in made.parameters())
+assert sum(parameter.numel() for parameter in made.parameters()) == 188
+assert "torch._dynamo" not in sys.modules
+assert float(nn.Embedding(10, 4).weight.std()) > 0
+"""
+    subprocess.run([sys.executable, "-c", script], check=True)

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from create_llm.data.shards import ShardWriter, TokenShards
-from create_llm.data.windows import Windows
+from create_llm.data.windows import SlidingWindows, Windows
 
 
 def stream(folder, length, counted=None):
@@ -93,3 +93,29 @@ def test_places_outside_are_refused(streams):
 def test_a_stride_that_would_skip_tokens_is_refused(streams, stride):
     with pytest.raises(ValueError, match="stride"):
         Windows(streams[9], 5, shared=1, stride=stride)
+
+
+@settings(deadline=None)
+@given(st.integers(1, 39), st.integers(2, 20), st.data())
+def test_sliding_windows_count_each_token_once_and_behind_enough_others(
+    streams, document, length, data
+):
+    stride = data.draw(st.integers(1, length))
+    shards = streams[document]
+    windows = SlidingWindows(shards, length + 1, shared=1, stride=stride)
+    counted = Counter()
+    for i in range(len(windows)):
+        sample = windows[i]
+        flags = np.ones(len(sample.tokens), bool) if sample.counted is None else sample.counted
+        places = [place for place in np.flatnonzero(flags).tolist() if place > 0]
+        counted.update(i * stride + place for place in places)
+        assert i == 0 or min(places) >= length + 1 - stride
+    assert counted == Counter(range(1, shards.tokens))
+
+
+def test_sliding_windows_leave_out_what_never_counts(tmp_path):
+    flags = [place % 3 != 0 for place in range(30)]
+    shards = stream(tmp_path / "some", 30, flags)
+    windows = SlidingWindows(shards, 9, shared=1, stride=3)
+    total = sum(int(windows[i].counted[1:].sum()) for i in range(len(windows)))
+    assert total == int(shards.read_counted(1, shards.tokens).sum())
