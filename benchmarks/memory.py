@@ -32,7 +32,7 @@ _COMMON: Settings = {
     "model.layers": 4,
     "model.heads": 4,
     "model.dim": 256,
-    "tokenizer.vocab_size": 300,
+    "tokenizer.vocab_size": 400,
     "model.vocab_size": 4096,
     "training.batch_size": 8,
     "training.gradient_accumulation_steps": 1,
@@ -68,8 +68,8 @@ def _bf16(settings: Settings) -> Settings:
 
 
 CASES = (
-    Case("nano, 300 tokens", _fp32({**_NANO, "model.vocab_size": 300})),
-    Case("nano, bf16", _bf16({**_NANO, "model.vocab_size": 300})),
+    Case("nano", _fp32({**_NANO, "model.vocab_size": 400})),
+    Case("nano, bf16", _bf16({**_NANO, "model.vocab_size": 400})),
     Case("qwen3", _fp32({})),
     Case("qwen3, bf16", _bf16({})),
     Case("qwen3, batch 16", _fp32({"training.batch_size": 16})),

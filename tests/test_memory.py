@@ -7,11 +7,17 @@ import sys
 
 import pytest
 import torch
-
 from benchmarks.memory import CASES, HIGHEST, LOWEST, measure
+
 from create_llm.storage.manifest import verify
 from create_llm.training.blocks import recompute
 from create_llm.training.checkpointing import read_checkpoint, snapshot
+from create_llm.training.footprint import AnyTokenizer, Recipe, footprint_of
+from create_llm.training.optimizers import OptimizerSettings
+from create_llm.training.step import StepSettings
+from create_llm_gpt.architecture import GPT
+from create_llm_gpt.config import GPTConfig
+from create_llm_objectives.causal import CausalObjective
 from tests.journey import sentences
 from tests.test_gates import build, loss_on, shards, weights_of
 from tests.zygote import Zygote
@@ -91,7 +97,7 @@ log_interval = 1
 [generation]
 max_new_tokens = 2
 """
-ROOM_OF_HALF, ROOM_OF_NONE = 260, 40
+ROOM_OF_HALF, ROOM_OF_NONE = 220, 60
 """Megabytes: for half of the batch, and for less than one sequence."""
 MINUTE = {
     "model.layers": 1,
@@ -116,8 +122,11 @@ def zygote(tmp_path_factory):
     info.mkdir()
     (info / "METADATA").write_text("Metadata-Version: 2.1\nName: x-room\nVersion: 1.0\n")
     (info / "entry_points.txt").write_text("[create_llm.plugins]\nroom = x_room\n")
-    with Zygote(folder) as zygote:
-        yield zygote
+    # Each thread would otherwise reserve addresses that it does not use, and that are limited here.
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("MALLOC_ARENA_MAX", "1")
+        with Zygote(folder) as zygote:
+            yield zygote
 
 
 @pytest.fixture
@@ -143,7 +152,7 @@ def train(zygote, root, *arguments, plugin="", room=0, code=0, **settings):
 
 
 def runs(root):
-    return sorted((root / "logs").iterdir())
+    return sorted(path for path in (root / "logs").iterdir() if path.is_dir())
 
 
 def read(path):
@@ -176,7 +185,7 @@ def test_a_plan_from_nothing_leaves_only_tokenizer_and_data(zygote, project):
 def test_a_plan_says_what_sets_the_steps(zygote, project):
     told = train(zygote, project, "--plan", "--epochs", "1", training__max_steps=500)
     rows = {line.split("  ")[0]: line for line in told.splitlines()}
-    assert "1.0 epochs; set by training.epochs" in rows["steps"]
+    assert rows["steps"].endswith("1.1 epochs; set by training.epochs")
     assert "the configuration says so" in rows["compile"]
     timed = train(zygote, project, "--plan", "--json", "--max-seconds", "1")
     assert last_json(timed)["steps_set_by"] == "max_seconds"
@@ -199,7 +208,7 @@ def test_a_disk_that_is_too_full_is_told_before_any_work(zygote, project):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", ["nano, 300 tokens", "qwen3, bf16"])
+@pytest.mark.parametrize("name", ["nano", "qwen3, bf16"])
 def test_the_peak_is_predicted(name):
     (case,) = (case for case in CASES if case.name == name)
     for measured in measure((case,)):
@@ -226,7 +235,7 @@ def test_too_little_memory_halves_the_batch_and_changes_nothing_else(zygote, pro
     train(zygote, project, plugin="room", room=ROOM_OF_HALF)
     (run,) = runs(project)
     divided = read(run / "run.json")["divided"]
-    (warning,) = events(run, "warning")
+    (warning,) = (event for event in events(run, "warning") if "memory" in event["message"])
     assert divided == 2
     assert "training.batch_size = 2" in warning["suggestion"]
     assert "training.gradient_accumulation_steps = 2" in warning["suggestion"]
@@ -263,21 +272,38 @@ def test_computing_blocks_again_changes_nothing(tmp_path):
     assert torch.equal(weights_of(kept), weights_of(again))
 
 
+def test_computing_blocks_again_takes_less_memory():
+    kept, again = (footprint_of(gpt_recipe(recomputed=on)) for on in (False, True))
+    assert kept.unknown is again.unknown is None
+    assert again.step < 0.5 * kept.step
+
+
+def gpt_recipe(*, recomputed):
+    config = GPTConfig(max_length=128, layers=6, heads=4, dim=64)
+    return Recipe(
+        GPT(),
+        config,
+        300,
+        lambda: CausalObjective(None, AnyTokenizer(300, ())),
+        config.max_length,
+        StepSettings(8, 1, 1.0, 1, torch.device("cpu"), "fp32"),
+        OptimizerSettings("adamw", 1e-3, 0.0, 0.9, 0.95),
+        recomputed,
+    )
+
+
 def test_fp16_skips_what_overflows_and_goes_on(tmp_path):
     stream = shards(tmp_path / "text", [1 + (i * i) % 15 for i in range(4000)])
     trainer = build(tmp_path, stream, precision="fp16", learning_rate=1e-2)
-    first = scale_of(trainer)
-    trainer.step.scale.load_tensors({"scale": torch.tensor(2.0**40), "good": torch.tensor(0)})
+    trainer.step.scale.load_tensors({"scale": torch.tensor(2.0**20), "good": torch.tensor(0)})
     before = weights_of(trainer)
     assert trainer.train_step()
     assert torch.equal(weights_of(trainer), before)
-    assert scale_of(trainer) == 2.0**39
-    while scale_of(trainer) > first:
+    assert scale_of(trainer) == 2.0**19
+    for _ in range(24):
         assert trainer.train_step()
-    for _ in range(60):
-        assert trainer.train_step()
-    assert not torch.equal(weights_of(trainer), before)
-    assert loss_on(trainer, stream) < 1.0
+    assert 2.0**8 < scale_of(trainer) < 2.0**19
+    assert loss_on(trainer, stream) < 2.0
     assert trainer.reporter.read(trainer.state) is None  # no step was lost for good
 
 
@@ -288,7 +314,7 @@ def scale_of(trainer):
 def test_an_fp16_run_resumes_with_its_scale(tmp_path):
     stream = shards(tmp_path / "text", [1 + (i * i) % 15 for i in range(4000)])
     whole = build(tmp_path / "whole", stream, precision="fp16")
-    whole.step.scale.load_tensors({"scale": torch.tensor(2.0**25), "good": torch.tensor(0)})
+    whole.step.scale.load_tensors({"scale": torch.tensor(2.0**18), "good": torch.tensor(0)})
     for _ in range(3):
         assert whole.train_step()
     with whole.parts.store.commit(3) as writer:
@@ -298,7 +324,7 @@ def test_an_fp16_run_resumes_with_its_scale(tmp_path):
     path = whole.parts.store.path(3)
     resumed.restore(read_checkpoint(path, resumed.parts, resumed.step.scale))
     assert scale_of(resumed) == scale_of(whole)
-    for _ in range(12):
+    for _ in range(6):
         assert whole.train_step()
         assert resumed.train_step()
     assert torch.equal(weights_of(whole), weights_of(resumed))

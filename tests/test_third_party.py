@@ -77,7 +77,8 @@ class Bigram(CausalLM):
 
 class GluttonModel(BigramModel):
     def forward(self, tokens):
-        torch.empty(1 << 50, dtype=torch.uint8)  # a million gigabytes
+        if type(tokens) is torch.Tensor:  # of others the memory is only counted
+            torch.empty(1 << 50, dtype=torch.uint8)  # a million gigabytes
         return super().forward(tokens)
 
 
@@ -270,9 +271,9 @@ def test_a_loss_that_is_not_a_number_ends_the_run_with_its_own_code(run, tmp_pat
 def test_memory_that_torch_cannot_get_has_its_own_code(run, tmp_path):
     settings = {**KEPT, **LONG, "model.name": "glutton"}
     done = run(settings, 5, code=71)
-    assert "training.batch_size" in done.stderr
-    (end,) = logged(tmp_path, "train_end")
-    assert (end["status"], end["model"]) == ("failed", None)
+    assert "a micro-batch of one sequence does not fit" in done.stderr
+    assert "--set training.gradient_checkpointing=true" in done.stderr
+    assert not list((tmp_path / "my-llm").glob("models/v*"))
 
 
 def test_a_secret_on_the_command_line_is_written_nowhere(run, project):

@@ -12,7 +12,13 @@ from pathlib import Path
 import click
 
 from create_llm import __version__
-from create_llm.errors import ConfigError, CreateLLMError, MemoryExhausted, PluginError
+from create_llm.errors import (
+    ConfigError,
+    CreateLLMError,
+    MemoryExhausted,
+    PluginError,
+    is_out_of_memory,
+)
 from create_llm.kernel.plugins import (
     CORE,
     Plugins,
@@ -112,7 +118,7 @@ def run(argv: Sequence[str]) -> None:
 
         _fail(storage_error(error), debug)
     except Exception as error:
-        if _ran_out_of_memory(error):
+        if is_out_of_memory(error):
             _fail(_out_of_memory(error), debug)
         _bug(error, debug)
 
@@ -177,11 +183,6 @@ def _fail(error: CreateLLMError, debug: bool) -> None:
     if debug:
         raise error
     sys.exit(error.exit_code)
-
-
-def _ran_out_of_memory(error: Exception) -> bool:
-    """Whether torch says so: its CPU allocator raises a plain RuntimeError."""
-    return type(error).__name__ == "OutOfMemoryError" or "DefaultCPUAllocator" in str(error)
 
 
 def _out_of_memory(error: Exception) -> MemoryExhausted:

@@ -11,7 +11,9 @@ import torch
 
 # From malloc.h of glibc. Freed blocks of many megabytes would otherwise go back to the system,
 # and each step would have all their pages made and zeroed anew: a seventh to a half of its time.
-_KEEP = ((-4, 0), (-1, 2**31 - 1), (-2, 1 << 28))
+# The last of the three, how much more is asked for than is needed, also counts against a limit
+# of addresses, so that a large one would let memory run out early.
+_KEEP = ((-4, 0), (-1, 2**31 - 1), (-2, 1 << 24))
 
 
 def keep_freed_memory() -> bool:

@@ -17,7 +17,7 @@ from create_llm.training.saving import ROOM
 _LIBRARIES = 28 << 20
 """What torch's kernels take at their first use, beside the tensors."""
 
-_SCATTERED = 160 << 20
+_SCATTERED = 200 << 20
 """The most that a CPU's allocator holds of a step beyond what its tensors have at their peak: what
 was freed lies between what is kept, and is not always large enough for what comes next."""
 

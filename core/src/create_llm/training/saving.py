@@ -44,6 +44,7 @@ class Saver:
     def __init__(self, store: CheckpointStore) -> None:
         self._store = store
         self._writer = ThreadPoolExecutor(1, thread_name_prefix="checkpoint")
+        self._writer.submit(int)  # starts the thread, for which there may be no memory later
         self._pending: Future[Saved] | None = None
         self._done: list[Saved] = []
 
