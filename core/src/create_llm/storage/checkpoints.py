@@ -79,7 +79,9 @@ class CheckpointStore:
         """
         path = self.folder / name / MARK
         with self._storage.placing:
-            text = path.read_bytes() if path.is_file() else b"{}"
+            if not path.parent.is_dir():
+                return {}
+            text = path.read_bytes() if path.is_file() else b""
         try:
             why = json.loads(text)
         except (ValueError, RecursionError):

@@ -31,17 +31,21 @@ _DTYPES = {
 }
 
 
+class NotFiniteError(ValueError):
+    """A tensor holds a number that is not finite."""
+
+
 def tensor_chunks(tensors: Mapping[str, Tensor]) -> Iterator[bytes | memoryview]:
     """The bytes of a safetensors file, one tensor at a time, in name order.
 
     Raises:
-        ValueError: a tensor holds a number that is not finite; such weights are never written.
+        NotFiniteError: such weights are never written.
     """
     header: dict[str, object] = {"__metadata__": {"format": "pt"}}
     start = 0
     for name, tensor in sorted(tensors.items()):
         if tensor.is_floating_point() and not bool(torch.isfinite(tensor).all()):
-            raise ValueError(f"{name} holds numbers that are not finite")
+            raise NotFiniteError(f"{name} holds numbers that are not finite")
         stop = start + tensor.numel() * tensor.element_size()
         header[name] = {
             "dtype": _DTYPES[tensor.dtype],

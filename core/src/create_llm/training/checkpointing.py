@@ -84,7 +84,7 @@ class Snapshot:
         """Write a checkpoint's files.
 
         Raises:
-            ValueError: a tensor holds a number that is not finite.
+            NotFiniteError: a tensor holds a number that is not finite.
         """
         writer.write(WEIGHTS, tensor_chunks(self.weights))
         writer.write_json("config.json", self.config)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
@@ -24,14 +25,21 @@ from create_llm.training.trainer import Trainer
 
 
 class Rehearsals:
-    """Rehearses steps, and remembers how long each took."""
+    """Rehearses steps, and remembers how long each took.
+
+    Attributes:
+        spent: seconds on all of it, which count as the run's.
+    """
 
     def __init__(self, rehearse: Callable[[], float]) -> None:
         self._rehearse = rehearse
         self._seconds: list[float] = []
+        self.spent = 0.0
 
     def __call__(self) -> float:
+        started = time.perf_counter()
         seconds = self._rehearse()
+        self.spent += time.perf_counter() - started
         self._seconds.append(seconds)
         return seconds
 
@@ -77,6 +85,7 @@ def _time(
     windows = len(job.windows(job.data.val))
     pace = Pace(steps, evaluation_seconds(min(steps), epochs.samples_per_step, windows))
     low, high = seconds_of(trainer.settings.total_steps, occasions, pace)
+    low, high = low + rehearsals.spent, high + rehearsals.spent
     return low, high, epochs.samples_per_step * job.sequence_length * len(steps) / sum(steps)
 
 

@@ -10,8 +10,10 @@ from pathlib import Path
 
 import psutil
 
+from create_llm.errors import DivergedError
 from create_llm.storage.checkpoints import CheckpointStore
 from create_llm.storage.problems import with_retries
+from create_llm.storage.tensors import NotFiniteError
 from create_llm.training.checkpointing import Snapshot
 
 ROOM = 1.5
@@ -53,6 +55,7 @@ class Saver:
 
         Raises:
             StorageError: the one before could not be written.
+            DivergedError: it held a number that is not finite.
         """
         started = time.perf_counter()
         self._collect()
@@ -101,7 +104,10 @@ class Saver:
         step, store = snapshot.state.step, self._store
         steps = store.steps()
         last_good = store.path(steps[-1]) if steps else None
-        with_retries(lambda: self._commit(snapshot), last_good=last_good, needed=snapshot.bytes)
+        try:
+            with_retries(lambda: self._commit(snapshot), last_good=last_good, needed=snapshot.bytes)
+        except NotFiniteError as error:
+            raise _diverged(step, error, last_good) from error
         with_retries(store.rotate, last_good=store.path(step))
         seconds = time.perf_counter() - started
         return Saved(step, store.path(step), reason, seconds, stalled)
@@ -109,3 +115,14 @@ class Saver:
     def _commit(self, snapshot: Snapshot) -> None:
         with self._store.commit(snapshot.state.step) as writer:
             snapshot.write(writer)
+
+
+def _diverged(step: int, error: NotFiniteError, last_good: Path | None) -> DivergedError:
+    return DivergedError(
+        f"after step {step} {error}; that checkpoint was not written",
+        where=f"last good checkpoint: {last_good}" if last_good else None,
+        fixes=(
+            "learn more slowly: llm train --resume never --learning-rate …",
+            "see which step it was: --set logging.log_interval=1",
+        ),
+    )
