@@ -18,6 +18,7 @@ RUNTIME = [
     "training.save_interval=5ep",
     'training.device="cpu"',
     "training.compile=off",
+    "training.max_seconds=60",
     "training.gradient_checkpointing=true",
     "checkpoints.min_free_gb=2",
     "checkpoints.save_total_limit=7",

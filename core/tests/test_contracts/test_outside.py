@@ -16,7 +16,7 @@ from create_llm.kernel.registry import Part
 from create_llm.models.deploy import Plan, PlannedFile
 from create_llm.project.presets import Preset
 from create_llm.project.templates import Hardware, Template
-from create_llm.storage.durable import hash_file
+from create_llm.storage.manifest import hash_file
 from create_llm.testing import (
     CommandContract,
     DeployTargetContract,
