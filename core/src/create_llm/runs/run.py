@@ -103,13 +103,15 @@ def runs_of(logs: Path, checkpoints: Path) -> Iterator[RunFolder]:
 
 def new_run(logs: Path, checkpoints: Path, now: datetime) -> RunFolder:
     """A folder for a new run, named by the local time so that names sort by age."""
-    stem = now.strftime("%Y%m%d-%H%M%S")
+    storage, stem = Storage(), now.strftime("%Y%m%d-%H%M%S")
+    storage.make_folder(logs)
     for attempt in range(1, 1000):
         path = logs / (stem if attempt == 1 else f"{stem}-{attempt}")
         try:
-            path.mkdir(parents=True)
+            storage.disk.make_folder(path)
         except FileExistsError:
             continue
+        storage.sync_folder(logs)  # a run that a power loss takes the name of is lost with it
         return run_folder(logs, checkpoints, path.name)
     raise FileExistsError(f"{logs / stem}: a thousand runs were started in this second")
 
