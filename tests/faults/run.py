@@ -13,7 +13,7 @@ import platform
 import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 
 import torch
@@ -99,15 +99,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parts = [part for name in options.sections or names for part in chosen[name]]
     console = Console()
     console.print(f"seed {options.seed}, {options.workers} workers")
-    figures = _run(parts, options.seed, options.workers, console)
-    _write(options.output, figures, options)
+    figures = _run(parts, options, console)
     console.print(f"figures: {options.output}")
     return int(any(each.wrong for each in figures))
 
 
-def _run(parts: Sequence[Part], seed: int, workers: int, console: Console) -> list[Figures]:
-    done = []
-    with Bench(workers=workers, seed=seed) as bench:
+def _run(parts: Sequence[Part], options: argparse.Namespace, console: Console) -> list[Figures]:
+    done = list[Figures]()
+    with Bench(workers=options.workers, seed=options.seed) as bench:
         for part in parts:
             started = time.monotonic()
             figures = part(bench)
@@ -116,6 +115,7 @@ def _run(parts: Sequence[Part], seed: int, workers: int, console: Console) -> li
             for wrong in figures.wrong[:SHOWN]:
                 console.print(f"  wrong: {wrong}", markup=False, highlight=False)
             done.append(figures)
+            _write(options.output, done, options)  # so that an interruption keeps what there is
     return done
 
 
@@ -134,7 +134,9 @@ def _write(path: Path, figures: Sequence[Figures], options: argparse.Namespace) 
         "machine": f"{platform.system()} {platform.machine()}",
         "python": platform.python_version(),
         "torch": torch.__version__,
-        "sections": [asdict(each) for each in figures],
+        "sections": [
+            {"name": each.name, "figures": each.numbers, "wrong": each.wrong} for each in figures
+        ],
     }
     path.write_text(json.dumps(report, indent=2, ensure_ascii=False), encoding="utf-8")
 
