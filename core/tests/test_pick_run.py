@@ -104,6 +104,16 @@ def test_the_same_step_in_other_parts_goes_on_with_other_last_bits(project):
         find(project, halved[0])
 
 
+def test_a_key_that_the_run_did_not_know_is_no_difference_until_it_is_set(project):
+    config = configured(project)
+    identity = identity_of(project, config)
+    del identity["training.schedule"]
+    leave_unfinished(project, identity=identity)
+    assert find(project)[0] is not None
+    with pytest.raises(ConfigError, match="schedule: None then, 'wsd' now"):
+        find(project, "training.schedule=wsd")
+
+
 def test_another_text_is_told_before_anything_is_made(project):
     leave_unfinished(project)
     (project.raw / "more.txt").write_text("Something else.\n" * 20)

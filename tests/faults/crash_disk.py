@@ -184,11 +184,6 @@ class RecordingDisk(Disk):
             super().remove_folder(path)
             self._record((path, None))
 
-    def sync_file(self, path: Path) -> None:
-        with self._lock:
-            super().sync_file(path)
-            self.log.append(SyncFile(self._node(path)))
-
     def sync_folder(self, path: Path) -> None:
         with self._lock:
             for child in path.iterdir():  # folders that were not made through this disk

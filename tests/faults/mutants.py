@@ -27,8 +27,6 @@ class NoFileSync(RecordingDisk):
         assert isinstance(file, RecordingFile)
         return _Unsynced(file)
 
-    def sync_file(self, path: Path) -> None: ...
-
 
 class _Unsynced(DiskFile):
     def __init__(self, file: RecordingFile) -> None:

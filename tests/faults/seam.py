@@ -23,9 +23,9 @@ from create_llm.storage.disk import Disk, DiskFile
 ANY = "any"
 """A site that every operation matches; with `skip`, the n-th operation of the process."""
 
-SPACE = frozenset({"create", "write", "sync", "sync_file", "make_folder", "link"})
+SPACE = frozenset({"create", "write", "sync", "make_folder", "link"})
 CHANGES = SPACE | {"rename", "unlink", "remove_folder"}
-OPENS = frozenset({"create", "sync_file", "sync_folder"})
+OPENS = frozenset({"create", "sync_folder"})
 ERRORS: dict[str, frozenset[str]] = {
     "ENOSPC": SPACE,
     "EDQUOT": SPACE,
@@ -119,7 +119,7 @@ class Seam:
 
 def install(seam: Seam) -> None:
     """Put the seam under every `Disk` of this process, for good."""
-    for name in ("make_folder", "unlink", "remove_folder", "sync_file", "sync_folder"):
+    for name in ("make_folder", "unlink", "remove_folder", "sync_folder"):
         setattr(Disk, name, _on_path(seam, name, getattr(Disk, name)))
     for name in ("link", "rename"):
         setattr(Disk, name, _on_two(seam, name, getattr(Disk, name)))

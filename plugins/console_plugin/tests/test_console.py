@@ -130,9 +130,10 @@ def test_a_run_is_told_on_both_screens():
             "lr 3.00e-04",
             "val 2.345 bits/byte",
             "checkpoint (interval, 1.0s): checkpoints/r1/step-00000010",
-            "validation loss 5.1000, 2.345 bits/byte, train mean 5.0000, the best so far",
+            "validation loss 5.1000, 2.345 bits/byte, train loss 5.0000, the best so far",
             "Once upon a time",
-            "epoch 1: train loss 5.0000, last validation loss 5.1000, lr 3.00e-04, 1h 02m",
+            "epoch 1: mean train loss 5.0000 over its steps, last validation loss 5.1000",
+            "lr 3.00e-04, 1h 02m",
             "warning: it overfits",
             "try: stop earlier",
             "completed at step 20 of 20 after 2m 05s (max_steps)",
@@ -165,7 +166,7 @@ def test_numbers_that_are_not_finite_are_shown_as_what_they_are(live: bool):
     events: list[Event] = [
         train_start(total_steps=0),
         step_end(1, loss=math.nan, eta_seconds=math.inf, tokens_per_second=math.nan),
-        EvalEnd(step=1, train_loss=None, val_loss=math.inf, val_bits_per_byte=None, best=False),
+        EvalEnd(step=1, train_loss=math.nan, val_loss=math.inf, val_bits_per_byte=None, best=False),
         EpochEnd(
             step=1, epoch=1, train_loss=math.nan, val_loss=None, learning_rate=0.0, seconds=math.nan
         ),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -49,6 +49,14 @@ class Score:
         return self.tokens / self.seconds if self.seconds else 0.0
 
 
+@dataclass(frozen=True, slots=True)
+class Scores:
+    """How well a model knows what it does not learn from, and a part of what it does."""
+
+    val: Score
+    train: Score
+
+
 @torch.no_grad()
 def evaluate(
     module: nn.Module,
@@ -59,24 +67,27 @@ def evaluate(
     batch_size: int,
     device: torch.device,
     precision: str,
+    chosen: Sequence[int] | None = None,
     between: Callable[[], None] = lambda: None,
 ) -> Score:
-    """Score a module on all windows of a text.
+    """Score a module on the windows of a text.
 
     Args:
         windows: as the objective shapes them, so that each token is seen once. What an objective
             draws is the same each time: sample i has the seed i.
         text_bytes: UTF-8 bytes of that text.
+        chosen: the numbers of the windows that count; all by default.
         between: called between batches, to answer requests; may raise to abandon the score.
     """
     training = module.training
     module.eval()
     started = time.perf_counter()
     total, count = 0.0, 0
+    chosen = range(len(windows)) if chosen is None else chosen
     try:
-        for first in range(0, len(windows), batch_size):
+        for first in range(0, len(chosen), batch_size):
             between()
-            indices = range(first, min(first + batch_size, len(windows)))
+            indices = chosen[first : first + batch_size]
             batch = objective.batch([windows[i] for i in indices], indices).to(device)
             with autocast(device, precision):
                 loss = objective.loss(module(**batch.inputs), batch)

@@ -79,10 +79,13 @@ class StepEnd(Event):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EvalEnd(Event):
-    """Losses in nats per token, over all of the validation part; `best` if none was lower."""
+    """Losses in nats per token, both measured with the model as it is at this step: `val_loss` over
+    all of the validation part, `train_loss` over the same few windows of the training part each
+    time. `best` if no `val_loss` was lower.
+    """
 
     name: ClassVar[str] = "eval"
-    train_loss: float | None
+    train_loss: float
     val_loss: float
     val_bits_per_byte: float | None
     best: bool
@@ -123,7 +126,11 @@ class RunWarning(Event):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EpochEnd(Event):
-    """One pass over the training samples; `train_loss` is the mean over its steps."""
+    """One pass over the training samples is over.
+
+    `train_loss` is the mean over its steps, each measured while the model learnt from it;
+    `val_loss` the latest score of the validation part.
+    """
 
     name: ClassVar[str] = "epoch_end"
     epoch: int

@@ -76,11 +76,6 @@ class Disk:
         """Remove a folder that is empty."""
         path.rmdir()
 
-    def sync_file(self, path: Path) -> None:
-        """Synchronise a file that somebody else has written and closed."""
-        with path.open("rb+") as file:
-            _sync(file.fileno())
-
     def sync_folder(self, path: Path) -> None:
         """Return once the names in a folder are on the medium."""
         if os.name == "nt":  # Windows cannot open folders; its renames are journalled.

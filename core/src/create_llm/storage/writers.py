@@ -12,7 +12,7 @@ from types import TracebackType
 from typing import Self
 
 from create_llm.storage.disk import Disk
-from create_llm.storage.manifest import FORMAT, MANIFEST, FileRecord, blocks, hash_file
+from create_llm.storage.manifest import FORMAT, MANIFEST, FileRecord, blocks
 
 _BUFFER = 1 << 20
 
@@ -122,14 +122,6 @@ class FolderWriter:
         except OSError:  # another file system, or one without hard links
             self.write(name, blocks(source))
         self._files[name] = record
-
-    def adopt(self) -> None:
-        """Take in the files that others wrote into the folder directly, and synchronise them."""
-        for path in sorted(self.folder.iterdir()):
-            if path.name not in self._files:
-                with about(path):
-                    self._disk.sync_file(path)
-                self._files[path.name] = hash_file(path)
 
     def write_manifest(self) -> None:
         files = {name: asdict(record) for name, record in sorted(self._files.items())}

@@ -146,7 +146,7 @@ def _story(root: Path) -> list[Event]:
         _train_start(root),
         EpochStart(step=0, epoch=1),
         *_figures(step=10),
-        EvalEnd(step=10, train_loss=None, val_loss=5.0, val_bits_per_byte=None, best=False),
+        EvalEnd(step=10, train_loss=4.5, val_loss=5.0, val_bits_per_byte=None, best=False),
         SampleGenerated(step=10, prompt="", text="\x1b[31m[bold]¡olé!\u2028 <b>\x00"),
         RunWarning(step=10, message="the disk is nearly full", suggestion="delete something"),
         RunWarning(step=10, message="[/] %s {0}"),

@@ -36,7 +36,7 @@ from create_llm.training.pick_run import Picked
 from create_llm.training.planned import Rehearsals, plan_of_run
 from create_llm.training.randomness import derive_seed
 from create_llm.training.schedule import Schedule
-from create_llm.training.session import Session, Validation
+from create_llm.training.session import Session, Texts
 from create_llm.training.speed import steps_until
 from create_llm.training.step import StepSettings
 from create_llm.training.stopping import StopWatch
@@ -198,7 +198,8 @@ def _build_session(
         number,
         callbacks,
         loaded,
-        Validation(
+        Texts(
+            job.windows(job.data.train),
             job.windows(job.data.val),
             job.data.val.bytes,
             job.config.training.batch_size,

@@ -17,6 +17,7 @@ from typing import Any
 
 from create_llm.config import Config
 from create_llm.config.hardware import Hardware, resolve_device
+from create_llm.config.values import DEFAULT
 from create_llm.data.pipeline import changes_of_text
 from create_llm.errors import ConfigError, DataError, LockedError, did_you_mean
 from create_llm.project.folder import Project
@@ -127,7 +128,7 @@ def claim_run(
             held.enter_context(RunLock(picked.run.path))
         if found is not None:
             _refuse_if_moved_on(found)
-            _refuse_if_different(found, _differences(_identity(found.run), identity))
+            _refuse_if_different(found, _differences(chooser, found.run, identity))
         yield picked
 
 
@@ -174,8 +175,8 @@ def _wanted(found: Picked, ask: Ask | None) -> bool:
 def _changes_before_work(chooser: Chooser, run: RunFolder) -> list[str]:
     """How a run differs from what is asked for now, as far as it can be told without working."""
     before = _identity(run)
-    settings = {key: value for key, value in before.items() if key not in _TEXT}
-    changed = _differences(settings, chooser.config.identity())
+    text = {key: before[key] for key in _TEXT if key in before}
+    changed = _differences(chooser, run, {**chooser.config.identity(), **text})
     if changed or not all(key in before for key in _TEXT):
         return changed
     return changes_of_text(
@@ -192,8 +193,13 @@ def _identity(run: RunFolder) -> dict[str, Any]:
     return identity
 
 
-def _differences(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
-    keys = sorted(before.keys() | now.keys())
+def _differences(chooser: Chooser, run: RunFolder, now: Mapping[str, Any]) -> list[str]:
+    before = _identity(run)
+    settings = chooser.config.settings
+    # The key of a later version, which begins with what the run did without knowing it.
+    new = {key for key in now.keys() - before.keys() if key in settings}
+    new = {key for key in new if settings[key].source == DEFAULT}
+    keys = sorted(before.keys() | now.keys() - new)
     changed = [key for key in keys if before.get(key) != now.get(key)]
     if _effective_batch(before) == _effective_batch(now):
         # However it is divided, each step learns from the same samples.

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import torch
 
-from create_llm.models.evaluation import Score
+from create_llm.models.evaluation import Scores
 from create_llm.runs.events import EpochEnd, EpochStart, EvalEnd, Event, StepEnd
 from create_llm.training.checkpointing import TrainState
 from create_llm.training.epochs import Epochs
@@ -19,7 +19,7 @@ from create_llm.training.schedule import Schedule
 
 @dataclass(frozen=True, slots=True)
 class Figures:
-    """The latest losses; None where nothing was measured."""
+    """The latest scores; None where nothing was measured."""
 
     train_loss: float | None = None
     val_loss: float | None = None
@@ -43,7 +43,6 @@ class Reporter:
         self._emit, self._schedule, self._epochs = emit, schedule, epochs
         self._total_steps, self._device = total_steps, device
         self._since_log: list[Reading] = []
-        self._since_eval = (0.0, 0)
         self._epoch_started = time.perf_counter()
 
     def read(self, state: TrainState) -> int | None:
@@ -58,8 +57,6 @@ class Reporter:
         state.seconds += reading.seconds
         state.epoch_loss += reading.loss_sum
         state.epoch_tokens += reading.tokens
-        loss_sum, tokens = self._since_eval
-        self._since_eval = (loss_sum + reading.loss_sum, tokens + reading.tokens)
         self._since_log.append(reading)
         return None
 
@@ -91,7 +88,6 @@ class Reporter:
         """Tell how training goes since the last time; the meter has been read."""
         reading, step = total_of(self._since_log), state.step
         self._since_log = []
-        self.figures = replace(self.figures, train_loss=reading.loss)
         # By the speed since the last reading: that of the whole run is slow to notice a change.
         per_step = reading.seconds / max(reading.steps, 1)
         self._emit(
@@ -108,22 +104,15 @@ class Reporter:
             )
         )
 
-    def scored(self, state: TrainState, score: Score, *, best: bool) -> None:
-        """Tell the score on the validation part, beside the training loss since the last one."""
-        loss_sum, tokens = self._since_eval
-        self._since_eval = (0.0, 0)
-        self.figures = replace(
-            self.figures,
-            val_loss=score.loss,
-            val_perplexity=score.perplexity,
-            val_bits_per_byte=score.bits_per_byte,
-        )
+    def scored(self, state: TrainState, scores: Scores, *, best: bool) -> None:
+        val = scores.val
+        self.figures = Figures(scores.train.loss, val.loss, val.perplexity, val.bits_per_byte)
         self._emit(
             EvalEnd(
                 step=state.step,
-                train_loss=loss_sum / tokens if tokens else None,
-                val_loss=score.loss,
-                val_bits_per_byte=score.bits_per_byte,
+                train_loss=scores.train.loss,
+                val_loss=val.loss,
+                val_bits_per_byte=val.bits_per_byte,
                 best=best,
             )
         )

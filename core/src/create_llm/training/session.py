@@ -7,10 +7,11 @@ import traceback
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 
 from create_llm.data.windows import Windows
-from create_llm.models.evaluation import Score, evaluate
+from create_llm.models.evaluation import Scores, evaluate
 from create_llm.models.generation import Sampling, complete
 from create_llm.models.loaded import LoadedModel
 from create_llm.runs.events import Event, EventLog, RunWarning
@@ -19,14 +20,28 @@ from create_llm.training.callbacks import Callback, Signal
 from create_llm.training.dispatch import Dispatcher, Dropped
 from create_llm.training.randomness import derive_seed
 
+_TRAIN_TOKENS = 32_768
+"""How much of the training part is scored beside the validation part: enough to tell a gap of a
+hundredth of a nat from one step to the next, since the windows are always the same ones."""
+
 
 @dataclass(frozen=True, slots=True)
-class Validation:
-    """What a run is scored on."""
+class Texts:
+    """What a run is scored on.
 
-    windows: Windows
-    text_bytes: int
+    Attributes:
+        bytes: UTF-8 bytes of the validation part.
+    """
+
+    train: Windows
+    val: Windows
+    bytes: int
     batch_size: int
+
+    def some_of_train(self) -> range:
+        """Windows of the training part, evenly spread over it."""
+        wanted = max(_TRAIN_TOKENS // self.train.size, 1)
+        return range(0, len(self.train), -(-len(self.train) // wanted))
 
 
 class Session:
@@ -38,7 +53,7 @@ class Session:
         session: int,
         callbacks: list[tuple[str, Callback]],
         model: LoadedModel,
-        validation: Validation,
+        texts: Texts,
         *,
         precision: str,
         prompt: str,
@@ -49,7 +64,7 @@ class Session:
         self._text = TextLog(run.log)
         self._dispatcher = Dispatcher(callbacks, self._dropped)
         self._model = model
-        self._validation = validation
+        self._texts = texts
         self._precision = precision
         self._prompt = prompt
         self._sampling = sampling
@@ -68,16 +83,20 @@ class Session:
     def warn(self, message: str, suggestion: str | None = None) -> None:
         self.emit(RunWarning(step=self._step, message=message, suggestion=suggestion))
 
-    def score(self, between: Callable[[], None]) -> Score:
-        return evaluate(
+    def score(self, between: Callable[[], None]) -> Scores:
+        texts = self._texts
+        score = partial(
+            evaluate,
             self._model.module,
             self._model.objective,
-            self._validation.windows,
-            text_bytes=self._validation.text_bytes,
-            batch_size=self._validation.batch_size,
+            batch_size=texts.batch_size,
             device=self._model.device,
             precision=self._precision,
             between=between,
+        )
+        return Scores(
+            val=score(texts.val, text_bytes=texts.bytes),
+            train=score(texts.train, text_bytes=0, chosen=texts.some_of_train()),
         )
 
     def sample(self, step: int, between: Callable[[], None]) -> tuple[str, str] | None:

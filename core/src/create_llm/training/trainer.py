@@ -13,7 +13,7 @@ import torch
 
 from create_llm.config.intervals import Interval
 from create_llm.errors import DivergedError, MemoryExhausted, StorageError
-from create_llm.models.evaluation import Score
+from create_llm.models.evaluation import Scores
 from create_llm.runs.events import CheckpointSaved, Event, RunWarning, SampleGenerated
 from create_llm.storage.checkpoints import CheckpointStore
 from create_llm.training.batches import Batches
@@ -55,8 +55,8 @@ class Outside(Protocol):
         """Log an event and tell the callbacks; returns what they ask for."""
         ...
 
-    def score(self, between: Callable[[], None]) -> Score:
-        """Evaluate the model on the validation part."""
+    def score(self, between: Callable[[], None]) -> Scores:
+        """Evaluate the model on the validation part, and on some of the training part."""
         ...
 
     def sample(self, step: int, between: Callable[[], None]) -> tuple[str, str] | None:
@@ -286,11 +286,11 @@ class Trainer:
         self._save("evaluation")
         self._tell_saved(wait=True)
         try:
-            score = self.parts.outside.score(self.parts.watch.raise_if_stopped)
+            scores = self.parts.outside.score(self.parts.watch.raise_if_stopped)
         except Abandoned:
             return
         self._evaluated_step = self.state.step
-        self.reporter.scored(self.state, score, best=self._keep_if_best(score.loss))
+        self.reporter.scored(self.state, scores, best=self._keep_if_best(scores.val.loss))
 
     def _keep_if_best(self, val_loss: float) -> bool:
         best = self.state.best_val_loss

@@ -64,7 +64,7 @@ class Console(Callback):
         figures = (
             f"step {event.step}: validation loss {loss(event.val_loss)}",
             *_bits_per_byte("", event.val_bits_per_byte),
-            *_since_last_score(event.train_loss),
+            f"train loss {loss(event.train_loss)}",
             *(("the best so far",) if event.best else ()),
         )
         self._screen.line(", ".join(figures))
@@ -84,7 +84,7 @@ class Console(Callback):
 
     def on_epoch_end(self, event: EpochEnd) -> None:
         self._screen.line(
-            f"epoch {event.epoch}: train loss {loss(event.train_loss)}, "
+            f"epoch {event.epoch}: mean train loss {loss(event.train_loss)} over its steps, "
             f"last validation loss {loss(event.val_loss)}, lr {event.learning_rate:.2e}, "
             f"{duration(event.seconds)}"
         )
@@ -102,11 +102,6 @@ class Console(Callback):
 
 
 _TONES: dict[str, Tone] = {"completed": "good", "paused": "warning", "interrupted": "warning"}
-
-
-def _since_last_score(train_loss: float | None) -> tuple[str, ...]:
-    """Averaged over more steps than the `step` lines, and so another figure than theirs."""
-    return () if train_loss is None else (f"train mean {loss(train_loss)}",)
 
 
 def _bits_per_byte(label: str, value: float | None) -> tuple[str, ...]:
