@@ -9,7 +9,7 @@ from torch import Tensor
 
 from create_llm_gpt import attention
 from create_llm_gpt.attention import causal_attention, weights_kept
-from create_llm_gpt.ops import dropout, rms_norm
+from create_llm_gpt.ops import dropout, gelu, rms_norm
 
 
 def heads(length: int, count: int, dtype: torch.dtype = torch.float64) -> Tensor:
@@ -74,6 +74,15 @@ def test_rms_norm_and_its_gradients(dtype: torch.dtype) -> None:
     got, wanted = gradients(mine, x, weight), gradients(torchs, wide, weight)
     torch.testing.assert_close(got[0].double(), wanted[0], **near)
     assert F.cosine_similarity(got[1], wanted[1], dim=0) > 0.999
+
+
+def test_gelu_is_the_approximation_of_gpt2_as_far_as_bf16_can_tell() -> None:
+    x = torch.linspace(-9, 9, 20_001, dtype=torch.float64).bfloat16()
+    wanted = F.gelu(x.double(), approximate="tanh")
+    assert torch.equal(gelu(x.float()), F.gelu(x.float(), approximate="tanh"))
+    rounding = wanted.abs() / 2**8
+    error = (gelu(x).double() - wanted).abs()
+    assert bool((error <= rounding + 5e-4).all())
 
 
 @pytest.mark.parametrize("share", [0.1, 0.5])

@@ -86,6 +86,34 @@ def test_a_probability_too_small_for_a_logarithm_has_its_loss():
     assert total > 500
 
 
+@pytest.mark.parametrize("size", [1.0, 500.0, -500.0], ids=["usual", "beyond exp", "exp is 0"])
+def test_logits_of_any_size_have_their_loss_and_gradients(size):
+    """The exponentials of all but the usual ones leave fp32; the labels of two do not count."""
+    torch.manual_seed(2)
+    states = torch.randn(1, 9, 16)
+    states[..., 0] = 1.0
+    weight = torch.randn(300, 16)
+    weight[:, 0] += size
+    labels = torch.randint(0, 300, (1, 9))
+    labels[0, 3:5] = IGNORED
+    results = []
+    for head_weight in (True, False):
+        hidden, head = states.clone().requires_grad_(), weight.clone().requires_grad_()
+        output = ModelOutput(hidden, lambda h, w=head: h @ w.t(), head if head_weight else None)
+        total = loss.summed_cross_entropy(output, labels)
+        results.append((total.detach(), *torch.autograd.grad(total, (hidden, head))))
+    for got, wanted in zip(*results, strict=True):
+        torch.testing.assert_close(got, wanted, rtol=1e-4, atol=2e-3)
+
+
+def test_bf16_sums_are_more_exact_than_their_terms():
+    torch.manual_seed(3)
+    values = torch.rand(50, 5001).bfloat16()
+    wanted = values.double().sum(-1)
+    error = (loss._row_sums(values).double() - wanted).abs() / wanted
+    assert float(error.mean()) < 2.0**-11
+
+
 def test_under_autocast_the_products_are_in_bf16_and_the_loss_near():
     torch.manual_seed(1)
     weight = torch.randn(50, 16, requires_grad=True)

@@ -21,7 +21,7 @@ from create_llm.models.architecture import ModelOutput
 from create_llm.models.precision import compute_dtype
 from create_llm_gpt.attention import causal_attention
 from create_llm_gpt.config import GPTConfig
-from create_llm_gpt.ops import dropout, rms_norm, rotate, swiglu
+from create_llm_gpt.ops import dropout, gelu, layer_norm, rms_norm, rotate, swiglu
 
 
 @dataclass(slots=True)
@@ -74,9 +74,16 @@ class RMSNorm(nn.RMSNorm):
         return rms_norm(x, self.weight, self.eps)
 
 
+class LayerNorm(nn.LayerNorm):
+    """torch's, in the dtype of its input on a CPU."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return layer_norm(x, self.weight, self.bias, self.eps)
+
+
 def _norm(config: GPTConfig) -> nn.Module:
     if config.parts.norm == "layer":
-        return nn.LayerNorm(config.dim, config.norm_eps)
+        return LayerNorm(config.dim, config.norm_eps)
     return RMSNorm(config.dim, config.norm_eps)
 
 
@@ -127,7 +134,7 @@ class FeedForward(nn.Module):
         self.down = nn.Linear(config.ffn_width, config.dim, bias=biases)
 
     def forward(self, x: Tensor) -> Tensor:
-        out: Tensor = self.down(F.gelu(self.up(x), approximate="tanh"))
+        out: Tensor = self.down(gelu(self.up(x)))
         return out
 
 
@@ -172,19 +179,25 @@ class GPTModel(nn.Module):
         start = 0 if cache is None else cache.length
         end = start + tokens.shape[1]
         self._check_room(end, cache)
-        x = self.embedding(tokens).to(compute_dtype(self.embedding.weight))
+        x = self._embed(tokens, start)
         rotation = None
         if self.positions is None:
             rotation = _rotation(self.config, start, end, tokens.device)
-        else:
-            # GPT-2 drops of this sum as well; families without it drop nothing here.
-            x = x + self.positions(torch.arange(start, end, device=tokens.device))
-            x = dropout(x, self.config.dropout, self.training)
         for index, block in enumerate(self.layers):
             x = block(x, rotation, None if cache is None else cache.layer(index))
         if cache is not None:
             cache.length = end
         return ModelOutput(self.norm(x), self.project, self.head_weight)
+
+    def _embed(self, tokens: Tensor, start: int) -> Tensor:
+        """[batch, length, dim] in the dtype that the blocks compute in, and pass on."""
+        x: Tensor = self.embedding(tokens)
+        if self.positions is None:
+            return x.to(compute_dtype(x))
+        end = start + tokens.shape[1]
+        x = x + self.positions(torch.arange(start, end, device=tokens.device))
+        # GPT-2 drops of this sum as well; families without it drop nothing here.
+        return dropout(x.to(compute_dtype(x)), self.config.dropout, self.training)
 
     @property
     def head_weight(self) -> Tensor:

@@ -23,6 +23,18 @@ def rms_norm(x: Tensor, weight: Tensor, eps: float) -> Tensor:
     return F.rms_norm(x, weight.shape, weight.to(x.dtype), eps)
 
 
+def layer_norm(x: Tensor, weight: Tensor, bias: Tensor, eps: float) -> Tensor:
+    """(x − mean) / sqrt(variance + eps) · weight + bias over the last dimension.
+
+    On a CPU in the dtype of x, with the sums in fp32. Autocast would copy x to fp32 and the result
+    back, in both directions: 1 % of a step.
+    """
+    if x.device.type != "cpu":
+        return F.layer_norm(x, weight.shape, weight, bias, eps)
+    with torch.autocast("cpu", enabled=False):
+        return F.layer_norm(x, weight.shape, weight, bias, eps)
+
+
 def rotate(x: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
     """Turn pair i (elements i and i + head_dim / 2) of every head by its position's angle.
 
@@ -43,6 +55,16 @@ def swiglu(gate_up: Tensor) -> Tensor:
         return applied(_SwiGLU, gate_up)
     gate, up = gate_up.chunk(2, dim=-1)
     return F.silu(gate) * up
+
+
+def gelu(x: Tensor) -> Tensor:
+    """x · Φ(x), Φ by its tanh approximation, as GPT-2 has it.
+
+    In bf16 on a CPU by the error function that it approximates, where torch takes a third of the
+    time: they differ by 0.0005 at most, and bf16 rounds what is above 0.13 by as much or more.
+    """
+    exact = x.device.type == "cpu" and x.dtype == torch.bfloat16
+    return F.gelu(x, approximate="none" if exact else "tanh")
 
 
 def dropout(x: Tensor, share: float, training: bool) -> Tensor:
