@@ -33,6 +33,20 @@ class Origin:
 
 
 @dataclass(frozen=True, slots=True)
+class Rejected:
+    """What no document can be made of: a row, a line, a whole file. Told, never dropped.
+
+    Attributes:
+        problem: what is wrong with it, in plain words.
+        suggestion: what to do about it.
+    """
+
+    origin: Origin
+    problem: str
+    suggestion: str
+
+
+@dataclass(frozen=True, slots=True)
 class Document:
     """One document.
 

@@ -21,6 +21,7 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from create_llm.data.documents import Document
+from create_llm.data.encoding import DocumentEncoder
 from create_llm.data.shards import PREPARE_FIXES, ShardManifest, ShardWriter, TokenShards
 from create_llm.data.source import DataSource, documents_of
 from create_llm.data.split import (
@@ -207,6 +208,7 @@ class _Encoder:
         self, folder: Path, tokenizer: Tokenizer, progress: Progress | None, total: int | None
     ) -> None:
         self._folder, self._tokenizer = folder, tokenizer
+        self._encoder = DocumentEncoder(tokenizer)
         self._progress, self._total = progress, total
         self._done = 0
 
@@ -234,17 +236,9 @@ class _Encoder:
     def _write(
         self, batch: list[tuple[bool, Document]], train: ShardWriter, val: ShardWriter
     ) -> None:
-        texts = [segment.text for _, document in batch for segment in document.segments]
-        encoded = iter(self._tokenizer.encode_batch(texts))
-        for in_validation, document in batch:
-            ids: list[int] = []
-            counted: list[bool] = []
-            for segment in document.segments:
-                piece = next(encoded)
-                ids.extend(piece)
-                counted.extend([segment.loss] * len(piece))
-            n_bytes = sum(utf8_size(segment.text) for segment in document.segments if segment.loss)
-            (val if in_validation else train).add(ids, counted, n_bytes)
+        encoded = self._encoder.encode([document for _, document in batch])
+        for (in_validation, document), made in zip(batch, encoded, strict=True):
+            (val if in_validation else train).add(made.ids, made.counted, made.bytes)
             self._done += utf8_size(document.text)
         if self._progress is not None:
             self._progress("encoding the text", self._done, self._total)

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import Protocol
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Protocol, runtime_checkable
 
-from create_llm.data.documents import Document
+from create_llm.data.documents import Document, Rejected
 from create_llm.errors import PluginError
 
 
 class DataSource(Protocol):
     """Built as `target(config, root)`; `root` is the project folder, for relative paths."""
 
-    def documents(self) -> Iterator[Document]:
-        """All documents, in a fixed order, without holding them in memory.
+    def documents(self) -> Iterator[Document | Rejected]:
+        """All documents, in a fixed order, without holding them in memory; and, in their places,
+        what none could be made of.
 
         Raises:
             DataError: nothing usable, or a file that cannot be read; says which and why.
@@ -29,6 +31,63 @@ class DataSource(Protocol):
         ...
 
 
+@dataclass(frozen=True, slots=True)
+class FileSurvey:
+    """What a source takes one of its files for, found from the file itself.
+
+    Attributes:
+        path: as origins name it.
+        format: "text", "csv", "json", "jsonl" …; with the compression: "jsonl.gz".
+        structure: text, instruction, messages, preference or prompt_completion.
+        evidence: why, one reason a line, the encoding's among them.
+        bytes: of the file on disk.
+    """
+
+    path: str
+    format: str
+    structure: str
+    evidence: tuple[str, ...]
+    bytes: int
+
+
+@runtime_checkable
+class Surveyed(Protocol):
+    """A source that can say what its files are; sources need not."""
+
+    def survey(self) -> Iterator[FileSurvey]:
+        """Each file in the order of `documents`, from its beginning alone.
+
+        Raises:
+            DataError: as `documents`.
+        """
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class SourcePart:
+    """A stretch of a source that is prepared by itself, and again only when it has changed.
+
+    Attributes:
+        fingerprint: SHA-256 (hex) that changes whenever its documents do.
+    """
+
+    name: str
+    fingerprint: str
+
+
+@runtime_checkable
+class Divided(Protocol):
+    """A source of parts that can be read apart and at the same time; sources need not be."""
+
+    def parts(self) -> Sequence[SourcePart]:
+        """In the order of `documents`. A change of the corpus leaves most of them as they are."""
+        ...
+
+    def documents_in(self, part: SourcePart) -> Iterator[Document | Rejected]:
+        """Those of one part; all parts' one after another are `documents`."""
+        ...
+
+
 class Synthesizer(Protocol):
     """Built as `target(config)`."""
 
@@ -37,8 +96,13 @@ class Synthesizer(Protocol):
         ...
 
 
-def documents_of(source: DataSource) -> Iterator[Document]:
+def documents_of(
+    source: DataSource, rejected: Callable[[Rejected], None] | None = None
+) -> Iterator[Document]:
     """The documents of a source that hold text.
+
+    Args:
+        rejected: hears of what none could be made of, in its place among the documents.
 
     Raises:
         PluginError: the source yields something else.
@@ -46,6 +110,10 @@ def documents_of(source: DataSource) -> Iterator[Document]:
     """
     found: Iterator[object] = source.documents()
     for document in found:
+        if isinstance(document, Rejected):
+            if rejected is not None:
+                rejected(document)
+            continue
         if not isinstance(document, Document):
             raise PluginError(
                 f"{type(source).__name__} yields a {type(document).__name__}; a data source has to "

@@ -12,7 +12,7 @@ from typing import ClassVar
 import pytest
 
 from create_llm.data.documents import Document
-from create_llm.data.source import DataSource
+from create_llm.data.source import DataSource, documents_of
 from create_llm.errors import DataError
 from create_llm.testing.base import PartContract
 from create_llm.testing.documents import check_document
@@ -45,7 +45,7 @@ class DataSourceContract(PartContract):
     def test_documents_are_whole(self, tmp_path: Path) -> None:
         """Documents have text, roles and an origin: messages about them name file and line."""
         count = 0
-        for document in self.source(tmp_path).documents():
+        for document in documents_of(self.source(tmp_path)):
             check_document(document)
             count += 1
         assert count, "no documents"
@@ -79,10 +79,10 @@ class DataSourceContract(PartContract):
     def test_memory_stays_flat(self, tmp_path: Path) -> None:
         """A corpus is read, not held: terabytes pass through."""
         source = self.source(tmp_path, _LARGE)
-        _size(islice(source.documents(), 3))  # what is made once, such as word lists
+        _size(islice(documents_of(source), 3))  # what is made once, such as word lists
         tracemalloc.start()
         try:
-            total = _size(source.documents())
+            total = _size(documents_of(source))
             peak = tracemalloc.get_traced_memory()[1]
         finally:
             tracemalloc.stop()
@@ -107,7 +107,7 @@ class DataSourceContract(PartContract):
             root.mkdir()
             source = self._open(root, self.corpus(root, _SMALL))
             prints.append(source.fingerprint())
-            texts.append([document.text for document in source.documents()])
+            texts.append([document.text for document in documents_of(source)])
         assert texts[0] != texts[1] or prints[0] == prints[1], "it depends on the folder"
 
     def test_fingerprint_yields_no_documents(
@@ -125,7 +125,7 @@ class DataSourceContract(PartContract):
     def test_total_bytes_is_about_right(self, tmp_path: Path) -> None:
         """A progress bar needs a total within a fifth, or None."""
         source = self.source(tmp_path)
-        total, real = source.total_bytes(), _size(source.documents())
+        total, real = source.total_bytes(), _size(documents_of(source))
         assert total is None or abs(total - real) <= 0.2 * real, f"{total} announced, {real} read"
 
     def test_an_empty_project_is_no_stack_trace(self, tmp_path: Path) -> None:
