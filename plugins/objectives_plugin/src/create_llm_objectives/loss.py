@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from typing import NamedTuple, cast
 
@@ -38,13 +38,13 @@ def summed_cross_entropy(output: ModelOutput, labels: Tensor) -> Tensor:
     pass: one more product with the head against a tensor that would often be the largest of the
     step.
     """
-    hidden, labels = output.hidden.flatten(0, 1), labels.flatten()
-    if output.head_weight is not None and hidden.requires_grad and torch.is_grad_enabled():
-        return _fused(hidden, output.head_weight, labels)
-    total, size = torch.zeros((), device=hidden.device), CHUNK
-    if output.head_weight is not None:  # scoring, which is to need no more memory than training
-        size = positions_at_once(hidden.device, len(output.head_weight))
-    for part, target in zip(torch.split(hidden, size), torch.split(labels, size), strict=True):
+    hidden, labels, matrix = output.hidden.flatten(0, 1), labels.flatten(), output.head_weight
+    if matrix is not None and not torch.is_grad_enabled():
+        return _without_autocast(_scored, hidden, matrix, labels)
+    if matrix is not None and hidden.requires_grad:
+        return _without_autocast(_LinearCrossEntropy.apply, hidden, matrix, labels)
+    total = torch.zeros((), device=hidden.device)
+    for part, target in zip(torch.split(hidden, CHUNK), torch.split(labels, CHUNK), strict=True):
         if hidden.requires_grad and len(labels) > CHUNK:
             total = total + checkpoint(_summed, output.head, part, target, use_reentrant=False)
         else:
@@ -66,11 +66,13 @@ def _summed(head: Callable[[Tensor], Tensor], hidden: Tensor, labels: Tensor) ->
     return F.cross_entropy(logits, labels, ignore_index=IGNORED, reduction="sum")
 
 
-def _fused(hidden: Tensor, weight: Tensor, labels: Tensor) -> Tensor:
+def _without_autocast(
+    function: Callable[..., Tensor], hidden: Tensor, weight: Tensor, labels: Tensor
+) -> Tensor:
+    """Autocast would compute the softmax in fp32, and cast it for both products."""
     hidden = hidden.to(compute_dtype(hidden))
-    # Autocast would compute the softmax in fp32, and cast it for both products.
     with torch.autocast(hidden.device.type, enabled=False):
-        return cast(Tensor, _LinearCrossEntropy.apply(hidden, weight, labels))  # type: ignore[no-untyped-call]
+        return function(hidden, weight, labels)
 
 
 def positions_at_once(device: torch.device, vocabulary: int) -> int:
@@ -90,15 +92,11 @@ class _LinearCrossEntropy(Function):
     @staticmethod
     def forward(ctx: FunctionCtx, hidden: Tensor, weight: Tensor, labels: Tensor) -> Tensor:
         """hidden [n, width] in the dtype to compute in, weight [vocabulary, width] fp32."""
-        matrix = weight.to(hidden.dtype)
         grad_hidden = torch.empty_like(hidden)
         grad_weight = torch.zeros_like(weight, dtype=torch.float32)
         total = torch.zeros((), device=hidden.device)
-        rows = positions_at_once(hidden.device, len(weight))
-        # One for all chunks, and changed in place: two of them would not fit into the caches.
-        logits = hidden.new_empty(min(rows, len(labels)), len(weight))
-        for start in range(0, len(labels), rows):
-            part = slice(start, start + rows)
+        matrix = weight.to(hidden.dtype)
+        for part, logits in _chunks(hidden, matrix):
             loss, grad, scale = _differentiated(hidden[part], matrix, labels[part], logits)
             total += loss
             torch.mm(grad, matrix, out=grad_hidden[part])
@@ -114,6 +112,31 @@ class _LinearCrossEntropy(Function):
         return grad_hidden * grad, grad_weight * grad, None
 
 
+def _chunks(hidden: Tensor, matrix: Tensor) -> Iterator[tuple[slice, Tensor]]:
+    """Positions that are computed at one time, and the space for their logits [n, vocabulary].
+
+    It is one for all, and changed in place: two would not fit into the caches.
+    """
+    rows = positions_at_once(hidden.device, len(matrix))
+    space = hidden.new_empty(min(rows, len(hidden)), len(matrix))
+    for start in range(0, len(hidden), rows):
+        part = slice(start, min(start + rows, len(hidden)))
+        yield part, space[: part.stop - part.start]
+
+
+def _scored(hidden: Tensor, weight: Tensor, labels: Tensor) -> Tensor:
+    """The loss alone."""
+    total, matrix = torch.zeros((), device=hidden.device), weight.to(hidden.dtype)
+    for part, space in _chunks(hidden, matrix):
+        logits = torch.mm(hidden[part], matrix.t(), out=space)
+        chosen = logits[_places(labels[part])].float()
+        log_sums = _log_sums(logits)
+        if log_sums is None:
+            log_sums = torch.mm(hidden[part], matrix.t(), out=space).float().logsumexp(dim=-1)
+        total += ((log_sums - chosen) * (labels[part] != IGNORED)).sum()
+    return total
+
+
 class _Differentiated(NamedTuple):
     """A chunk's summed loss (fp32 scalar), and its gradient by the logits: `grad` [n, vocabulary]
     times `scale` [n, 1], which is 0 where a label does not count."""
@@ -127,19 +150,15 @@ def _differentiated(
     hidden: Tensor, matrix: Tensor, labels: Tensor, space: Tensor
 ) -> _Differentiated:
     """`space` receives the logits, and then what `grad` is."""
-    counted = labels != IGNORED
-    places = (torch.arange(len(labels), device=labels.device), labels.clamp(min=0))
-    out = space[: len(labels)]
-    logits = torch.mm(hidden, matrix.t(), out=out)
-    if logits.device.type != "cpu":
-        return _by_softmax(logits, places, counted)
-    found = _by_exponentials(logits, places, counted)
-    if found is None:
-        found = _by_softmax(torch.mm(hidden, matrix.t(), out=out), places, counted)
-    return found
+    logits = torch.mm(hidden, matrix.t(), out=space)
+    found = _by_exponentials(logits, labels) if logits.device.type == "cpu" else None
+    if found is None and logits.device.type == "cpu":
+        logits = torch.mm(hidden, matrix.t(), out=space)
+    return found or _by_softmax(logits, labels)
 
 
-def _by_softmax(logits: Tensor, places: tuple[Tensor, Tensor], counted: Tensor) -> _Differentiated:
+def _by_softmax(logits: Tensor, labels: Tensor) -> _Differentiated:
+    places, counted = _places(labels), labels != IGNORED
     chosen, largest = logits[places].float(), logits.amax(dim=-1).float()
     grad = torch.softmax(logits, dim=-1)
     # The largest logit less the logarithm of its own probability, which is never zero.
@@ -148,23 +167,34 @@ def _by_softmax(logits: Tensor, places: tuple[Tensor, Tensor], counted: Tensor) 
     return _Differentiated((losses * counted).sum(), grad, counted[:, None].to(grad.dtype))
 
 
-def _by_exponentials(
-    logits: Tensor, places: tuple[Tensor, Tensor], counted: Tensor
-) -> _Differentiated | None:
-    """The same in half the time, in place: hardly a logit exceeds 88, so that there is no need to
-    look for the largest, and the sums divide the narrow tensors of the products instead.
+def _by_exponentials(logits: Tensor, labels: Tensor) -> _Differentiated | None:
+    """The same in half the time, in place: the sums divide the narrow tensors of the products
+    instead. None where `_log_sums` is."""
+    places, counted = _places(labels), labels != IGNORED
+    chosen, log_sums = logits[places].float(), _log_sums(logits)
+    if log_sums is None:
+        return None
+    sums = log_sums.exp()
+    logits[places] = (logits[places].float() - sums).to(logits.dtype)
+    scale = (counted / sums)[:, None].to(logits.dtype)
+    return _Differentiated(((log_sums - chosen) * counted).sum(), logits, scale)
+
+
+def _places(labels: Tensor) -> tuple[Tensor, Tensor]:
+    """Where the labels are in logits [n, vocabulary]; those that do not count are at 0."""
+    return torch.arange(len(labels), device=labels.device), labels.clamp(min=0)
+
+
+def _log_sums(logits: Tensor) -> Tensor | None:
+    """log Σ exp of each row, in fp32, and in the place of the logits their exponentials.
+
+    Hardly a logit exceeds 88, so that there is no need to look for the largest first.
 
     None: a sum left the range of numbers, and the logits are gone.
     """
-    chosen = logits[places].float()
-    exponentials = logits.exp_()
-    sums = _row_sums(exponentials)
-    if not bool(((sums > _LEAST_SUM) & (sums < math.inf)).all()):
-        return None
-    exponentials[places] = (exponentials[places].float() - sums).to(logits.dtype)
-    losses = sums.log() - chosen
-    scale = (counted / sums)[:, None].to(logits.dtype)
-    return _Differentiated((losses * counted).sum(), exponentials, scale)
+    sums = _row_sums(logits.exp_())
+    inside = bool(((sums > _LEAST_SUM) & (sums < math.inf)).all())
+    return sums.log() if inside else None
 
 
 def _row_sums(values: Tensor) -> Tensor:
