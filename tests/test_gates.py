@@ -16,7 +16,7 @@ from create_llm.data.order import SampleOrder
 from create_llm.data.samples import Sample
 from create_llm.data.shards import ShardWriter, TokenShards
 from create_llm.data.windows import Windows
-from create_llm.models.evaluation import Score, evaluate
+from create_llm.models.evaluation import Score, Scores, evaluate
 from create_llm.models.objective import IGNORED, Batch, Objective
 from create_llm.runs.control import Control
 from create_llm.runs.events import Event
@@ -47,8 +47,9 @@ class Quiet:
     def emit(self, event: Event) -> set[Signal]:
         return set()
 
-    def score(self, between: object) -> Score:
-        return Score(1.0, 1, None, 0.0)
+    def score(self, between: object) -> Scores:
+        score = Score(1.0, 1, None, 0.0)
+        return Scores(score, score)
 
     def sample(self, step: int, between: object) -> tuple[str, str]:
         return "", ""

@@ -14,8 +14,9 @@ import torch
 from create_llm.config.intervals import Interval
 from create_llm.errors import DivergedError, MemoryExhausted, StorageError
 from create_llm.models.evaluation import Scores
-from create_llm.runs.events import CheckpointSaved, Event, RunWarning, SampleGenerated
+from create_llm.runs.events import CheckpointSaved, Event, SampleGenerated
 from create_llm.storage.checkpoints import CheckpointStore
+from create_llm.training import words
 from create_llm.training.batches import Batches
 from create_llm.training.callbacks import Signal
 from create_llm.training.checkpointing import Model, TrainState, snapshot
@@ -178,30 +179,12 @@ class Trainer:
         if self.step.divided >= batch_size:
             raise self._exhausted("a micro-batch of one sequence")
         self.step.divided *= 2
-        size = -(-batch_size // self.step.divided)
         self.parts.outside.keep("divided", self.step.divided)
-        self.emit(
-            RunWarning(
-                step=self.state.step,
-                message=f"memory ran out; from here on {size} sequences are computed at a time, "
-                f"{self.step.divided} times as often: a step still learns from the same samples",
-                suggestion=f"for later runs: training.batch_size = {size} and "
-                "training.gradient_accumulation_steps = "
-                f"{self.settings.step.accumulation * self.step.divided}",
-            )
-        )
+        self.emit(words.smaller_batches(self.state.step, self.settings.step, self.step.divided))
 
     def _exhausted(self, what: str) -> MemoryExhausted:
-        shorter = max(self.parts.batches.windows.size // 2, 1)
-        return MemoryExhausted(
-            f"the machine ran out of memory at step {self.state.step + 1}: {what} does not fit",
-            where=self._last_good(),
-            fixes=(
-                "keep less of each layer: --set training.gradient_checkpointing=true",
-                f"start anew with shorter sequences: --resume never --max-seq-length {shorter}",
-                "or with a smaller model: --resume never --set model.layers=…",
-            ),
-        )
+        length = self.parts.batches.windows.size
+        return words.exhausted(self.state.step + 1, what, length, self._last_good())
 
     def _due(self, interval: Interval) -> bool:
         """Every `interval`, and at the last step."""
@@ -230,18 +213,7 @@ class Trainer:
         batches, numbers = self.parts.batches, self.step.samples(step)
         windows = [batches.order.index(n) for micro in numbers for n in micro]
         self.parts.outside.keep("diverged", {"step": step + 1, "windows": windows})
-        named = ", ".join(map(str, windows[:4])) + (", …" if len(windows) > 4 else "")
-        return DivergedError(
-            f"the loss or a gradient stopped being a number at step {step + 1}, in the batch of "
-            f"windows {named} of the training text; that update was not made",
-            where=self._last_good(),
-            fixes=(
-                "learn more slowly: llm train --resume never "
-                f"--learning-rate {self.parts.schedule.peak / 3:.2g}",
-                "warm up for longer: --set training.warmup_steps=…",
-                "run.json in the run's folder names all windows of the batch",
-            ),
-        )
+        return words.diverged(step + 1, windows, self.parts.schedule.peak, self._last_good())
 
     def _last_good(self) -> str | None:
         with contextlib.suppress(StorageError):
