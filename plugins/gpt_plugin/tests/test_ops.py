@@ -41,6 +41,25 @@ def test_attention_and_its_gradients(length: int, kv_heads: int) -> None:
         torch.testing.assert_close(got, wanted)
 
 
+@pytest.mark.parametrize("weights_are_kept", [True, False])
+def test_attention_within_segments(weights_are_kept: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of documents of 100, 1 and 199 tokens, and in the second row one more beginning."""
+    monkeypatch.setattr(attention, "_MOST_WEIGHTS", 1 << 27 if weights_are_kept else 0)
+    lengths = (100, 1, 199)
+    segments = torch.repeat_interleave(torch.arange(3), torch.tensor(lengths)).repeat(2, 1)
+    segments[1, 250:] += 1
+    q, k, v = heads(300, 4), heads(300, 2), heads(301, 2)[:, 1:]
+    joined = causal_attention(q, k, v, 0.0, segments)
+    rows = []
+    for row, sizes in enumerate((lengths, (100, 1, 149, 50))):
+        parts = [part[row : row + 1].split(sizes, dim=1) for part in (q, k, v)]
+        rows.append(torch.cat([by_torch(*part) for part in zip(*parts, strict=True)], dim=1))
+    alone = torch.cat(rows)
+    torch.testing.assert_close(joined, alone)
+    for got, wanted in zip(gradients(joined, q, k, v), gradients(alone, q, k, v), strict=True):
+        torch.testing.assert_close(got, wanted)
+
+
 def test_attention_in_bf16_is_as_near_as_torchs_own() -> None:
     exact = [heads(256, count) for count in (4, 4, 4)]
     rounded = [part.detach().bfloat16().requires_grad_() for part in exact]

@@ -101,7 +101,9 @@ class Architecture(ABC):
     Attributes:
         config_class: the part's own pydantic model, as validated from the [model] section; it has
             a `max_length`: the longest sequence, in tokens, that the model can read at once.
-        capabilities: of "causal", "masked", "seq2seq", "generate".
+        capabilities: of "causal", "masked", "seq2seq", "generate", and "isolated" where forward
+            takes `segments` int64 [batch, length], rising numbers of the documents that the tokens
+            belong to, and reads each as if it stood alone.
         default_objective: name of the objective it is trained with unless another is chosen.
     """
 

@@ -64,7 +64,7 @@ def objective_of_run(config: Config, registry: Registry) -> ChosenObjective:
 
 
 def _listed(capabilities: frozenset[str]) -> str:
-    return " or ".join(sorted(capabilities - {"generate"})) or "of no kind"
+    return " or ".join(sorted(capabilities - {"generate", "isolated"})) or "of no kind"
 
 
 def objective_of_bundle(

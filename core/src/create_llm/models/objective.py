@@ -56,6 +56,8 @@ class Objective(ABC):
             token of a sample is only read, never predicted.
         scores_text: whether the loss is what it costs to spell the text, so that bits per byte
             make sense.
+        isolates: whether its batches hold `segments` where samples do, so that a model which reads
+            them keeps documents apart.
         trains: the capabilities of architectures that it can train, any of them; empty: all.
         stop_tokens: ids that end what a model writes, beside the end of the text.
     """
@@ -63,6 +65,7 @@ class Objective(ABC):
     control_tokens: ClassVar[tuple[str, ...]] = ()
     shared: ClassVar[int] = 0
     scores_text: ClassVar[bool] = False
+    isolates: ClassVar[bool] = False
     trains: ClassVar[frozenset[str]] = frozenset()
     stop_tokens: frozenset[int] = frozenset()
 

@@ -17,7 +17,7 @@ from create_llm.storage.durable import Storage
 from create_llm.storage.tensors import load_tensors, tensor_chunks
 from create_llm.testing.base import PartContract
 
-_CAPABILITIES = frozenset({"causal", "masked", "seq2seq", "generate"})
+_CAPABILITIES = frozenset({"causal", "masked", "seq2seq", "generate", "isolated"})
 _LONG = 48
 _HF_INPUTS = {
     "tokens": "input_ids",
@@ -174,6 +174,17 @@ class ArchitectureContract(PartContract):
             optimizer.step()
             losses.append(loss.item())
         assert losses[-1] < 0.2 * losses[0], f"{losses[0]:.2f} nats became {losses[-1]:.2f}"
+
+    def test_documents_are_read_as_if_alone(self) -> None:
+        """With `segments`, documents that stand in one row have the logits of each by itself."""
+        self._needs("isolated")
+        module, tokens = self._built(), self._tokens(2, self._length())
+        parts = _pieces(tokens.shape[1])
+        numbers = torch.repeat_interleave(torch.arange(len(parts)), torch.tensor(parts))
+        with torch.no_grad():
+            joined = module(**self.inputs(tokens), segments=numbers.expand_as(tokens)).logits()
+        alone = [self._logits(module, piece) for piece in torch.split(tokens, parts, dim=1)]
+        assert self._close(joined, torch.cat(alone, dim=1)), "a document sees another"
 
     def test_cached_equals_uncached(self) -> None:
         """Decoding piece by piece gives the logits of reading all at once; so nothing that is

@@ -23,6 +23,7 @@ class GPT(CausalLM):
     """A decoder-only transformer with a key-value cache, on disk as Qwen3, Llama or GPT-2."""
 
     config_class: ClassVar[type[BaseModel]] = GPTConfig
+    capabilities = CausalLM.capabilities | {"isolated"}
 
     def build(self, config: GPTConfig, vocab_size: int) -> GPTModel:
         return GPTModel(config, vocab_size)

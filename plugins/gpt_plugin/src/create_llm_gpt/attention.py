@@ -23,33 +23,55 @@ _MOST_WEIGHTS = 1 << 27
 """Bytes of weights that one layer may keep; beyond, the fused kernel, which keeps none."""
 
 
-def causal_attention(q: Tensor, k: Tensor, v: Tensor, dropout: float) -> Tensor:
+def causal_attention(
+    q: Tensor, k: Tensor, v: Tensor, dropout: float, segments: Tensor | None = None
+) -> Tensor:
     """Attention of the last n positions to all before them, scaled by 1 / sqrt(head_dim).
 
     Args:
         q: [batch, n, heads, head_dim].
         k: [batch, length >= n, kv_heads, head_dim], as v; heads is a multiple of kv_heads.
         dropout: share of the weights that are dropped.
+        segments: [batch, length], which document each position belongs to: those of others are
+            not looked at. Only where n = length.
 
     Returns:
         [batch, n, heads, head_dim].
     """
     n, total = q.shape[1], k.shape[1]
     if n == total and not dropout and _pays(q):
-        return applied(_BlockAttention, q, *_for_each_head(q, k, v))
+        return applied(_BlockAttention, q, *_for_each_head(q, k, v), segments)
     grouped = q.shape[2] != k.shape[2]
     if grouped and q.is_cuda and q.dtype == torch.float32:
         # The one fused CUDA kernel for fp32 does not share key heads.
         k, v = _for_each_head(q, k, v)
         grouped = False
-    mask = None
-    if 1 < n < total:
-        mask = torch.ones(n, total, dtype=torch.bool, device=q.device).tril(total - n)
+    mask = _mask(n, total, segments, q.device)
     q, k, v = (part.transpose(1, 2) for part in (q, k, v))
     attended = F.scaled_dot_product_attention(
-        q, k, v, attn_mask=mask, dropout_p=dropout, is_causal=n == total, enable_gqa=grouped
+        q,
+        k,
+        v,
+        attn_mask=mask,
+        dropout_p=dropout,
+        is_causal=mask is None and n == total,
+        enable_gqa=grouped,
     )
     return attended.transpose(1, 2)
+
+
+def _mask(n: int, total: int, segments: Tensor | None, device: torch.device) -> Tensor | None:
+    """True where a query may look, [n, total] or [batch, 1, n, total]; None: the fused kernels
+    know by themselves."""
+    if segments is None and (n == 1 or n == total):
+        return None
+    past = torch.ones(n, total, dtype=torch.bool, device=device).tril(total - n)
+    return past if segments is None else past & ~_apart(segments, slice(0, n), total)[:, None]
+
+
+def _apart(segments: Tensor, rows: slice, stop: int) -> Tensor:
+    """[batch, rows, stop], whether two positions belong to two documents."""
+    return segments[:, rows, None] != segments[:, None, :stop]
 
 
 def weights_kept(batch: int, heads: int, length: int) -> int:
@@ -81,7 +103,9 @@ class _BlockAttention(Function):
     """Block by block of queries, so that no product is made with what lies in the future."""
 
     @staticmethod
-    def forward(ctx: FunctionCtx, q: Tensor, k: Tensor, v: Tensor) -> Tensor:
+    def forward(
+        ctx: FunctionCtx, q: Tensor, k: Tensor, v: Tensor, segments: Tensor | None
+    ) -> Tensor:
         length = q.shape[1]
         out, scale = torch.empty_like(q, memory_format=torch.contiguous_format), _scale(q)
         q, k, v = _by_head(q) * scale, _by_head(k), _by_head(v)
@@ -91,6 +115,11 @@ class _BlockAttention(Function):
             rows, stop = slice(start, start + _ROWS), min(start + _ROWS, length)
             scores = torch.bmm(q[:, rows], k[:, :stop].transpose(1, 2))
             scores[:, :, start:] += future[: stop - start, : stop - start]
+            if segments is not None:
+                apart = _apart(segments, rows, stop)
+                scores.view(len(apart), -1, *apart.shape[1:]).masked_fill_(
+                    apart[:, None], -math.inf
+                )
             weights = torch.softmax(scores, dim=-1)
             out[:, rows] = _by_position(torch.bmm(weights, v[:, :stop]), out)
             kept.append(weights)
@@ -99,7 +128,7 @@ class _BlockAttention(Function):
 
     @staticmethod
     @once_differentiable
-    def backward(ctx: FunctionCtx, grad: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    def backward(ctx: FunctionCtx, grad: Tensor) -> tuple[Tensor, Tensor, Tensor, None]:
         """With weights P: dV = P'·g, dS = P·(g·V' − rows of g·V'·P summed), dQ = dS·K, dK = dS'·Q.
 
         The products with the last block, which sees all keys, come first: others add to theirs.
@@ -117,7 +146,7 @@ class _BlockAttention(Function):
             grad_q[:, rows] = _by_position(torch.bmm(grad_scores, k[:, :stop]) * scale, grad_q)
             grad_v[:, :stop].baddbmm_(weights.transpose(1, 2), g, beta=beta)
             grad_k[:, :stop].baddbmm_(grad_scores.transpose(1, 2), q[:, rows], beta=beta)
-        return grad_q, _by_position(grad_k, grad_q), _by_position(grad_v, grad_q)
+        return grad_q, _by_position(grad_k, grad_q), _by_position(grad_v, grad_q), None
 
 
 def _scale(heads: Tensor) -> float:

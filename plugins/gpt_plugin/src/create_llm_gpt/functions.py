@@ -10,7 +10,7 @@ from torch.autograd import Function as Function
 from torch.autograd.function import FunctionCtx
 
 
-def applied(function: type[Function], x: Tensor, *others: Tensor | float) -> Tensor:
+def applied(function: type[Function], x: Tensor, *others: Tensor | float | None) -> Tensor:
     """What an autograd function makes of its arguments, in the dtype of the first.
 
     Without autocast, which would compute its softmax in fp32 and then cast it for each product.

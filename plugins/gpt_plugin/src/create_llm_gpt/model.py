@@ -100,7 +100,13 @@ class Attention(nn.Module):
         self.q_norm = RMSNorm(self.head_width, config.norm_eps) if normalised else nn.Identity()
         self.k_norm = RMSNorm(self.head_width, config.norm_eps) if normalised else nn.Identity()
 
-    def forward(self, x: Tensor, rotation: Rotation | None, past: LayerCache | None) -> Tensor:
+    def forward(
+        self,
+        x: Tensor,
+        rotation: Rotation | None,
+        past: LayerCache | None,
+        segments: Tensor | None,
+    ) -> Tensor:
         batch, length, _ = x.shape
         qkv = self.qkv(x).view(batch, length, -1, self.head_width)
         q, k, v = qkv.split((self.heads, self.kv_heads, self.kv_heads), dim=2)
@@ -109,7 +115,8 @@ class Attention(nn.Module):
             q, k = rotate(q, *rotation), rotate(k, *rotation)
         if past is not None:
             k, v = past.extend(k, v)
-        attended = causal_attention(q, k, v, self.dropout if self.training else 0.0)
+        dropped = self.dropout if self.training else 0.0
+        attended = causal_attention(q, k, v, dropped, segments)
         joined: Tensor = self.out(attended.reshape(batch, length, -1))
         return joined
 
@@ -149,10 +156,14 @@ class Block(nn.Module):
         self.ffn = GatedFeedForward(config) if gated else FeedForward(config)
 
     def forward(
-        self, x: Tensor, rotation: Rotation | None, past: LayerCache | None = None
+        self,
+        x: Tensor,
+        rotation: Rotation | None,
+        past: LayerCache | None = None,
+        segments: Tensor | None = None,
     ) -> Tensor:
         """x [batch, length, dim]; no rotation where positions are learned."""
-        attended = self.attention(self.attention_norm(x), rotation, past)
+        attended = self.attention(self.attention_norm(x), rotation, past, segments)
         x = x + dropout(attended, self.dropout, self.training)
         return x + dropout(self.ffn(self.ffn_norm(x)), self.dropout, self.training)
 
@@ -170,8 +181,17 @@ class GPTModel(nn.Module):
         self.norm = _norm(config)
         self.lm_head = None if config.tied else nn.Linear(config.dim, vocab_size, bias=False)
 
-    def forward(self, tokens: Tensor, cache: KeyValueCache | None = None) -> ModelOutput:
+    def forward(
+        self,
+        tokens: Tensor,
+        cache: KeyValueCache | None = None,
+        segments: Tensor | None = None,
+    ) -> ModelOutput:
         """tokens int64 [batch, length]; with a cache they follow what it holds, and join it.
+
+        Args:
+            segments: [batch, length], rising: which document each token belongs to. They are then
+                read as if each stood alone. Not beside a cache.
 
         Raises:
             ValueError: more tokens than `max_length`, or than the cache has room for.
@@ -179,23 +199,26 @@ class GPTModel(nn.Module):
         start = 0 if cache is None else cache.length
         end = start + tokens.shape[1]
         self._check_room(end, cache)
-        x = self._embed(tokens, start)
+        x = self._embed(tokens, start, segments)
         rotation = None
         if self.positions is None:
             rotation = _rotation(self.config, start, end, tokens.device)
         for index, block in enumerate(self.layers):
-            x = block(x, rotation, None if cache is None else cache.layer(index))
+            x = block(x, rotation, None if cache is None else cache.layer(index), segments)
         if cache is not None:
             cache.length = end
         return ModelOutput(self.norm(x), self.project, self.head_weight)
 
-    def _embed(self, tokens: Tensor, start: int) -> Tensor:
+    def _embed(self, tokens: Tensor, start: int, segments: Tensor | None) -> Tensor:
         """[batch, length, dim] in the dtype that the blocks compute in, and pass on."""
         x: Tensor = self.embedding(tokens)
         if self.positions is None:
             return x.to(compute_dtype(x))
         end = start + tokens.shape[1]
-        x = x + self.positions(torch.arange(start, end, device=tokens.device))
+        places = torch.arange(start, end, device=tokens.device)
+        if segments is not None:
+            places = _places_within(segments, places)
+        x = x + self.positions(places)
         # GPT-2 drops of this sum as well; families without it drop nothing here.
         return dropout(x.to(compute_dtype(x)), self.config.dropout, self.training)
 
@@ -215,6 +238,14 @@ class GPTModel(nn.Module):
             raise ValueError(
                 f"{end} tokens do not fit the cache, which has room for {cache.capacity}"
             )
+
+
+def _places_within(segments: Tensor, places: Tensor) -> Tensor:
+    """[batch, length], counted from each segment's beginning. Rotary positions need no such count:
+    they tell distances only."""
+    begins = torch.ones_like(segments, dtype=torch.bool)
+    begins[:, 1:] = segments[:, 1:] != segments[:, :-1]
+    return places - (places * begins).cummax(dim=1).values
 
 
 def _rotation(config: GPTConfig, start: int, end: int, device: torch.device) -> Rotation:

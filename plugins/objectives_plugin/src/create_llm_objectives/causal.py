@@ -12,6 +12,9 @@ from create_llm.models.objective import IGNORED, Batch, LossOutput, Objective
 from create_llm_objectives.loss import summed_cross_entropy
 from create_llm_objectives.rows import Row, padded
 
+_PADDING = np.iinfo(np.int32).max
+"""The segment of what is no text: behind all others."""
+
 
 class CausalObjective(Objective):
     """Predict each token from those before it.
@@ -23,6 +26,7 @@ class CausalObjective(Objective):
     trains = frozenset({"causal"})
     shared = 1
     scores_text = True
+    isolates = True
 
     def window(self, context: int) -> int:
         """One token more than the model reads: the last is only predicted."""
@@ -35,9 +39,12 @@ class CausalObjective(Objective):
         do not count.
         """
         del seeds  # nothing is drawn
-        inputs = padded([sample.tokens[:-1] for sample in samples], 0)
+        inputs = {"tokens": padded([sample.tokens[:-1] for sample in samples], 0)}
+        known = [sample.segments[:-1] for sample in samples if sample.segments is not None]
+        if known:
+            inputs["segments"] = padded(known, _PADDING)
         labels = padded([_labels(sample) for sample in samples], IGNORED)
-        return Batch({"tokens": inputs}, labels, int((labels != IGNORED).sum()))
+        return Batch(inputs, labels, int((labels != IGNORED).sum()))
 
     def loss(self, output: ModelOutput, batch: Batch) -> LossOutput:
         """Summed cross-entropy in nats of each next token."""

@@ -9,7 +9,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-Row = NDArray[np.int64]
+Row = NDArray[np.int64] | NDArray[np.int32]
 
 
 def padded(rows: Sequence[Row], filling: int) -> Tensor:
