@@ -11,19 +11,23 @@ import pytest
 import torch
 from torch import nn
 
+from create_llm.config.intervals import Interval
 from create_llm.errors import StorageError
+from create_llm.models.evaluation import Score, Scores
+from create_llm.runs.events import EpochEnd, EvalEnd, Event
 from create_llm.storage.checkpoints import CheckpointStore
 from create_llm.storage.disk import Disk, DiskFile
 from create_llm.storage.durable import Storage
 from create_llm.training.batches import Prefetcher, divided
+from create_llm.training.callbacks import Signal
 from create_llm.training.checkpointing import TrainState, read_checkpoint, snapshot
 from create_llm.training.optimizers import OptimizerSettings, build_updates
 from create_llm.training.saving import Saver
 from create_llm.training.schedule import Schedule
-from create_llm.training.stopping import Stop
+from create_llm.training.stopping import Abandoned, Stop
 from create_llm.training.trainer import Trainer
 
-from .test_gates import build, shards, weights_of
+from .test_gates import Quiet, build, shards, weights_of
 
 
 @pytest.fixture
@@ -162,11 +166,11 @@ def test_a_resumed_trainer_ends_with_the_same_bytes(tmp_path, stream, name):
     saver.wait()
     saver.close()
     resumed = build(tmp_path / "c", stream, optimizer=name)
-    resumed.restore(read_checkpoint(store.path(4), resumed.parts, None))
+    resumed.restore(read_checkpoint(store.path(4), resumed.parts, None), 4)
     assert torch.equal(weights_of(steps(resumed, 5)), weights_of(straight))
     # The control: without the optimizer's state the bytes are others.
     forgetful = build(tmp_path / "d", stream, optimizer=name)
-    forgetful.restore(read_checkpoint(store.path(4), forgetful.parts, None))
+    forgetful.restore(read_checkpoint(store.path(4), forgetful.parts, None), 4)
     forgetful.parts.updates.forget()
     assert not torch.equal(weights_of(steps(forgetful, 5)), weights_of(straight))
 
@@ -214,12 +218,71 @@ def test_a_micro_batch_is_divided_without_losing_a_sample():
 def test_what_is_prepared_ahead_is_what_would_be_made(tmp_path, stream):
     batches = build(tmp_path, stream).parts.batches
     prefetcher = Prefetcher(batches)
-    first = prefetcher.step([range(0, 4)], [range(4, 8)])
-    ahead = prefetcher.step([range(4, 8)], [range(8, 12)])
-    elsewhere = prefetcher.step([range(20, 24)], [range(0, 1)])
+    first = prefetcher.step([range(0, 4)], [range(4, 8)], lambda: False)
+    ahead = prefetcher.step([range(4, 8)], [range(8, 12)], lambda: False)
+    elsewhere = prefetcher.step([range(20, 24)], [range(0, 1)], lambda: False)
     prefetcher.close()
     for made, numbers in ((first, range(0, 4)), (ahead, range(4, 8)), (elsewhere, range(20, 24))):
         assert torch.equal(made[0].labels, batches.micro(numbers).labels)
+
+
+def test_a_step_of_many_micro_batches_is_not_waited_for_when_asked_to_stop(tmp_path, stream):
+    prefetcher = Prefetcher(build(tmp_path, stream).parts.batches)
+    many = [range(n, n + 1) for n in range(10**6)]
+    assert prefetcher.step(many, [], lambda: True) is None
+    prefetcher.close()
+
+
+class Told(Quiet):
+    """Scores that rise from step to step, and an evaluation that a pause falls on."""
+
+    def __init__(self, trainer: Trainer, pause_at: int | None) -> None:
+        self.trainer, self.pause_at = trainer, pause_at
+        self.told: list[tuple[object, ...]] = []
+        self.looked = 0
+
+    def emit(self, event: Event) -> set[Signal]:
+        if isinstance(event, EvalEnd):
+            self.told.append(("eval", event.step, event.val_loss, event.best))
+        if isinstance(event, EpochEnd):
+            self.told.append(("epoch", event.step, event.epoch, event.train_loss))
+        return set()
+
+    def score(self, between: object) -> Scores:
+        if self.trainer.state.step == self.pause_at:
+            self.trainer.parts.watch.ask(Stop("paused", "request"))
+            raise Abandoned
+        score = Score(float(self.trainer.state.step), 1, None, 0.0)
+        return Scores(score, score)
+
+    def keep(self, name: str, value: object) -> None:
+        if name == "looked":
+            self.looked = int(str(value))
+
+
+@pytest.mark.parametrize("interval", [Interval(7), Interval(1, "epochs")], ids=str)
+def test_what_a_pause_cut_short_is_made_up_for(tmp_path, stream, interval):
+    def begin(folder: Path, pause_at: int | None = None) -> tuple[Trainer, Told]:
+        trainer = build(folder, stream, steps=34)
+        told = Told(trainer, pause_at)
+        settings = replace(trainer.settings, eval_interval=interval, save_interval=interval)
+        trainer = Trainer(settings, replace(trainer.parts, outside=told), TrainState())
+        told.trainer = trainer
+        return trainer, told
+
+    straight, wanted = begin(tmp_path / "straight")
+    assert straight.run().status == "completed"
+    first = int(str(wanted.told[0][1]))
+    broken, before = begin(tmp_path / "broken", pause_at=first)
+    assert broken.run().status == "paused"
+    resumed, after = begin(tmp_path / "broken")
+    path = resumed.parts.store.path(first)
+    resumed.restore(read_checkpoint(path, resumed.parts, None), before.looked)
+    assert resumed.run().status == "completed"
+    assert before.told + after.told == wanted.told
+    marks = [trainer.parts.store.marked("best") for trainer in (straight, resumed)]
+    assert marks[0] == marks[1]
+    assert resumed.state.epoch_loss == straight.state.epoch_loss
 
 
 def test_a_state_survives_its_checkpoint(tmp_path, stream):

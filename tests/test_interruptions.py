@@ -477,7 +477,7 @@ def test_another_text_is_refused_before_the_tokenizer_is_touched(zygote, project
     text.write_text(former + "One more line.\n")
     before = contents(project)
     refused = zygote.run(project, "train", code=2)
-    assert "data: the text is not the one that it began with" in refused
+    assert "data: the text has changed since it began" in refused
     assert "--resume never" in refused
     assert contents(project) == before
     text.write_text(former)

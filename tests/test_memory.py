@@ -322,7 +322,7 @@ def test_an_fp16_run_resumes_with_its_scale(tmp_path):
     resumed = build(tmp_path / "resumed", stream, precision="fp16")
     assert scale_of(resumed) != scale_of(whole)
     path = whole.parts.store.path(3)
-    resumed.restore(read_checkpoint(path, resumed.parts, resumed.step.scale))
+    resumed.restore(read_checkpoint(path, resumed.parts, resumed.step.scale), 3)
     assert scale_of(resumed) == scale_of(whole)
     for _ in range(6):
         assert whole.train_step()

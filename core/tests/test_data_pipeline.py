@@ -175,6 +175,27 @@ def test_saving_that_is_broken_off_anywhere_is_made_good(project, monkeypatch):
     assert old.vocab_size == 320
 
 
+def test_a_sample_is_said_and_recorded(project, monkeypatch):
+    monkeypatch.setattr("create_llm.data.training_texts.SAMPLE_BYTES", 4000)
+    config = config_of(project)
+    told = stages(lambda progress: ensure_tokenizer(project, config, progress=progress))
+    assert told == {"training the tokenizer on a sample: 0 of 0 MB"}
+    assert json.loads((project.tokenizer / "recipe.json").read_text())["sample_bytes"] == 4000
+    assert not stages(lambda progress: ensure_tokenizer(project, config, progress=progress))
+
+
+def test_equal_documents_are_dropped_where_it_is_asked_for(project):
+    (project.raw / "geese.txt").write_text((SENTENCES + "#") * 2)
+    plain, dropping = config_of(project, "data.separator=#"), ["data.separator=#"]
+    dropping = config_of(project, *dropping, "data.deduplicate=true", "data.workers=2")
+    (project.raw / "more.txt").write_text("Other words entirely.\n" * 20)
+    tokenizer = ensure_tokenizer(project, plain)
+    assert ensure_data(project, plain, tokenizer).duplicates == 0
+    data = ensure_data(project, dropping, tokenizer)
+    assert data.duplicates == 1
+    assert data.train.documents + data.val.documents == 2
+
+
 def test_a_validation_file_is_not_split_off(project):
     (project.root / "val.txt").write_text("These words are for scoring.\n" * 20)
     config = config_of(project, "data.val_path=val.txt")
@@ -219,12 +240,12 @@ def run(capsys, project, *arguments):
 
 
 def test_prepare_shows_the_counts(project, capsys):
-    (project.raw / "table.csv").write_text("1,2\n")
+    (project.raw / "photo.png").write_bytes(b"\x89PNG\r\n\x1a\n")
     shown = run(capsys, project, "data", "prepare")
     data = open_prepared(project.processed)
     assert f"{data.train.tokens:,}" in shown.out
     assert "320 tokens" in shown.out
-    assert "table.csv" in shown.err
+    assert "photo.png" in shown.err
     assert "text is little" in shown.err
 
 
@@ -277,14 +298,14 @@ def test_tokenizer_inspect_shows_the_tokens(project, capsys):
 
 
 def test_a_mistake_is_told_without_a_stack_trace(project, capsys):
-    (project.raw / "geese.txt").write_bytes("gänse\n".encode("latin-1") * 50)
+    (project.raw / "geese.txt").write_text("honk\n")
     with pytest.raises(SystemExit) as ended:
         main(["-C", str(project.root), "data", "prepare", "--json"])
     output = capsys.readouterr()
     assert ended.value.code == 65
     assert output.out == ""
-    assert "geese.txt is not UTF-8 text" in output.err
-    assert "iconv" in output.err
+    assert "only 5 bytes of text" in output.err
+    assert "copy .txt files into data/raw" in output.err
     assert "Traceback" not in output.err
 
 

@@ -3,7 +3,6 @@
 import hashlib
 import json
 import os
-import shutil
 import tracemalloc
 
 import pytest
@@ -26,7 +25,7 @@ EOS = 256
 class Bytes:
     """Ids are the bytes of the text; 256 ends a document."""
 
-    special = SpecialTokens(eos=EOS)
+    special = SpecialTokens(eos=EOS, named={"</s>": EOS})
 
     def __init__(self, vocab_size=257):
         self.vocab_size = vocab_size
@@ -125,8 +124,7 @@ def test_bytes_are_those_of_the_text(tmp_path):
 
 def test_only_text_that_carries_loss_counts(tmp_path):
     chats = [
-        (Segment("user", f"{n}? ", loss=False), Segment("assistant", f"answer {n}"))
-        for n in range(60)
+        (Segment("text", f"{n}? ", loss=False), Segment("text", f"answer {n}")) for n in range(60)
     ]
     data = prepare(tmp_path, Texts(chats), Bytes(), val_split=0.2)
     answers = sum(len(chat[1].text) for chat in chats)
@@ -177,14 +175,15 @@ def test_whatever_the_tokens_depend_on_changes_the_key(tmp_path, changed):
     second = prepare(tmp_path, **{**plain, **changed})
     assert not second.cached
     assert second.key == data_key(**{**plain, **changed}) != first.key
-    assert len(list(tmp_path.glob("shards-*"))) <= 2
+    kept = {folder.path.parent for data in (first, second) for folder in data.train.folders}
+    assert set(tmp_path.glob("shards-*")) == kept
 
 
 @pytest.mark.parametrize("damage", ["flip", "cut", "remove"])
 def test_damaged_shards_are_written_again(tmp_path, damage):
     first = prepare(tmp_path, Texts(CORPUS), Bytes(), val_split=0.1)
     before = snapshot(tmp_path)
-    path = first.train.folder / "tokens-00000.bin"
+    path = first.train.folders[0].path / "tokens-00000.bin"
     data = path.read_bytes()
     if damage == "remove":
         path.unlink()
@@ -312,15 +311,20 @@ def _killed_at(call, number, action):
 def test_leftovers_of_a_killed_process_are_removed(tmp_path):
     prepare(tmp_path, Texts(CORPUS), Bytes(), val_split=0.1)
     before = snapshot(tmp_path)
-    left = (".tmp-shards-0123456789abcdef-77", "shards-0123456789abcdef", "shards-1123456789abcdef")
-    for age, name in enumerate(reversed(left)):
+    for name in (".tmp-shards-0123456789abcdef-77", "shards-0123456789abcdef"):
         (tmp_path / name / "val").mkdir(parents=True)
         (tmp_path / name / "val" / "tokens-00000.bin").write_bytes(b"\0" * 64)
-        os.utime(tmp_path / name, (age, age))
+        os.utime(tmp_path / name, (1, 1))
     assert prepare(tmp_path, Texts(CORPUS), Bytes(), val_split=0.1).cached
-    # The newest of the earlier ones stays: a live run may be reading it.
-    shutil.rmtree(tmp_path / "shards-0123456789abcdef")
     assert snapshot(tmp_path) == before
+
+
+def test_what_a_live_run_may_be_reading_stays(tmp_path):
+    for number in range(3):
+        old = prepare(tmp_path, Texts([*CORPUS, f"{number}\n" * 9]), Bytes(), val_split=0.1)
+        prepare(tmp_path, Texts([*CORPUS, f"{number}\n" * 10]), Bytes(), val_split=0.1)
+        old.train.verify()
+        assert len(list(tmp_path.glob("shards-*"))) == 2
 
 
 @pytest.mark.parametrize("texts", [[], ["tiny"], ["tiny", "words"], ["", ""]])
@@ -392,3 +396,54 @@ def test_memory_does_not_grow_with_the_corpus(tmp_path):
 
     small, large = peak(4), peak(16)
     assert large - small < 2e6
+
+
+class Sized(Texts):
+    """Texts that know their size."""
+
+    def total_bytes(self):
+        return sum(len(text.encode()) for text in self.texts)
+
+
+def test_of_a_large_corpus_a_sample_is_learnt_from_the_same_each_time(monkeypatch):
+    texts = [f"Document {number}.\n" for number in range(4000)]
+    everything = list(training_texts(Sized(texts), val_split=0.1))
+    monkeypatch.setattr("create_llm.data.training_texts.SAMPLE_BYTES", 20_000)
+    sample = list(training_texts(Sized(texts), val_split=0.1))
+    assert sample == list(training_texts(Sized(texts), val_split=0.1))
+    assert sample == [text for text in everything if text in set(sample)]
+    expected = 20_000 / Sized(texts).total_bytes()
+    assert 0.85 < len(sample) / len(everything) / expected < 1.15
+    # Not the beginning: the end of the text is in it as well as the middle.
+    places = [everything.index(text) / len(everything) for text in sample]
+    assert 0.45 < sum(places) / len(places) < 0.55
+
+
+def test_of_a_corpus_of_unknown_size_the_beginning_is_learnt_from(monkeypatch):
+    texts = [f"Document {number}.\n" for number in range(4000)]
+    everything = list(training_texts(Texts(texts), val_split=0.1))
+    monkeypatch.setattr("create_llm.data.training_texts.SAMPLE_BYTES", 20_000)
+    sample = list(training_texts(Texts(texts), val_split=0.1))
+    assert sample == everything[: len(sample)]
+    assert 20_000 <= sum(map(len, sample)) < 20_100
+
+
+def test_the_tokenizer_learns_each_text_once_when_equal_ones_are_dropped():
+    texts = [*CORPUS, *CORPUS]
+    once = list(training_texts(Texts(texts), val_split=0.1, deduplicate=True))
+    assert once == list(training_texts(Texts(CORPUS), val_split=0.1))
+
+
+@pytest.mark.parametrize("name", ["part.json", "manifest.json", "train/manifest.json"])
+def test_a_damaged_record_is_noticed_and_the_part_written_again(tmp_path, name):
+    data = prepare(tmp_path, Texts(CORPUS), Bytes(), val_split=0.1)
+    before = snapshot(tmp_path)
+    path = data.train.folders[0].path.parent / name
+    text = path.read_text()
+    digit = next(i for i, c in enumerate(text) if c.isdigit() and i > len(text) // 2)
+    path.write_text(text[:digit] + str((int(text[digit]) + 1) % 10) + text[digit + 1 :])
+    with pytest.raises(DataError, match="is damaged") as caught:
+        open_prepared(tmp_path)
+    assert caught.value.fixes == ("write it again: llm data prepare",)
+    assert not prepare(tmp_path, Texts(CORPUS), Bytes(), val_split=0.1).cached
+    assert snapshot(tmp_path) == before

@@ -69,11 +69,47 @@ def test_flags_are_kept_for_every_token(flags):
             shards.verify()
 
 
+@settings(deadline=None, max_examples=20)
+@given(
+    st.lists(st.lists(st.tuples(ids, st.booleans()), max_size=3), min_size=1, max_size=4),
+    st.data(),
+)
+def test_several_folders_are_one_stream(groups, data):
+    """Each document has its ids and whether they count."""
+
+    def parted(number, group):
+        documents, counted = [d for d, _ in group], [[flag] * len(d) for d, flag in group]
+        return write(root / str(number), documents, counted=counted).folders[0]
+
+    with tempfile.TemporaryDirectory() as folder:
+        root = Path(folder)
+        joined = TokenShards([parted(number, group) for number, group in enumerate(groups)])
+        everything = list(itertools.chain.from_iterable(groups))
+        whole = TokenShards([parted("whole", everything)])
+        assert joined.read(0, joined.tokens).tolist() == stream_of([d for d, _ in everything])
+        start = data.draw(st.integers(0, whole.tokens))
+        stop = data.draw(st.integers(start, whole.tokens))
+        assert joined.read(start, stop).tolist() == whole.read(start, stop).tolist()
+        flags = [shards.read_counted(start, stop) for shards in (joined, whole)]
+        assert (flags[0] is None) == (flags[1] is None)
+        assert flags[0] is None or flags[0].tolist() == flags[1].tolist()
+        first = data.draw(st.integers(0, len(everything)))
+        last = data.draw(st.integers(first, len(everything)))
+        starts = [shards.document_starts(first, last).tolist() for shards in (joined, whole)]
+        assert starts[0] == starts[1]
+        assert (joined.tokens, joined.documents, joined.bytes) == (
+            whole.tokens,
+            whole.documents,
+            whole.bytes,
+        )
+        joined.verify()
+
+
 @pytest.mark.parametrize(("vocab_size", "dtype"), [(65_536, "uint16"), (65_537, "uint32")])
 def test_ids_are_as_wide_as_the_vocabulary_needs(tmp_path, vocab_size, dtype):
     documents = [[vocab_size - 1, 1]]
     shards = write(tmp_path / "shards", documents, vocab_size=vocab_size, file_tokens=100)
-    assert shards.manifest.dtype == dtype
+    assert shards.folders[0].manifest.dtype == dtype
     assert shards.read(0, 4).tolist() == stream_of(documents)
     raw = (tmp_path / "shards" / "tokens-00000.bin").read_bytes()
     assert int.from_bytes(raw[len(raw) // 4 : len(raw) // 2], "little") == vocab_size - 1
@@ -87,7 +123,7 @@ def test_an_id_beyond_the_vocabulary_is_not_cut_down_to_fit(tmp_path):
 def test_the_manifest_counts_bytes_and_files(tmp_path):
     shards = write(tmp_path / "shards", [[1, 2, 3], [4]], file_tokens=4)
     assert shards.bytes == 40
-    assert sorted(shards.manifest.files) == [
+    assert sorted(shards.folders[0].manifest.files) == [
         "documents.bin",
         "tokens-00000.bin",
         "tokens-00001.bin",

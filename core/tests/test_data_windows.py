@@ -119,3 +119,19 @@ def test_sliding_windows_leave_out_what_never_counts(tmp_path):
     windows = SlidingWindows(shards, 9, shared=1, stride=3)
     total = sum(int(windows[i].counted[1:].sum()) for i in range(len(windows)))
     assert total == int(shards.read_counted(1, shards.tokens).sum())
+
+
+@pytest.mark.parametrize("size", [2, 5, 40])
+def test_isolated_windows_tell_documents_apart(tmp_path, size):
+    with ShardWriter(tmp_path / "three", 1000, 0, file_tokens=5) as writer:
+        for length in (3, 1, 9):
+            writer.add(range(1, length + 1), None, length)
+        writer.close()
+    shards = TokenShards.open(tmp_path / "three")
+    windows = Windows(shards, size, shared=1, isolated=True)
+    for sample in (windows[i] for i in range(len(windows))):
+        # The last token is only predicted, and behind the last document none begins.
+        begins = sample.tokens[:-1] == 0
+        begins[0] = False
+        assert sample.segments[:-1].tolist() == begins.cumsum().tolist()
+    assert Windows(shards, size, shared=1)[0].segments is None

@@ -61,7 +61,11 @@ def leave_unfinished(project, name="20260101-000000", steps=(7,), **manifest):
     """A run that was killed, of the project as it is."""
     config = configured(project)
     run = run_folder(project.logs, project.checkpoints, name)
-    facts = {"identity": identity_of(project, config), "config": config.as_dict()}
+    facts = {
+        "identity": identity_of(project, config),
+        "config": config.as_dict(),
+        "frozen": {},
+    }
     run.write_manifest(facts | manifest)
     for step in steps:
         with CheckpointStore(run.checkpoints, 9, Storage()).commit(step) as writer:
@@ -118,7 +122,7 @@ def test_another_text_is_told_before_anything_is_made(project):
     leave_unfinished(project)
     (project.raw / "more.txt").write_text("Something else.\n" * 20)
     before = {path: path.read_bytes() for path in project.tokenizer.iterdir()}
-    with pytest.raises(ConfigError, match="data: the text is not the one"):
+    with pytest.raises(ConfigError, match="data: the text has changed"):
         find(project)
     assert {path: path.read_bytes() for path in project.tokenizer.iterdir()} == before
 

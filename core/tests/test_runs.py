@@ -7,7 +7,7 @@ import os
 import socket
 import subprocess
 import sys
-from datetime import datetime
+from datetime import datetime, timedelta
 
 import pytest
 
@@ -128,7 +128,9 @@ def test_a_holder_that_has_not_named_itself_yet_is_another_process(tmp_path):
 def test_two_runs_of_one_second_get_two_folders(tmp_path):
     now = datetime(2026, 1, 2, 3, 4, 5)
     names = [new_run(tmp_path / "logs", tmp_path / "ck", now).name for _ in range(3)]
-    assert names == ["20260102-030405", "20260102-030405-2", "20260102-030405-3"]
+    assert names == ["20260102-030405", "20260102-030406", "20260102-030407"]
+    earlier = now - timedelta(hours=5)
+    assert new_run(tmp_path / "logs", tmp_path / "ck", earlier).name == "20260102-030408"
 
 
 def at(second, event, **fields):

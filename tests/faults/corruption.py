@@ -148,9 +148,10 @@ def _files(folder: Path) -> list[Path]:
 def _token_hashes(data: PreparedData) -> dict[str, str]:
     sides = {"train": data.train, "val": data.val}
     return {
-        f"{name}/{file}": sha256(side.folder / file)
+        f"{name}/{folder.path.parent.name}/{file}": sha256(folder.path / file)
         for name, side in sides.items()
-        for file in side.manifest.files
+        for folder in side.folders
+        for file in folder.manifest.files
     }
 
 

@@ -11,6 +11,10 @@ class TestCausal(ObjectiveContract):
     name = "causal"
 
 
+class TestSFT(ObjectiveContract):
+    name = "sft"
+
+
 class TestMasked(ObjectiveContract):
     name = "masked"
 

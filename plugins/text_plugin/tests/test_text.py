@@ -14,6 +14,7 @@ from create_llm.data.prepare import prepare
 from create_llm.data.split import is_validation, working_fraction
 from create_llm.data.tokenizer import SpecialTokens
 from create_llm.errors import DataError
+from create_llm_text.compression import Content
 from create_llm_text.config import TextConfig
 from create_llm_text.pieces import read_blocks, read_separated
 from create_llm_text.source import TextSource
@@ -60,7 +61,8 @@ def test_a_file_may_be_named_and_lie_anywhere(tmp_path):
 def test_what_is_no_text_is_passed_over_and_listed(tmp_path, raw):
     (raw / "a.txt").write_text("kept\n")
     (raw / "README.md").write_text("about this folder\n")
-    (raw / "table.csv").write_text("1,2\n")
+    (raw / "picture.svg").write_text("<svg/>\n")
+    (raw / "table.parquet.gz").write_text("")
     (raw / ".hidden.txt").write_text("hidden\n")
     (raw / ".gitkeep").touch()
     (raw / "sub").mkdir()
@@ -68,7 +70,8 @@ def test_what_is_no_text_is_passed_over_and_listed(tmp_path, raw):
     assert texts(tmp_path) == ["kept\n", "a text like others\n"]
     assert source(tmp_path).skipped == [
         "README.md (describes the folder)",
-        "table.csv (not .txt or .md)",
+        "picture.svg (not text or data)",
+        "table.parquet.gz (not text or data)",
     ]
 
 
@@ -120,31 +123,6 @@ def test_no_text_is_an_error_that_says_what_to_do(tmp_path, make):
     assert make != "other" or "image.png" in caught.value.what
 
 
-@pytest.mark.parametrize(
-    ("data", "line", "encoding"),
-    [
-        (b"fine\nalso fine\ncaf\xe9\n", 3, "WINDOWS-1252"),
-        ("Grüße\n".encode("utf-16"), 1, "UTF-16"),
-        (b"one\ntwo\x00three\n", 2, "WINDOWS-1252"),
-        (b"one\r\ntwo\r\nthree\xff\r\n", 3, "WINDOWS-1252"),
-        (b"ends within a character \xe2\x82", 1, "WINDOWS-1252"),
-        (b"line\n" * 9000 + b"\x80" * 40000, 9001, "WINDOWS-1252"),
-        (b"\xed\xa0\x80 a surrogate\n", 1, "WINDOWS-1252"),
-    ],
-)
-@pytest.mark.parametrize("separator", [None, "|"])
-def test_a_file_that_is_not_utf8_is_named_with_its_line(
-    tmp_path, raw, data, line, encoding, separator
-):
-    (raw / "bad.txt").write_bytes(data)
-    with pytest.raises(
-        DataError, match=rf"bad\.txt is not UTF-8 text.* in line {line}\n"
-    ) as caught:
-        texts(tmp_path, separator=separator)
-    assert caught.value.where == f"{raw / 'bad.txt'}:{line}"
-    assert f"iconv -f {encoding} -t UTF-8" in caught.value.fixes[0]
-
-
 def test_windows_line_ends_and_byte_order_marks_leave_no_trace(tmp_path, raw):
     plain = "first\nsecond ünï\n" * 5000
     (raw / "a.txt").write_bytes(b"\xef\xbb\xbf" + plain.replace("\n", "\r\n").encode())
@@ -170,7 +148,7 @@ def test_blocks_joined_are_the_file(tmp_path_factory, lines, limit, final_newlin
     text = "\n".join(lines) + "\n" * final_newline
     path = tmp_path_factory.mktemp("blocks") / "a.txt"
     path.write_bytes(text.encode())
-    pieces = list(read_blocks(path, limit))
+    pieces = list(read_blocks(Content(path, None), limit))
     # A return before the line feed is part of the line end.
     expected = text.replace("\r\n", "\n")
     assert "".join(piece.text for piece in pieces) == expected
@@ -230,7 +208,8 @@ def test_separated_documents_are_those_that_were_joined(tmp_path_factory, docume
     path = tmp_path_factory.mktemp("separated") / "a.txt"
     path.write_bytes("====".join(documents).encode())
     expected = [d.strip("\n") for d in documents if d.strip()]
-    assert [piece.text for piece in read_separated(path, limit, "====")] == expected
+    chunks = iter(Content(path, None))
+    assert [piece.text for piece in read_separated(chunks, limit, "====")] == expected
 
 
 def test_a_separator_may_hold_line_ends(tmp_path, raw):
@@ -269,7 +248,7 @@ def test_a_corpus_is_the_same_one_wherever_it_lies(tmp_path):
 
 
 def test_validation_text_is_read_apart(tmp_path, raw):
-    (raw / "train.txt").write_text("to learn from\n")
+    (raw / "learn.txt").write_text("to learn from\n")
     (raw / "val.txt").write_text("to be scored on\n")
     whole = source(tmp_path, val_path="data/raw/val.txt")
     assert [document.text for document in whole.documents()] == ["to learn from\n"]
@@ -282,7 +261,7 @@ def test_validation_text_is_read_apart(tmp_path, raw):
 class Lines:
     """One id a line: tokens enough to prepare with."""
 
-    vocab_size, special = 8, SpecialTokens(eos=0)
+    vocab_size, special = 8, SpecialTokens(eos=0, named={"</s>": 0})
 
     def encode_batch(self, texts):
         return [[7] * text.count("\n") for text in texts]

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import time
-from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING
 
 import click
@@ -12,26 +11,9 @@ import click
 from create_llm.cli.app import App
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from create_llm.config import Config
     from create_llm.data.tokenizer import Tokenizer
     from create_llm.project.folder import Project
-
-_LONGEST = 10
-# How much of the text the statistics are taken on.
-_MEASURED_BYTES = 2_000_000
-
-
-@dataclass(frozen=True)
-class Statistics:
-    """What `llm tokenizer train` says; bytes_per_token is measured on the training text."""
-
-    folder: str
-    vocab_size: int
-    bytes_per_token: float
-    longest: list[str]
-    seconds: float
 
 
 @click.group("tokenizer")
@@ -51,27 +33,27 @@ def command() -> None:
 def train(app: App, as_json: bool) -> None:
     """Learn a vocabulary from the project's text and save it in tokenizer/.
 
-    Only the training side of the text is read: what is kept for validation stays unseen.
+    Only the training side of the text is read, of a very large one a sample: what is kept for
+    validation stays unseen. Shows how well the vocabulary suits both.
     """
+    from create_llm.cli.data_sources import open_corpus
     from create_llm.cli.progress import progress_bars
+    from create_llm.cli.tokenizer_show import Shown, as_json_object, show
     from create_llm.data.pipeline import train_tokenizer
+    from create_llm.data.vocabulary import VocabularyFit
 
     project, config = open_project(app)
     started = time.perf_counter()
     with progress_bars() as progress:
         tokenizer = train_tokenizer(project, config, needed_tokens(app, config), progress=progress)
     seconds = time.perf_counter() - started
-    statistics = Statistics(
-        folder=str(project.tokenizer),
-        vocab_size=tokenizer.vocab_size,
-        bytes_per_token=_bytes_per_token(tokenizer, _measured_texts(project, config)),
-        longest=_longest(tokenizer),
-        seconds=round(seconds, 3),
-    )
+    fit = VocabularyFit.of(tokenizer, open_corpus(app, ()).corpus)
+    asked = getattr(config.tokenizer.options, "vocab_size", None)
+    shown = Shown(tokenizer, fit, project.tokenizer, seconds, asked)
     if as_json:
-        click.echo(json.dumps(asdict(statistics), ensure_ascii=False))
+        click.echo(json.dumps(as_json_object(shown), ensure_ascii=False))
     else:
-        _show(statistics)
+        show(shown)
 
 
 @command.command("inspect", epilog='\b\nExample:\n  llm tokenizer inspect "Once upon a time"')
@@ -125,43 +107,3 @@ def visible(text: str) -> str:
 
 def one_line(text: str) -> str:
     return visible(text).replace("\n", "⏎")
-
-
-def _measured_texts(project: Project, config: Config) -> Iterator[str]:
-    from create_llm.data.pipeline import data_source, validation_source
-    from create_llm.data.prepare import training_texts
-
-    source = data_source(project, config)
-    texts = training_texts(
-        source, val_split=config.data.val_split, val_source=validation_source(source)
-    )
-    size = 0
-    for text in texts:
-        yield text
-        size += len(text)
-        if size >= _MEASURED_BYTES:
-            return
-
-
-def _bytes_per_token(tokenizer: Tokenizer, texts: Iterator[str]) -> float:
-    from create_llm.data.split import utf8_size
-
-    size = tokens = 0
-    for text in texts:
-        size += utf8_size(text)
-        tokens += len(tokenizer.encode_batch([text])[0])
-    return round(size / max(tokens, 1), 3)
-
-
-def _longest(tokenizer: Tokenizer) -> list[str]:
-    control = set(tokenizer.special.named.values())
-    ordinary = (i for i in range(tokenizer.vocab_size) if i not in control)
-    spelt = [spelling(tokenizer, token_id) for token_id in ordinary]
-    return sorted(spelt, key=lambda text: (-len(text), text))[:_LONGEST]
-
-
-def _show(statistics: Statistics) -> None:
-    click.echo(f"vocabulary       {statistics.vocab_size:,} tokens")
-    click.echo(f"bytes per token  {statistics.bytes_per_token} on the training text")
-    click.echo("longest tokens   " + " | ".join(map(one_line, statistics.longest)))
-    click.echo(f"took {statistics.seconds:.1f} s, saved in {statistics.folder}")

@@ -73,6 +73,10 @@ def _work(plan: Preview) -> list[tuple[str, str, str]]:
     ]
 
 
+def _threads(number: int) -> str:
+    return f"{number} thread" if number == 1 else f"{number} threads"
+
+
 def _cost(plan: Preview) -> list[tuple[str, str, str]]:
     stops = f"evaluations: {plan.evaluations}, samples: {plan.samples}, saves: {plan.checkpoints}"
     free = size(plan.available_memory_bytes)
@@ -102,7 +106,7 @@ def _choices(plan: Preview) -> list[tuple[str, str, str]]:
         ("precision", plan.precision, plan.precision_reason),
         ("compile", plan.compile, plan.compile_reason),
         ("gradient checkpointing", recomputed, "training.gradient_checkpointing"),
-        ("device", plan.device, f"{plan.threads} threads; {plan.hardware_words}"),
+        ("device", plan.device, f"{_threads(plan.threads)}; {plan.hardware_words}"),
     ]
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Literal
 
 from pydantic import BaseModel
 
@@ -84,6 +85,24 @@ class DataConfig(SectionModel):
         gt=0,
         lt=1,
     )
+    deduplicate: bool = key(
+        False,
+        "Whether of documents that are equal, letter for letter, only the first is kept.",
+        cost="The text is read once more, and about 100 bytes of memory for each document: 100 MB "
+        "for a million.",
+        advice="Set it for text from the web. `llm data check` says how much is repeated.",
+        identity=True,
+    )
+    workers: int | None = key(
+        None,
+        "How many processes turn text into tokens at the same time. Unset: as many as the machine "
+        "has cores, 16 at most.",
+        cost="About 100 MB of memory each. Their number changes no token; a source that cannot be "
+        "divided (one large file) is prepared by one.",
+        advice="Leave it unset; 1 when memory is short.",
+        ge=1,
+        le=256,
+    )
     max_length: int | None = key(
         None,
         "The length of a training sequence, in tokens. Unset: the longest that the model reads.",
@@ -102,6 +121,16 @@ class DataConfig(SectionModel):
         advice="Leave it unset, unless the text is so short that an epoch has only a few steps.",
         identity=True,
         ge=1,
+    )
+    packing: Literal["joined", "isolated"] = key(
+        "joined",
+        "Whether a training sequence is one text, or each document in it is read as if it stood "
+        "alone.",
+        cost="isolated: a few percent of the time. A document that a sequence ends in goes on in "
+        "the next one without what came before.",
+        advice="isolated for many short documents that have nothing to do with each other, such as "
+        "conversations; joined for books.",
+        identity=True,
     )
     shuffle: bool = key(
         True,

@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from create_llm.data.documents import Document
+from create_llm.data.chat import ChatEncoder, EncodedChat
+from create_llm.data.chat_template import PLAIN, ChatTemplate, chat_template
+from create_llm.data.documents import Document, Segment
 from create_llm.data.split import utf8_size
 from create_llm.data.tokenizer import Tokenizer
 
@@ -27,22 +29,57 @@ class EncodedDocument:
 class DocumentEncoder:
     """Encodes documents; many at once keep all cores of a tokenizer busy."""
 
-    def __init__(self, tokenizer: Tokenizer) -> None:
-        self._tokenizer = tokenizer
+    def __init__(self, tokenizer: Tokenizer, template: ChatTemplate | None = None) -> None:
+        """
+        Args:
+            template: how conversations are written out; None: as a plain script.
+
+        Raises:
+            ConfigError: the tokenizer lacks control tokens of the template.
+        """
+        self._tokenizer, self._eos = tokenizer, tokenizer.special.eos
+        self._chats = ChatEncoder(tokenizer, template or chat_template(PLAIN))
 
     def encode(self, documents: Sequence[Document]) -> list[EncodedDocument]:
-        texts = [segment.text for document in documents for segment in document.segments]
-        pieces = iter(self._tokenizer.encode_batch(texts))
+        """
+        Raises:
+            DataError: the template refuses a conversation; says where that came from.
+        """
+        conversations = [document for document in documents if _is_conversation(document)]
+        chats = iter(self._chats.encode(conversations))
+        others = iter(self._plain([d for d in documents if not _is_conversation(d)]))
         return [
-            self._joined(document, [next(pieces) for _ in document.segments])
+            self._of_chat(document, next(chats)) if _is_conversation(document) else next(others)
             for document in documents
         ]
 
-    def _joined(self, document: Document, pieces: Sequence[Sequence[int]]) -> EncodedDocument:
-        ids: list[int] = []
-        counted: list[bool] = []
-        for segment, piece in zip(document.segments, pieces, strict=True):
-            ids.extend(piece)
-            counted.extend([segment.loss] * len(piece))
-        size = sum(utf8_size(segment.text) for segment in document.segments if segment.loss)
-        return EncodedDocument(ids, counted, size)
+    def _plain(self, documents: Sequence[Document]) -> list[EncodedDocument]:
+        texts = [segment.text for document in documents for segment in document.segments]
+        pieces = iter(self._tokenizer.encode_batch(texts))
+        return [
+            _joined(document.segments, [next(pieces) for _ in document.segments])
+            for document in documents
+        ]
+
+    def _of_chat(self, document: Document, chat: EncodedChat) -> EncodedDocument:
+        """Without the end-of-text token at the end, where the template writes one."""
+        stop = len(chat.ids) - (chat.ids[-1:] == [self._eos])
+        size = _counted_bytes(document.segments)
+        return EncodedDocument(chat.ids[:stop], chat.counted[:stop], size)
+
+
+def _is_conversation(document: Document) -> bool:
+    return all(segment.role != "text" for segment in document.segments)
+
+
+def _joined(segments: Sequence[Segment], pieces: Sequence[Sequence[int]]) -> EncodedDocument:
+    ids: list[int] = []
+    counted: list[bool] = []
+    for segment, piece in zip(segments, pieces, strict=True):
+        ids.extend(piece)
+        counted.extend([segment.loss] * len(piece))
+    return EncodedDocument(ids, counted, _counted_bytes(segments))
+
+
+def _counted_bytes(segments: Sequence[Segment]) -> int:
+    return sum(utf8_size(segment.text) for segment in segments if segment.loss)

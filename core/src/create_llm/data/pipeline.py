@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Literal
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
+from create_llm.data import training_texts as sampling
 from create_llm.data.prepare import (
     PreparedData,
     Progress,
@@ -22,11 +23,11 @@ from create_llm.data.prepare import (
     prepare,
     tokenizer_files,
     tokenizer_sha256,
-    training_texts,
 )
 from create_llm.data.source import DataSource
 from create_llm.data.split import utf8_size
 from create_llm.data.tokenizer import Tokenizer
+from create_llm.data.workers import default_workers
 from create_llm.errors import ConfigError, DataError
 from create_llm.interrupts import in_background
 from create_llm.kernel.registry import Part
@@ -47,6 +48,7 @@ class Recipe(BaseModel):
 
     Attributes:
         val_split: None where validation has a source of its own and nothing is split.
+        sample_bytes: about how much of the text was learnt from; None: all of it.
         files: SHA-256 (hex) of each file that was saved; empty until all of them are.
     """
 
@@ -58,6 +60,8 @@ class Recipe(BaseModel):
     control_tokens: tuple[str, ...] = ()
     source: str
     val_split: float | None
+    deduplicate: bool = False
+    sample_bytes: int | None = None
     files: dict[str, str] = {}
 
 
@@ -131,6 +135,8 @@ def ensure_data(
             tokenizer,
             val_split=config.data.val_split,
             val_source=validation_source(source),
+            deduplicate=config.data.deduplicate,
+            workers=config.data.workers or default_workers(),
             progress=progress,
         )
 
@@ -162,9 +168,10 @@ def changes_of_text(
         return []
     tokenizer = load_tokenizer(config.tokenizer.part, project.tokenizer)
     if tokenizer_sha256(tokenizer) == tokenizer_hash:
+        settings = config.data
         separate = validation_source(source)
-        same = data_key(source, tokenizer, config.data.val_split, separate) == key
-        return [] if same else ["data: the text is not the one that it began with"]
+        now = data_key(source, tokenizer, settings.val_split, separate, settings.deduplicate)
+        return [] if now == key else ["data: the text has changed since it began"]
     stays = stored is None or _is_made(
         stored, _recipe(config, source, control_tokens), project.tokenizer
     )
@@ -216,6 +223,8 @@ def _recipe(config: Config, source: DataSource, control_tokens: Sequence[str]) -
         control_tokens=tuple(control_tokens),
         source=source.fingerprint(),
         val_split=None if validation_source(source) else config.data.val_split,
+        deduplicate=config.data.deduplicate,
+        sample_bytes=sampling.SAMPLE_BYTES if sampling.is_sampled(source) else None,
     )
 
 
@@ -226,10 +235,17 @@ def _train(
     recipe: Recipe,
     progress: Progress | None,
 ) -> Tokenizer:
-    texts = training_texts(
-        source, val_split=config.data.val_split, val_source=validation_source(source)
+    texts = sampling.training_texts(
+        source,
+        val_split=config.data.val_split,
+        val_source=validation_source(source),
+        deduplicate=config.data.deduplicate,
     )
-    counted = _with_progress(texts, progress, source.total_bytes())
+    stage, total = "training the tokenizer", source.total_bytes()
+    if recipe.sample_bytes is not None and total is not None:
+        stage += f" on a sample: {recipe.sample_bytes / 1e6:,.0f} of {total / 1e6:,.0f} MB"
+        total = recipe.sample_bytes
+    counted = _with_progress(texts, progress, stage, total)
     kind, options = config.tokenizer.part.load(), config.tokenizer.options
     # Minutes of compiled code in which Python would hear no signal.
     tokenizer: Tokenizer = in_background(
@@ -240,17 +256,17 @@ def _train(
 
 
 def _with_progress(
-    texts: Iterable[str], progress: Progress | None, total: int | None
+    texts: Iterable[str], progress: Progress | None, stage: str, total: int | None
 ) -> Iterator[str]:
     done = told = 0
     for text in texts:
         yield text
         done += utf8_size(text)
         if progress is not None and done - told >= _PROGRESS_BYTES:
-            progress("training the tokenizer", done, total)
+            progress(stage, done, total)
             told = done
     if progress is not None:
-        progress("training the tokenizer", done, done)
+        progress(stage, done, done)
 
 
 def _save(tokenizer: Tokenizer, folder: Path, recipe: Recipe) -> None:

@@ -66,6 +66,20 @@ def working_fraction(texts: Iterable[str], fraction: float) -> float:
     return math.nextafter(lowest, 1.0) if lowest >= fraction else highest
 
 
+def refuse_too_little(texts: Iterable[str]) -> None:
+    """Read on until there is enough text to begin with.
+
+    Raises:
+        DataError: there is not.
+    """
+    size = 0
+    for text in texts:
+        size += utf8_size(text)
+        if size >= MIN_BYTES:
+            return
+    raise too_little(size)
+
+
 def too_little(size: int) -> DataError:
     """The error for a corpus that nothing can be learnt from."""
     return DataError(

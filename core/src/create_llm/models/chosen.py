@@ -42,11 +42,34 @@ def objective_of_run(config: Config, registry: Registry) -> ChosenObjective:
     """The objective that a configuration names, or the default of its architecture.
 
     Raises:
-        ConfigError: an objective that cannot train that architecture.
+        ConfigError: an objective that cannot train that architecture, or not in the way that the
+            configuration asks for.
         PluginError: the package that brings it is not installed.
     """
-    selected = config.objective
     architecture: type[Architecture] = config.model.part.load()
+    chosen = _chosen(config, architecture, registry)
+    if config.data.packing == "isolated":
+        _refuse_unless_isolated(config, architecture, chosen.part.load())
+    return chosen
+
+
+def _refuse_unless_isolated(
+    config: Config, architecture: type[Architecture], objective: type[Objective]
+) -> None:
+    if objective.isolates and "isolated" in architecture.capabilities:
+        return
+    what = f"model '{config.model.name}'" if objective.isolates else "the objective"
+    raise ConfigError(
+        f"{what} cannot keep the documents of a sequence apart",
+        where=config.settings["data.packing"].source.label,
+        fixes=("leave data.packing out: it is joined then",),
+    )
+
+
+def _chosen(
+    config: Config, architecture: type[Architecture], registry: Registry
+) -> ChosenObjective:
+    selected = config.objective
     if selected is None:
         return _default(architecture, registry, config.model.name)
     trains: frozenset[str] = selected.part.load().trains

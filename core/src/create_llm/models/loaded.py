@@ -26,6 +26,7 @@ class LoadedModel:
 
     Attributes:
         config: the architecture's own configuration, with `max_length`, the context in tokens.
+        isolated: whether it has learnt to read each document of a window as if it stood alone.
     """
 
     architecture: Architecture
@@ -34,6 +35,7 @@ class LoadedModel:
     tokenizer: Tokenizer
     objective: Objective
     device: torch.device
+    isolated: bool = False
 
     @classmethod
     def from_bundle(
@@ -61,10 +63,10 @@ class LoadedModel:
             module = architecture.build(config, vocab_size)
         load_weights(module, state, where)
         module.eval()
-        objective = objective_of_bundle(bundle, architecture, registry)
-        return cls(
-            architecture, module, config, tokenizer, objective.build(tokenizer), _device(device)
-        )
+        objective = objective_of_bundle(bundle, architecture, registry).build(tokenizer)
+        # Not in the recipe of bundles from before there was a choice.
+        isolated = info["recipe"]["data"].get("packing") == "isolated"
+        return cls(architecture, module, config, tokenizer, objective, _device(device), isolated)
 
     @property
     def generates(self) -> bool:

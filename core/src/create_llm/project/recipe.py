@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import re
 from collections.abc import Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
@@ -174,5 +175,7 @@ def description(config: Config, path: KeyPath) -> str:
         **fields_of(SECTIONS[path[0]].model if path[0] in SECTIONS else None),
     }
     field = fields.get(path[1]) if len(path) == 2 else None
-    sentence, _, rest = ((field.description if field else None) or "").partition(". ")
-    return f"{sentence}." if rest else sentence
+    # A capital follows: "Jordan et al. 2024" is not the end of a sentence.
+    return re.split(r"(?<=\.) (?=[A-Z])", (field.description if field else None) or "", maxsplit=1)[
+        0
+    ]

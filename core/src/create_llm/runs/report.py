@@ -67,8 +67,14 @@ def progress_of(events: Iterable[dict[str, Any]]) -> Progress:
 
 
 def _is_event(line: object) -> bool:
-    """Whether it is whole: a power cut can leave anything."""
-    return isinstance(line, dict) and {"event", "time", "step", "session"} <= line.keys()
+    """Whether it is whole: a power cut can leave anything, and an editor too."""
+    if not isinstance(line, dict) or not {"event", "time", "step", "session"} <= line.keys():
+        return False
+    try:
+        time = datetime.fromisoformat(line["time"])
+    except (TypeError, ValueError):
+        return False
+    return time.tzinfo is not None and isinstance(line["step"], int)
 
 
 def _with(progress: Progress, event: dict[str, Any]) -> Progress:

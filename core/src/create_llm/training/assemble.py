@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import math
+import time
 import traceback
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass, replace
@@ -39,10 +40,13 @@ from create_llm.training.schedule import Schedule
 from create_llm.training.session import Session, Texts
 from create_llm.training.speed import steps_until
 from create_llm.training.step import StepSettings
-from create_llm.training.stopping import StopWatch
+from create_llm.training.stopping import Abandoned, StopWatch
 from create_llm.training.trainer import LoopSettings, Parts, Trainer
 from create_llm.training.wrapped import WrappedModel
 from create_llm.world import SingleProcess
+
+_FEW = 20
+"""Steps from which a model can have learnt a little."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,13 +73,16 @@ def assemble(job: Job, picked: Picked, around: Surroundings) -> Iterator[Assembl
     trainer, session = _build_trainer(job, picked.run, model, frozen, number)
     try:
         if picked.step is not None:
-            _restore(trainer, picked.step, around.notice)
-        rehearse = Rehearsals(trainer.rehearse)
-        frozen = _compile(job, picked, frozen, trainer, rehearse)
-        frozen, trainer = _fit_into_time(job, picked, frozen, trainer, rehearse)
-        if picked.step is None:
-            plan = plan_of_run(job, trainer, resident, rehearse)
-            session.keep("planned", asdict(plan))
+            looked = int(picked.run.manifest().get("looked", 0))
+            _restore(trainer, picked.step, looked, around.notice)
+        # Asked to pause this early, the loop ends before its first step.
+        with contextlib.suppress(Abandoned):
+            rehearse = Rehearsals(trainer.rehearse)
+            frozen = _compile(job, picked, frozen, trainer, rehearse)
+            frozen, trainer = _fit_into_time(job, picked, frozen, trainer, rehearse)
+            if picked.step is None:
+                plan = plan_of_run(job, trainer, resident, rehearse)
+                session.keep("planned", asdict(plan))
         # Until here a signal ends the start; from here on the loop answers it.
         with trainer.parts.watch:
             yield Assembled(picked.run, frozen, trainer, session, model)
@@ -119,14 +126,17 @@ def _fit_into_time(
     seconds = job.config.training.max_seconds
     if seconds is None or picked.step is not None:
         return frozen, trainer
-    deadline = psutil.Process().create_time() + seconds
+    began = psutil.Process().create_time()
+    deadline = time.monotonic() + began + seconds - time.time()
     settings, parts = trainer.settings, trainer.parts
-    steps = min(settings.total_steps, steps_until(deadline, rehearse))
+    fitting = steps_until(deadline, rehearse)
+    steps = min(settings.total_steps, fitting)
+    set_by = "max_seconds" if fitting < settings.total_steps else settings.set_by
     frozen = replace(frozen, fitted_steps=steps)
     parts.outside.keep("frozen", asdict(frozen))
     trainer.close()
     schedule = schedule_of(job, steps)
-    settings = replace(settings, total_steps=steps, deadline=deadline)
+    settings = replace(settings, total_steps=steps, set_by=set_by, deadline=deadline)
     return frozen, Trainer(settings, replace(parts, schedule=schedule), TrainState())
 
 
@@ -229,8 +239,12 @@ def loop_settings(
         precision=frozen.precision,
         divided=divided,
     )
+    steps = _total_steps(job, windows)
+    fitted = frozen.fitted_steps or steps
+    asked = "epochs" if steps < training.max_steps else "max_steps"
     return LoopSettings(
-        total_steps=frozen.fitted_steps or _total_steps(job, windows),
+        total_steps=fitted,
+        set_by="max_seconds" if fitted < steps else asked,
         step=step,
         log_interval=1 if every_step else job.config.logging.log_interval,
         eval_interval=training.eval_interval,
@@ -267,10 +281,11 @@ def batches_of(job: Job, windows: Windows) -> Batches:
     return Batches(windows, order, job.objective, seed)
 
 
-def _restore(trainer: Trainer, step: int, warn: Callable[[str], None]) -> None:
+def _restore(trainer: Trainer, step: int, looked: int, warn: Callable[[str], None]) -> None:
     """Put a trainer where a verified checkpoint was."""
     parts = trainer.parts
-    trainer.restore(read_checkpoint(parts.store.path(step), parts, trainer.step.scale))
+    state = read_checkpoint(parts.store.path(step), parts, trainer.step.scale)
+    trainer.restore(state, looked)
     try:
         best = parts.store.marked("best").get("val_loss")
     except DataError as error:
@@ -324,6 +339,13 @@ def _warn(job: Job, session: Session, trainer: Trainer) -> None:
         session.warn(
             f"training.warmup_steps is {training.warmup_steps}; {schedule.warmup} are used, a "
             f"tenth of the {trainer.settings.total_steps} steps of this run"
+        )
+    if trainer.settings.set_by == "max_seconds" and trainer.settings.total_steps < _FEW:
+        session.warn(
+            f"no more than {trainer.settings.total_steps} steps fit into what is left of "
+            f"training.max_seconds = {training.max_seconds:g}, which counts from the command's "
+            "start: reading the text and training the tokenizer come first",
+            "run the same command again, now that they are there, or give it more time",
         )
     if session.every_step:
         session.warn(

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
+from threading import Event
 
 from create_llm.data.order import SampleOrder
 from create_llm.data.windows import Windows
 from create_llm.models.objective import Batch, Objective
 from create_llm.training.randomness import derive_seed
+
+_LOOK_EVERY = 0.5
+"""Seconds after which requests are looked for while batches are waited for."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,21 +45,36 @@ class Prefetcher:
     def __init__(self, batches: Batches) -> None:
         self._batches = batches
         self._worker = ThreadPoolExecutor(1, thread_name_prefix="batches")
+        self._closed = Event()
         self._ahead: tuple[tuple[range, ...], Future[list[Batch]]] | None = None
 
-    def step(self, now: Sequence[range], then: Sequence[range]) -> list[Batch]:
-        """The micro-batches `now`; those of `then` are begun on."""
+    def step(
+        self, now: Sequence[range], then: Sequence[range], stopped: Callable[[], bool]
+    ) -> list[Batch] | None:
+        """The micro-batches `now`; those of `then` are begun on. None if `stopped` says so before
+        they are there: a step of thousands of them takes a while."""
         wanted = tuple(now)
-        ahead = self._ahead
-        done = ahead[1].result() if ahead and ahead[0] == wanted else self._make(wanted)
-        self._ahead = (tuple(then), self._worker.submit(self._make, tuple(then)))
+        if self._ahead is None or self._ahead[0] != wanted:
+            self._begin(wanted)
+        assert self._ahead is not None
+        while not self._ahead[1].done():
+            wait([self._ahead[1]], _LOOK_EVERY)
+            if stopped():
+                return None
+        done = self._ahead[1].result()
+        self._begin(tuple(then))
         return done
 
     def close(self) -> None:
+        self._closed.set()
         self._worker.shutdown(cancel_futures=True)
 
+    def _begin(self, numbers: tuple[range, ...]) -> None:
+        self._ahead = (numbers, self._worker.submit(self._make, numbers))
+
     def _make(self, numbers: tuple[range, ...]) -> list[Batch]:
-        return [self._batches.micro(each) for each in numbers]
+        waited_for = (each for each in numbers if not self._closed.is_set())
+        return [self._batches.micro(each) for each in waited_for]
 
 
 def divided(numbers: range, parts: int) -> Iterator[range]:

@@ -41,6 +41,7 @@ class TrainState:
         epoch_loss, epoch_tokens: nats and counted tokens since the epoch began.
         seconds: in training steps, over all sessions.
         wall_seconds: of the whole run, evaluations and checkpoints included, over all sessions.
+        looked: the last step after which all that was due has been done: score, sample, epoch.
     """
 
     step: int = 0
@@ -50,6 +51,7 @@ class TrainState:
     best_val_loss: float | None = None
     seconds: float = 0.0
     wall_seconds: float = 0.0
+    looked: int = 0
 
 
 @dataclass(frozen=True, slots=True)

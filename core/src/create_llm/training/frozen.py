@@ -6,11 +6,15 @@ import platform
 import re
 from dataclasses import asdict, dataclass
 from importlib.metadata import version
+from typing import Any
 
 import torch
+from pydantic import TypeAdapter, ValidationError
 
 from create_llm import __version__
 from create_llm.config.hardware import resolve_device, resolve_precision
+from create_llm.errors import DataError
+from create_llm.runs.run import RunFolder
 from create_llm.training.code import code_of
 from create_llm.training.job import Job, Surroundings
 from create_llm.training.pick_run import Picked
@@ -38,7 +42,7 @@ class Frozen:
 def write_manifest(job: Job, picked: Picked, around: Surroundings) -> tuple[Frozen, int]:
     """run.json: what this run is. At a resume only the number of sessions changes."""
     before = picked.run.manifest()
-    frozen = Frozen(**before["frozen"]) if before else decide(job)
+    frozen = _read(picked.run, before["frozen"]) if before else decide(job)
     number = int(before.get("sessions", 0)) + 1
     fresh = {
         "run": picked.run.name,
@@ -59,6 +63,22 @@ def write_manifest(job: Job, picked: Picked, around: Surroundings) -> tuple[Froz
     picked.run.write_manifest(manifest)
     picked.run.forget_summary()
     return frozen, number
+
+
+def _read(run: RunFolder, stored: dict[str, Any]) -> Frozen:
+    """
+    Raises:
+        DataError: not as it was written.
+    """
+    try:
+        return TypeAdapter(Frozen).validate_python(stored, strict=True)
+    except ValidationError as error:
+        where = ".".join(map(str, error.errors()[0]["loc"]))
+        raise DataError(
+            f"run {run.name} cannot go on: what was decided at its start cannot be read ({where})",
+            where=f"{run.path / 'run.json'}, frozen",
+            fixes=("start a new run: llm train --resume never",),
+        ) from error
 
 
 def _without_secrets(command: tuple[str, ...]) -> list[str]:

@@ -100,7 +100,8 @@ class Job:
         size, shared = self.objective.window(self.sequence_length), self.objective.shared
         # Unset, the stride is the sequence length, which windows may exceed or fall short of.
         chosen = None if stride in (None, self.sequence_length) else min(stride, size - shared)
-        return Windows(shards, size, shared=shared, stride=chosen)
+        isolated = self.config.data.packing == "isolated"
+        return Windows(shards, size, shared=shared, stride=chosen, isolated=isolated)
 
 
 def prepare_job(

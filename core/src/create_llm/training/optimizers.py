@@ -59,6 +59,7 @@ class Updates:
                 group["lr"] = learning_rate * rate
             if isinstance(optimizer, Muon) and _skip_update(optimizer, bad):
                 continue
+            _begin_momentum(optimizer)
             # Fused optimizers read the attribute that torch's own GradScaler sets.
             optimizer.found_inf = bad.float()  # type: ignore[attr-defined]
             optimizer.step()
@@ -141,6 +142,21 @@ _MUON_MOMENTUM = 0.95
 _ADAMW_BESIDE_MUON = 4.0
 """Embeddings and head learn best at a rate of their own: 1 cost 0.03 bits per byte, measured on a
 model of 2 million parameters after a million tokens (benchmarks/quality.py)."""
+
+
+def _begin_momentum(optimizer: torch.optim.Optimizer) -> None:
+    """Zero the momentum before the first update of SGD.
+
+    torch's fused one makes it at that update, and leaves it as the memory was if the update is
+    skipped. From zero the first update is the same.
+    """
+    if not isinstance(optimizer, SGD):
+        return
+    for group in optimizer.param_groups:
+        for parameter in group["params"] if group["momentum"] else ():
+            state = optimizer.state[parameter]
+            if state.get("momentum_buffer") is None:
+                state["momentum_buffer"] = torch.zeros_like(parameter)
 
 
 def _skip_update(optimizer: Muon, bad: Tensor) -> bool:

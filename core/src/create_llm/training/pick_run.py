@@ -34,6 +34,7 @@ from create_llm.training.machine import changes_of_machine
 _NEW = "start a new run: llm train --resume never"
 _MICRO_BATCH = ("training.batch_size", "training.gradient_accumulation_steps")
 _TEXT = ("data", "tokenizer")
+_LENGTH = ("max_seconds", "max_steps", "epochs")
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,6 +93,8 @@ def find_unfinished(chooser: Chooser) -> Picked | None:
     if is_held(run.path):
         raise locked(run.path)
     found = Picked(run, _newest_step(run, chooser.notice), tuple(run.steps()))
+    if found.step is not None:
+        run.check()
     if chooser.resume != "auto" and found.step is None:
         raise DataError(
             f"run {run.name} has no checkpoint that can be used",
@@ -105,6 +108,7 @@ def find_unfinished(chooser: Chooser) -> Picked | None:
         return None
     _refuse_if_different(found, _changes_before_work(chooser, run))
     _refuse_other_device(chooser, found)
+    _refuse_other_length(chooser, found)
     _say_what_changes_bits(chooser, found)
     return found
 
@@ -238,6 +242,22 @@ def _refuse_other_device(chooser: Chooser, found: Picked) -> None:
         )
 
 
+def _refuse_other_length(chooser: Chooser, found: Picked) -> None:
+    """How many steps fit into a time was settled at the run's start, and its schedule with it."""
+    before = found.run.manifest().get("config", {}).get("training", {})
+    now = chooser.config.training.model_dump(mode="json")
+    if before.get("max_seconds") is None and now["max_seconds"] is None:
+        return
+    changed = [key for key in _LENGTH if before.get(key) != now[key]]
+    if changed:
+        told = (f"training.{key}: {before.get(key)} then, {now[key]} now" for key in changed)
+        raise ConfigError(
+            f"run {found.run.name} (step {found.step}) has a time limit, by which its length was "
+            f"settled at its start: {'; '.join(told)}",
+            fixes=(_NEW, "or set these back and run the same command again"),
+        )
+
+
 def _say_what_changes_bits(chooser: Chooser, found: Picked) -> None:
     """What does not make another run, but other last bits than the run without a break."""
     before, now = _identity(found.run), chooser.config.identity()
@@ -247,6 +267,10 @@ def _say_what_changes_bits(chooser: Chooser, found: Picked) -> None:
         for key in _MICRO_BATCH
         if before.get(key) != now.get(key)
     ]
+    then = read_progress(found.run.events).total_steps
+    limit = chooser.config.training.max_steps
+    if then is not None and chooser.config.training.epochs is None and then != limit:
+        changes.append(f"steps of the whole run, which the schedule follows: {then}, {limit} now")
     if changes:
         chooser.notice(
             f"run {found.run.name} goes on, but its last bits will differ from those of a run "

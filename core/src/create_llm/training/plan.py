@@ -81,8 +81,22 @@ class Plan:
     seconds_high: float
 
 
+_COUNTED = 1_000_000
+
+
 def occasions_of(steps: int, intervals: Intervals, epochs: Epochs) -> Occasions:
-    """How often in a run of so many steps; the last one does all three."""
+    """How often in a run of so many steps; the last one does all three.
+
+    Counted in the first million of them: whoever asks for more means as many as there is time for.
+    """
+    if steps > _COUNTED:
+        some, share = occasions_of(_COUNTED, intervals, epochs), steps / _COUNTED
+        return Occasions(
+            saves=round(some.saves * share),
+            evaluations=round(some.evaluations * share),
+            samples=round(some.samples * share),
+            beside=some.beside,
+        )
     last = {steps}
     evaluations = _due(intervals.evaluate, steps, epochs) | last
     saves = _due(intervals.save, steps, epochs)

@@ -287,9 +287,7 @@ def _preview(job: Job, trial: _Trial, prepared: tuple[str, ...]) -> Preview:
 def _steps(job: Job, settings: LoopSettings, pace: Pace) -> tuple[int, str]:
     """How many steps the run has, and which key says so."""
     training = job.config.training
-    steps, set_by = settings.total_steps, "max_steps"
-    if steps < training.max_steps:
-        set_by = "epochs"
+    steps, set_by = settings.total_steps, settings.set_by
     if training.max_seconds is not None:
         fitting = max(math.floor(training.max_seconds / median(pace.steps)), 1)
         if fitting < steps:

@@ -35,7 +35,11 @@ def score_documents(model: LoadedModel, texts: Iterable[str], stride: int | None
             model.module,
             objective,
             SlidingWindows(
-                shards, objective.window(model.context), shared=objective.shared, stride=stride
+                shards,
+                objective.window(model.context),
+                shared=objective.shared,
+                stride=stride,
+                isolated=model.isolated,
             ),
             text_bytes=shards.bytes,
             batch_size=BATCH,

@@ -25,13 +25,13 @@ def matrix_peak(device: torch.device, precision: str) -> float:
 
 
 def steps_until(deadline: float, rehearse: Callable[[], float]) -> int:
-    """How many steps fit until then (seconds of `time.time`); at least one.
+    """How many steps fit until then (seconds of `time.monotonic`); at least one.
 
     Args:
         rehearse: takes a step that leaves no trace; returns its seconds.
     """
     each = statistics.median(rehearse() for _ in range(_REHEARSALS))
-    return max(int((deadline - time.time()) / (each * _SLOWER)), 1)
+    return max(int((deadline - time.monotonic()) / (each * _SLOWER)), 1)
 
 
 def _seconds(left: torch.Tensor, right: torch.Tensor, out: torch.Tensor) -> float:

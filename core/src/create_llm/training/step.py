@@ -19,6 +19,7 @@ from create_llm.training.loss_scale import LossScale
 from create_llm.training.optimizers import Updates, gradient_norm
 from create_llm.training.randomness import derive_seed
 from create_llm.training.schedule import Schedule
+from create_llm.training.stopping import Abandoned
 from create_llm.training.wrapped import WrappedModel
 from create_llm.world import World
 
@@ -115,7 +116,7 @@ class TrainStep:
         self._parts.updates.zero_grad()
         raise OutOfMemory(repeatable=True)
 
-    def rehearse(self) -> float:
+    def rehearse(self, stopped: Callable[[], bool] = lambda: False) -> float:
         """The seconds of a step, before the first one: two are taken, and then undone.
 
         The first of them also makes the optimizer's state. Of a step of many micro-batches a few
@@ -123,13 +124,14 @@ class TrainStep:
 
         Raises:
             OutOfMemory: the weights are as before.
+            Abandoned: `stopped` said so.
         """
         module, updates = self._parts.model.module, self._parts.updates
         before = {name: tensor.clone() for name, tensor in module.state_dict().items()}
         try:
-            self._wait_for(0)
+            self._wait_for(0, stopped)
             started = time.perf_counter()
-            self._wait_for(1)
+            self._wait_for(1, stopped)
             share = len(self.samples(1)) / len(self.samples(1)[:_REHEARSED])
             return (time.perf_counter() - started) * share
         finally:
@@ -137,9 +139,10 @@ class TrainStep:
             updates.forget()
             self.scale = _loss_scale(self.settings)
 
-    def _wait_for(self, step: int) -> None:
-        taken = self.take(step, lambda: False, _REHEARSED)
-        assert taken is not None, "nobody stops a rehearsal"
+    def _wait_for(self, step: int, stopped: Callable[[], bool]) -> None:
+        taken = self.take(step, stopped, _REHEARSED)
+        if taken is None:
+            raise Abandoned
         taken.loss.item()
 
     def samples(self, step: int) -> list[range]:
@@ -153,7 +156,9 @@ class TrainStep:
 
     def _take(self, step: int, stopped: Callable[[], bool], most: int | None) -> Taken | None:
         samples = self.samples(step)[:most]
-        micros = self._prefetcher.step(samples, self.samples(step + 1)[:most])
+        micros = self._prefetcher.step(samples, self.samples(step + 1)[:most], stopped)
+        if micros is None:
+            return None
         count = self._parts.world.sum(sum(batch.count for batch in micros))
         total = zero_sum(self.settings.device)
         for numbers, batch in zip(samples, micros, strict=True):

@@ -35,7 +35,7 @@ class Stop:
 
 
 class Abandoned(Exception):
-    """Raised between the batches of an evaluation when the run has been asked to stop."""
+    """Raised between the parts of what can be given up when the run has been asked to stop."""
 
 
 class StopWatch:

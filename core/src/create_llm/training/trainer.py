@@ -36,7 +36,8 @@ class LoopSettings:
     """The numbers of the loop; log_interval in steps.
 
     Attributes:
-        deadline: when the run ends at the latest (seconds of `time.time`), or None.
+        set_by: which key settled `total_steps`: max_steps, epochs or max_seconds.
+        deadline: when the run ends at the latest (seconds of `time.monotonic`), or None.
     """
 
     total_steps: int
@@ -46,6 +47,7 @@ class LoopSettings:
     save_interval: Interval
     sample_interval: Interval
     save_on_interrupt: bool
+    set_by: str = "max_steps"
     deadline: float | None = None
 
 
@@ -108,17 +110,16 @@ class Trainer:
     def run(self) -> Stop:
         """Train until the last step, or until somebody asks to stop; returns why it ended."""
         settings, stop = self.settings, self.parts.watch.poll()
+        if stop is None and self.state.looked < self.state.step:
+            self._look()
+            stop = self.parts.watch.poll()
         while stop is None and self.state.step < settings.total_steps:
             self.reporter.begin_epoch(self.state)
             if self.train_step():
                 self._log()
                 if self._due(settings.save_interval):
                     self._save("interval")
-                if self._due(settings.eval_interval):
-                    self._evaluate()
-                if self._due(settings.sample_interval):
-                    self._sample()
-                self._end_epoch()
+                self._look()
             self._tell_saved()
             if self.parts.watch.take_checkpoint():
                 self._save("request")
@@ -127,7 +128,7 @@ class Trainer:
 
     def _out_of_time(self) -> Stop | None:
         deadline = self.settings.deadline
-        late = deadline is not None and time.time() >= deadline
+        late = deadline is not None and time.monotonic() >= deadline
         return Stop("completed", "max_seconds") if late else None
 
     def train_step(self) -> bool:
@@ -159,10 +160,11 @@ class Trainer:
 
         Raises:
             MemoryExhausted: as `train_step`.
+            Abandoned: the run has been asked to stop.
         """
         while True:
             try:
-                return self.step.rehearse()
+                return self.step.rehearse(self._stopped)
             except OutOfMemory as error:
                 self._make_room(error)
 
@@ -251,18 +253,35 @@ class Trainer:
                 )
             )
 
+    def _look(self) -> None:
+        """Whatever follows a step and its checkpoint: score, sample, end of the epoch. Cut short,
+        it is made up for when the run goes on from that checkpoint."""
+        try:
+            if self._due(self.settings.eval_interval):
+                self._evaluate()
+            if self._due(self.settings.sample_interval):
+                self._sample()
+        except Abandoned:
+            return
+        self._end_epoch()
+        self.state.looked = self.state.step
+        if self._saved_step == self.state.step:  # without a word of this
+            self.parts.outside.keep("looked", self.state.step)
+
     def _evaluate(self) -> None:
-        """Score the validation part. A checkpoint comes first: what follows could fail."""
+        """Score the validation part. A checkpoint comes first: what follows could fail.
+
+        Raises:
+            Abandoned: the run has been asked to stop.
+        """
         if self._evaluated_step == self.state.step:
             return
         self._save("evaluation")
         self._tell_saved(wait=True)
-        try:
-            scores = self.parts.outside.score(self.parts.watch.raise_if_stopped)
-        except Abandoned:
-            return
+        scores = self.parts.outside.score(self.parts.watch.raise_if_stopped)
         self._evaluated_step = self.state.step
-        self.reporter.scored(self.state, scores, best=self._keep_if_best(scores.val.loss))
+        best = self._keep_if_best(scores.val.loss)
+        self.reporter.scored(self.state, scores, best=best)
 
     def _keep_if_best(self, val_loss: float) -> bool:
         best = self.state.best_val_loss
@@ -274,10 +293,7 @@ class Trainer:
         return True
 
     def _sample(self) -> None:
-        try:
-            sample = self.parts.outside.sample(self.state.step, self.parts.watch.raise_if_stopped)
-        except Abandoned:
-            return
+        sample = self.parts.outside.sample(self.state.step, self.parts.watch.raise_if_stopped)
         if sample is not None:
             self.emit(SampleGenerated(step=self.state.step, prompt=sample[0], text=sample[1]))
 
@@ -290,9 +306,10 @@ class Trainer:
         """Save what there is; a run that was not cut short is also scored and marked final."""
         if stop is None or stop.status == "completed":
             self._save("final")
-            self._evaluate()
+            with contextlib.suppress(Abandoned):
+                self._evaluate()
             # Asked to stop during the score: the next start makes up for it.
-            stop = self.parts.watch.poll() or stop or Stop("completed", "max_steps")
+            stop = self.parts.watch.poll() or stop or Stop("completed", self.settings.set_by)
         if stop.status == "completed":
             self._tell_saved(wait=True)
             if self.parts.world.rank == 0:
@@ -303,10 +320,18 @@ class Trainer:
         self._tell_saved(wait=True)
         return stop
 
-    def restore(self, state: TrainState) -> None:
-        """Continue from a checkpoint whose tensors are already in place."""
+    def restore(self, state: TrainState, looked: int) -> None:
+        """Continue from a checkpoint whose tensors are already in place.
+
+        Args:
+            looked: the last step whose checkpoint does not know yet that what followed it was not
+                cut short.
+        """
         self.state = state
         self._saved_step = state.step
+        state.looked = max(state.looked, looked)
+        if state.looked >= state.step and self.reporter.ends_epoch(state):
+            state.epoch_loss, state.epoch_tokens = 0.0, 0
 
     def close(self) -> None:
         """End the threads; what is being written comes to its end first."""

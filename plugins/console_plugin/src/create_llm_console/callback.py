@@ -41,7 +41,7 @@ class Console(Callback):
             f"{count(event.train_tokens)} tokens to learn from, {count(event.val_tokens)} held out"
         )
         self._screen.line(
-            f"{event.total_steps} steps of {count(event.tokens_per_step)} tokens, "
+            f"{_steps(event.total_steps)} of {count(event.tokens_per_step)} tokens, "
             f"{event.optimizer}, {event.precision} on {event.device}, seed {event.seed}",
             "quiet",
         )
@@ -83,11 +83,13 @@ class Console(Callback):
             self._screen.line(f"  try: {event.suggestion}", "warning")
 
     def on_epoch_end(self, event: EpochEnd) -> None:
-        self._screen.line(
-            f"epoch {event.epoch}: mean train loss {loss(event.train_loss)} over its steps, "
-            f"last validation loss {loss(event.val_loss)}, lr {event.learning_rate:.2e}, "
-            f"{duration(event.seconds)}"
+        figures = (
+            f"epoch {event.epoch}: mean train loss {loss(event.train_loss)} over its steps",
+            *(("last validation loss " + loss(event.val_loss),) if event.val_loss else ()),
+            f"lr {event.learning_rate:.2e}",
+            duration(event.seconds),
         )
+        self._screen.line(", ".join(figures))
 
     def on_train_end(self, event: TrainEnd) -> None:
         self._screen.stop()
@@ -102,6 +104,10 @@ class Console(Callback):
 
 
 _TONES: dict[str, Tone] = {"completed": "good", "paused": "warning", "interrupted": "warning"}
+
+
+def _steps(number: int) -> str:
+    return f"{number} step" if number == 1 else f"{number} steps"
 
 
 def _bits_per_byte(label: str, value: float | None) -> tuple[str, ...]:

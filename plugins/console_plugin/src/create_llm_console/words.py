@@ -26,8 +26,8 @@ def _shown(character: str) -> str:
     return "" if category == "Cc" or character in _BIDI_CONTROLS else character
 
 
-def loss(value: float | None) -> str:
-    return "not measured" if value is None else f"{value:.4f}"
+def loss(value: float) -> str:
+    return f"{value:.4f}"
 
 
 def duration(seconds: float) -> str:

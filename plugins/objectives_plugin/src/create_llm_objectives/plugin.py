@@ -13,6 +13,11 @@ def register_objectives(register: Register) -> None:
         summary="Predict the next token (GPT-style pretraining).",
     )
     register(
+        "sft",
+        "create_llm_objectives.sft:SFTObjective",
+        summary="Predict the assistant's turns of conversations (supervised fine-tuning).",
+    )
+    register(
         "masked",
         "create_llm_objectives.masked:MaskedObjective",
         summary="Guess masked tokens from both sides (BERT-style pretraining).",

@@ -38,8 +38,8 @@ def sprint(seconds: float, text_bytes: int) -> Preset:
         name="sprint",
         title="the most of a few minutes on a CPU",
         description=f"A model of {size.layers} layers and width {size.dim} with a vocabulary of "
-        f"{vocabulary:,} pieces, trained by Muon. Give it the time that there is: "
-        "--max-seconds 120.",
+        f"{vocabulary:,} pieces, trained by Muon for {seconds:g} seconds. Give it the "
+        "time that there is: --max-seconds 600.",
         use_cases=(
             "To see in two minutes what a text has in it.",
             "To compare texts, tokenizers or machines in the same time.",
@@ -76,6 +76,7 @@ def sprint(seconds: float, text_bytes: int) -> Preset:
                 "gradient_clip": 1.0,
                 "epochs": None,
                 "max_steps": 100_000,
+                "max_seconds": seconds,
                 # The score and the checkpoint of the last step are enough for so short a run.
                 "eval_interval": 100_000,
                 "sample_interval": 100_000,

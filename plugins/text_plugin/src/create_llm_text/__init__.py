@@ -1,1 +1,1 @@
-"""Plain-text files as a data source."""
+"""Text files and files of rows as a data source."""

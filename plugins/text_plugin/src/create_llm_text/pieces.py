@@ -1,16 +1,11 @@
-"""A file as pieces of text, read with flat memory."""
+"""A text file as pieces of text, read with flat memory."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from pathlib import Path
 
-from create_llm.errors import DataError
-
-_BOM = b"\xef\xbb\xbf"
-_UTF16_BOMS = (b"\xff\xfe", b"\xfe\xff")
-_READ = 1 << 16
+from create_llm_text.rows import Bad
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,49 +16,48 @@ class Piece:
     line: int
 
 
-def read_blocks(path: Path, limit: int) -> Iterator[Piece]:
+def read_blocks(chunks: Iterable[bytes], limit: int) -> Iterator[Piece | Bad]:
     """The file in blocks of whole lines, at most `limit` UTF-8 bytes each.
 
-    A longer line is cut between two characters. A byte-order mark is dropped and CRLF becomes LF;
-    otherwise the blocks joined are the file.
-
-    Raises:
-        DataError: the file is not UTF-8 text; says in which line.
+    A longer line is cut between two characters. CRLF becomes LF; otherwise the blocks joined are
+    the file, but for lines that are not text, which are told apart.
     """
     line = 1
-    for data in _cut(_normalised(path), limit, b""):
-        yield Piece(_decode(data, path, line), line)
+    for data in _cut(_normalised(chunks), limit, b""):
+        piece = _decode(data, line)
+        if isinstance(piece, Piece):
+            yield piece
+        else:
+            yield from _line_by_line(data, line)
         line += data.count(b"\n")
 
 
-def read_separated(path: Path, limit: int, separator: str) -> Iterator[Piece]:
+def read_separated(chunks: Iterable[bytes], limit: int, separator: str) -> Iterator[Piece | Bad]:
     """What stands between the separators in a file, without the line breaks around them.
 
     What is longer than `limit` bytes is cut further, as in `read_blocks`, so that memory stays
     flat when the separator never comes.
-
-    Raises:
-        DataError: the file is not UTF-8 text; says in which line.
     """
     mark = separator.replace("\r\n", "\n").encode()
     line = 1
-    for data in _cut(_normalised(path), limit, mark):
-        text = _decode(data.removesuffix(mark), path, line)
-        leading = len(text) - len(text.lstrip("\n"))
-        if text.strip():
-            yield Piece(text.strip("\n"), line + leading)
+    for data in _cut(_normalised(chunks), limit, mark):
+        piece = _decode(data.removesuffix(mark), line)
+        if isinstance(piece, Bad):
+            yield piece
+        elif piece.text.strip():
+            leading = len(piece.text) - len(piece.text.lstrip("\n"))
+            yield Piece(piece.text.strip("\n"), line + leading)
         line += data.count(b"\n")
 
 
-def _normalised(path: Path) -> Iterator[bytes]:
-    """The bytes of a file with line ends as LF and without a byte-order mark."""
-    with path.open("rb") as file:
-        held = file.read(len(_BOM)).removeprefix(_BOM)
-        while chunk := file.read(_READ):
-            chunk = held + chunk
-            held = b"\r" if chunk.endswith(b"\r") else b""
-            yield chunk[: len(chunk) - len(held)].replace(b"\r\n", b"\n")
-        yield held.replace(b"\r\n", b"\n")
+def _normalised(chunks: Iterable[bytes]) -> Iterator[bytes]:
+    """The bytes with line ends as LF."""
+    held = b""
+    for chunk in chunks:
+        chunk = held + chunk
+        held = b"\r" if chunk.endswith(b"\r") else b""
+        yield chunk[: len(chunk) - len(held)].replace(b"\r\n", b"\n")
+    yield held
 
 
 def _cut(chunks: Iterator[bytes], limit: int, mark: bytes) -> Iterator[bytes]:
@@ -98,26 +92,37 @@ def _before_character(buffer: bytes, stop: int) -> int:
     return stop
 
 
-def _decode(data: bytes, path: Path, line: int) -> str:
-    nul = data.find(b"\0")
+def _line_by_line(data: bytes, line: int) -> Iterator[Piece | Bad]:
+    """The lines of a block of which some are not text: those, and the stretches between them."""
+    good, first = "", line
+    for number, each in enumerate(_lines(data), start=line):
+        piece = _decode(each, number)
+        if isinstance(piece, Piece):
+            good, first = good + piece.text, first if good else number
+            continue
+        if good:
+            yield Piece(good, first)
+        yield piece
+        good = ""
+    if good:
+        yield Piece(good, first)
+
+
+def _lines(data: bytes) -> list[bytes]:
+    """Lines with their ends; only a line feed is one."""
+    *ended, rest = data.split(b"\n")
+    return [line + b"\n" for line in ended] + ([rest] if rest else [])
+
+
+def _decode(data: bytes, line: int) -> Piece | Bad:
+    """A stretch of text; Bad where it holds what is no text, with the line of the first such."""
     try:
         text = data.decode("utf-8")
+        place = data.find(b"\0")
     except UnicodeDecodeError as error:
-        raise _not_text(data, error.start, path, line) from error
-    if nul >= 0:
-        raise _not_text(data, nul, path, line)
-    return text
-
-
-def _not_text(data: bytes, place: int, path: Path, line: int) -> DataError:
+        place = error.start
+    if place < 0:
+        return Piece(text, line)
     line += data.count(b"\n", 0, place)
-    encoding = "UTF-16" if data.startswith(_UTF16_BOMS) else "WINDOWS-1252"
-    return DataError(
-        f"{path.name} is not UTF-8 text: byte 0x{data[place]:02x} in line {line}",
-        where=f"{path}:{line}",
-        fixes=(
-            f"convert it: iconv -f {encoding} -t UTF-8 {path.name} > {path.stem}.utf8.txt "
-            "(and remove the original)",
-            "if it is not text at all, move it out of the folder",
-        ),
-    )
+    what = "is no text" if data[place] == 0 else "is not text in the encoding of the file"
+    return Bad(line, f"byte 0x{data[place]:02x} {what}", "write the line anew, or remove it")

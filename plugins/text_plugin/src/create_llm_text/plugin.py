@@ -15,6 +15,6 @@ def register_data_sources(register: Register) -> None:
     register(
         "text",
         "create_llm_text.source:TextSource",
-        summary="Your own .txt and .md files, by default those in data/raw.",
+        summary="Your own files: text, CSV, JSON, JSON lines or Parquet, by default in data/raw.",
         config="create_llm_text.config:TextConfig",
     )

@@ -7,6 +7,7 @@ from typing import Self
 
 from tokenizers import models, trainers
 
+from create_llm.data.control_tokens import kinds_by_place
 from create_llm_tokenizers.config import BPEConfig, reserve
 from create_llm_tokenizers.fast import (
     FastTokenizer,
@@ -14,7 +15,6 @@ from create_llm_tokenizers.fast import (
     byte_level,
     without_surrogates,
 )
-from create_llm_tokenizers.special import kinds_by_place
 
 
 class ByteLevelBPE(FastTokenizer):

@@ -7,6 +7,7 @@ from typing import Self
 
 from tokenizers import models
 
+from create_llm.data.control_tokens import kinds_by_place
 from create_llm_tokenizers.config import ByteConfig, reserve
 from create_llm_tokenizers.fast import (
     FastTokenizer,
@@ -14,7 +15,6 @@ from create_llm_tokenizers.fast import (
     byte_level,
     with_control_tokens,
 )
-from create_llm_tokenizers.special import kinds_by_place
 
 
 class ByteTokenizer(FastTokenizer):

@@ -2,52 +2,19 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
-from typing import Annotated, Self
+from typing import Self
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from create_llm.data.control_tokens import (
+    DEFAULT_SPECIAL_TOKENS,
+    SpecialTokenNames,
+    all_control_tokens,
+)
 from create_llm.errors import ConfigError
 
 BYTES = 256
-
-# Text is divided into runs of letters, of digits and of other signs before tokens are learnt, so
-# a name that mixes them cannot be learnt from text as an ordinary token. One that does not,
-# say "pad", could: the id of a control token would then stand for a piece of text.
-_CONTROL_TOKEN = re.compile(r"[<\[][^\s<>\[\]]*[A-Za-z][^\s<>\[\]]*[>\]]")
-
-
-def _check_spelling(names: Sequence[str]) -> None:
-    for name in names:
-        if not _CONTROL_TOKEN.fullmatch(name):
-            raise ValueError(
-                f"'{name}' cannot be a control token: write a name in angle or square brackets, "
-                "without spaces, such as <pad>"
-            )
-
-
-def _check_special_tokens(names: tuple[str, ...]) -> tuple[str, ...]:
-    _check_spelling(names)
-    if len(set(names)) != len(names):
-        raise ValueError("a control token is listed twice")
-    return names
-
-
-SpecialTokenNames = Annotated[
-    tuple[str, ...],
-    AfterValidator(_check_special_tokens),
-    Field(
-        min_length=4,
-        description="Control tokens: padding, unknown, beginning and end of text, in this order; "
-        "then any more that you need. They come first in the vocabulary.",
-        json_schema_extra={
-            "cost": "Next to nothing: one row of the embedding each.",
-            "try": "Leave them, unless a format you train on brings control tokens of its own.",
-        },
-    ),
-]
-DEFAULT_SPECIAL_TOKENS = ("<pad>", "<unk>", "<s>", "</s>")
 
 
 class ByteConfig(BaseModel):
@@ -109,12 +76,8 @@ def reserve(config: LearntConfig | ByteConfig, control_tokens: Sequence[str]) ->
     Raises:
         ConfigError: one of them cannot be a control token, or `vocab_size` has no room for them.
     """
-    try:
-        _check_spelling(control_tokens)
-    except ValueError as error:
-        raise ConfigError(str(error), where="the control tokens of the objective") from error
     own = config.special_tokens
-    names = list(dict.fromkeys((*own, *control_tokens)))
+    names = all_control_tokens(own, control_tokens)
     if isinstance(config, LearntConfig) and config.vocab_size < BYTES + len(names):
         raise ConfigError(
             f"{_too_small(len(names))}, {len(names) - len(own)} of them asked for by the objective",

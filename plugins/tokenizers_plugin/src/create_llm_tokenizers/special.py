@@ -6,6 +6,7 @@ import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from create_llm.data.control_tokens import MASKS
 from create_llm.errors import DataError
 
 CONFIG = "tokenizer_config.json"
@@ -13,9 +14,6 @@ FIXES = (
     "train another: llm tokenizer train",
     "or put the file back as it was saved or downloaded",
 )
-
-_ORDER = ("pad", "unk", "bos", "eos")
-MASKS = ("<mask>", "[MASK]")
 
 # By kind: the keys that tokenizer_config.json names it by, BERT's after the usual one, and the
 # spellings to look for where the file is missing or does not speak of that kind.
@@ -29,13 +27,6 @@ _KINDS: Mapping[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     "unk": (("unk_token",), ("<unk>", "[UNK]")),
     "mask": (("mask_token",), MASKS),
 }
-
-
-def kinds_by_place(names: Sequence[str]) -> dict[str, str]:
-    """Kind → spelling for control tokens in the order of our own configuration."""
-    kinds = dict(zip(_ORDER, names, strict=False))
-    masks = [name for name in names[len(_ORDER) :] if name in MASKS]
-    return {**kinds, "mask": masks[0]} if masks else kinds
 
 
 def kinds_in_files(
@@ -61,18 +52,6 @@ def kinds_in_files(
     if "eos" not in kinds:
         kinds["eos"] = _known_end(folder, vocabulary)
     return kinds
-
-
-def config_text(kinds: Mapping[str, str], control: Sequence[str]) -> str:
-    """tokenizer_config.json, as Hugging Face's transformers reads it."""
-    more = [name for name in control if name not in kinds.values()]
-    config = {
-        "tokenizer_class": "PreTrainedTokenizerFast",
-        "clean_up_tokenization_spaces": False,
-        **{f"{kind}_token": name for kind, name in sorted(kinds.items())},
-        **({"additional_special_tokens": more} if more else {}),
-    }
-    return json.dumps(config, indent=2, ensure_ascii=False) + "\n"
 
 
 def _spelling(value: object) -> str:

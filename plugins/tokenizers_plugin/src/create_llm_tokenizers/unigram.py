@@ -8,6 +8,7 @@ from typing import Self
 
 from tokenizers import models
 
+from create_llm.data.control_tokens import kinds_by_place
 from create_llm_tokenizers.config import UnigramConfig, reserve
 from create_llm_tokenizers.fast import (
     FastTokenizer,
@@ -17,7 +18,6 @@ from create_llm_tokenizers.fast import (
     without_surrogates,
 )
 from create_llm_tokenizers.pieces import learn
-from create_llm_tokenizers.special import kinds_by_place
 
 # In bytes. Each byte of a word begins up to 24 sequences that are counted.
 _LONGEST_WORD = 64

@@ -1,0 +1,137 @@
+"""llm data check: what the data is, what is wrong with it, what it would make."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict
+from typing import TYPE_CHECKING
+
+import click
+
+from create_llm.cli.app import App
+from create_llm.cli.data_sources import Opened, open_corpus
+from create_llm.errors import ConfigError, CreateLLMError, DataError
+
+if TYPE_CHECKING:
+    from create_llm.data.check_report import Report
+    from create_llm.data.encoding import DocumentEncoder
+    from create_llm.data.prepare import Progress
+    from create_llm.data.problems import ProblemKind
+
+_EXAMPLES = """\b
+Examples:
+  llm data check
+  llm data check book.txt more-books/
+"""
+
+
+@click.command("check", epilog=_EXAMPLES)
+@click.argument("paths", nargs=-1, metavar="[PATH…]")
+@click.option(
+    "--tokens", is_flag=True, help="Lengths in tokens, if a tokenizer has to be trained for it."
+)
+@click.option("--json", "as_json", is_flag=True, help="One JSON object on stdout.")
+@click.pass_obj
+def check(app: App, paths: tuple[str, ...], tokens: bool, as_json: bool) -> None:
+    """Say what the data is and what is wrong with it; change nothing.
+
+    Reads the project's data, or files and folders as the project would read them. Names format
+    and structure of each file and why, what cannot be used and where, how long the documents are,
+    which are repeated, and how much of the validation text stands in the training text too.
+    """
+    from create_llm.cli.data_report import show_report
+    from create_llm.cli.progress import progress_bars
+    from create_llm.data.check import check as check_corpus
+
+    opened = open_corpus(app, paths)
+    with progress_bars() as progress:
+        encoder = _encoder(app, opened, progress, wanted=tokens)
+        report = check_corpus(opened.corpus, encoder=encoder, progress=progress)
+    if as_json:
+        click.echo(json.dumps(report_json(report), ensure_ascii=False))
+    else:
+        show_report(report)
+        if report.usable:
+            click.echo(f"\nNext: {_next(opened)}", err=True)
+    if report.failure is not None:
+        raise report.failure
+    if report.documents == 0:
+        raise DataError("no document can be made of any of this", fixes=("see the problems above",))
+
+
+def report_json(report: Report) -> dict[str, object]:
+    """The report under the keys that scripts rely on."""
+    from create_llm.data.check_advice import advice
+
+    overlap = report.overlap
+    return {
+        "files": [asdict(file) for file in report.files],
+        "documents": report.documents,
+        "rejected": report.rejected,
+        "problems": [row for kind in report.problems for row in _problem_rows(kind)],
+        "skipped": list(report.skipped),
+        "text_bytes": report.text_bytes,
+        "train_documents": report.train_documents,
+        "val_documents": report.val_documents,
+        "val_bytes": report.val_bytes,
+        "lengths": asdict(report.lengths),
+        "short": {"documents": report.short, "places": list(report.short_places)},
+        "repeats": {
+            "documents": report.repeats.documents,
+            "share": report.repeats.share,
+            "sampled": report.repeats.sampled,
+            "most": [asdict(text) for text in report.repeated],
+        },
+        "overlap": None if overlap is None else asdict(overlap),
+        "advice": [asdict(each) for each in advice(report)],
+        "usable": report.usable,
+    }
+
+
+def _problem_rows(kind: ProblemKind) -> list[dict[str, object]]:
+    """A row for each that is known by its line; `more` of the last counts the others alike."""
+    rows: list[dict[str, object]] = [
+        {
+            "file": each.origin.path,
+            "line": each.origin.line,
+            "problem": each.problem,
+            "suggestion": each.suggestion,
+            "more": 0,
+        }
+        for each in kind.first
+    ]
+    rows[-1]["more"] = kind.count - len(rows)
+    return rows
+
+
+def _next(opened: Opened) -> str:
+    if opened.project is None:
+        return "llm new my-llm, then put this into my-llm/data/raw"
+    return "llm data preview"
+
+
+def _encoder(
+    app: App, opened: Opened, progress: Progress, *, wanted: bool
+) -> DocumentEncoder | None:
+    """With the project's tokenizer, if it has one or one is wanted."""
+    from create_llm.cli.tokenizer import needed_tokens
+    from create_llm.data.encoding import DocumentEncoder
+    from create_llm.data.pipeline import TOKENIZER_FILE, ensure_tokenizer, load_tokenizer
+
+    project, config = opened.project, opened.config
+    if wanted:
+        if project is None:
+            raise ConfigError(
+                "--tokens needs a project, which the tokenizer belongs to",
+                where=str(app.root),
+                fixes=("leave --tokens out: lengths are then in words", "llm new my-llm"),
+            )
+        tokens = needed_tokens(app, config)
+        return DocumentEncoder(ensure_tokenizer(project, config, tokens, progress=progress))
+    if project is None or not (project.tokenizer / TOKENIZER_FILE).is_file():
+        return None
+    try:
+        return DocumentEncoder(load_tokenizer(config.tokenizer.part, project.tokenizer))
+    except CreateLLMError as error:
+        click.echo(f"warning: lengths are in words: {error.what}", err=True)
+        return None

@@ -1,0 +1,235 @@
+"""What a check notes down while it reads a corpus from beginning to end, which it does twice."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from functools import partial
+
+from create_llm.data.check_report import SHORT, CheckedFile, RepeatedText
+from create_llm.data.corpus import Corpus
+from create_llm.data.documents import Document, Rejected
+from create_llm.data.encoding import DocumentEncoder
+from create_llm.data.lengths import LengthMeter
+from create_llm.data.overlap import Comparison, Overlap, ValidationRuns
+from create_llm.data.problems import ProblemCounter
+from create_llm.data.repeats import RepeatCounter, Repeats
+from create_llm.data.source import FileSurvey, Surveyed, documents_of
+from create_llm.data.split import split_position, utf8_size
+
+_TOLD = 3
+_SHOWN_CHARACTERS = 80
+_PROGRESS_BYTES = 1_000_000
+_BATCH_CHARACTERS = 250_000
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """A document that passes by.
+
+    Attributes:
+        side: what its source is for, as `Corpus.sides` says it.
+        position: its place in the split, a hash of its text.
+        size: UTF-8 bytes of its text.
+    """
+
+    document: Document
+    side: str
+    position: float
+    in_validation: bool
+    size: int
+
+
+@dataclass(slots=True)
+class _Tally:
+    """What is counted of one file."""
+
+    side: str
+    survey: FileSurvey | None = None
+    structure: str = "text"
+    documents: int = 0
+    rejected: int = 0
+    text_bytes: int = 0
+
+    def checked(self, path: str) -> CheckedFile:
+        """What the source says of the file; where it says nothing, what its documents show."""
+        survey = self.survey or FileSurvey(
+            path, _extension(path), self.structure, (), self.text_bytes
+        )
+        return CheckedFile(
+            path=path,
+            format=survey.format,
+            structure=survey.structure,
+            evidence=survey.evidence,
+            documents=self.documents,
+            rejected=self.rejected,
+            bytes=survey.bytes,
+            side=self.side,
+        )
+
+
+@dataclass(slots=True)
+class _Waiting:
+    """Documents gathered until there are enough for a call that costs something by itself."""
+
+    texts: list[str] = field(default_factory=list)
+    positions: list[float] = field(default_factory=list)
+    characters: int = 0
+
+    def add(self, seen: Seen) -> bool:
+        """Whether there are enough now."""
+        self.texts.append(seen.document.text)
+        self.positions.append(seen.position)
+        self.characters += len(seen.document.text)
+        return self.characters >= _BATCH_CHARACTERS
+
+
+class Counts:
+    """What the first reading notes: all that can be counted while documents pass by."""
+
+    def __init__(self, encoder: DocumentEncoder | None, total: int | None) -> None:
+        self.problems = ProblemCounter()
+        self.repeats = RepeatCounter()
+        self.lengths = LengthMeter(encoder, total)
+        self.documents = self.validation = self.short = 0
+        self.text_bytes = self.val_bytes = 0
+        self.short_places: list[str] = []
+        self._runs, self._waiting = ValidationRuns(), _Waiting()
+        self._tallies: dict[tuple[str, str], _Tally] = {}
+
+    def survey(self, corpus: Corpus) -> None:
+        """Ask the sources that can say it what their files are.
+
+        Raises:
+            DataError: as the sources do.
+        """
+        for side, source in corpus.sides():
+            if isinstance(source, Surveyed):
+                for survey in source.survey():
+                    self._tally(side, survey.path).survey = survey
+
+    def add(self, seen: Seen) -> None:
+        document = seen.document
+        tally = self._tally(seen.side, document.origin.path)
+        if tally.documents == 0:
+            tally.structure = _structure(document)
+        tally.documents += 1
+        tally.text_bytes += seen.size
+        self.documents += 1
+        self.text_bytes += seen.size
+        self.repeats.add(seen.position)
+        self.lengths.add(document, seen.position)
+        self._note_short(document)
+        if seen.in_validation:
+            self.validation += 1
+            self.val_bytes += seen.size
+            if self._waiting.add(seen):
+                self._keep_runs()
+
+    def reject(self, side: str, rejected: Rejected) -> None:
+        self._tally(side, rejected.origin.path).rejected += 1
+        self.problems.add(rejected)
+
+    def files(self) -> tuple[CheckedFile, ...]:
+        return tuple(tally.checked(path) for (_, path), tally in self._tallies.items())
+
+    def runs(self) -> ValidationRuns:
+        """Those of all validation documents that were added."""
+        self._keep_runs()
+        return self._runs
+
+    def _tally(self, side: str, path: str) -> _Tally:
+        key = (side, path)
+        if key not in self._tallies:
+            self._tallies[key] = _Tally(side)
+        return self._tallies[key]
+
+    def _note_short(self, document: Document) -> None:
+        if len(document.text) < SHORT:
+            self.short += 1
+            if len(self.short_places) < _TOLD:
+                self.short_places.append(str(document.origin))
+
+    def _keep_runs(self) -> None:
+        self._runs.add(self._waiting.texts, self._waiting.positions)
+        self._waiting = _Waiting()
+
+
+class Comparing:
+    """What the second reading notes, in the knowledge of the first."""
+
+    def __init__(self, runs: ValidationRuns, repeats: Repeats) -> None:
+        self._comparison, self._repeats = Comparison(runs), repeats
+        self._waiting = _Waiting()
+        self._places: dict[float, list[str]] = {position: [] for position in repeats.most}
+        self._texts: dict[float, str] = {}
+
+    def add(self, seen: Seen) -> None:
+        places = self._places.get(seen.position)
+        if places is not None and len(places) < _TOLD:
+            places.append(str(seen.document.origin))
+            text = " ".join(segment.text for segment in seen.document.segments)
+            self._texts[seen.position] = text[:_SHOWN_CHARACTERS]
+        if not seen.in_validation and self._waiting.add(seen):
+            self._look()
+
+    def overlap(self) -> Overlap:
+        self._look()
+        return self._comparison.result()
+
+    def repeated(self) -> tuple[RepeatedText, ...]:
+        """The texts that are repeated most, with the places that were passed."""
+        return tuple(
+            RepeatedText(self._texts[position], self._repeats.most[position], tuple(places))
+            for position, places in self._places.items()
+            if places
+        )
+
+    def _look(self) -> None:
+        self._comparison.look_at(self._waiting.texts)
+        self._waiting = _Waiting()
+
+
+def read(
+    corpus: Corpus,
+    fraction: float,
+    total: int | None,
+    progress: Callable[[int, int | None], None] | None,
+    rejected: Callable[[str, Rejected], None] | None = None,
+) -> Iterator[Seen]:
+    """All documents of a corpus, one after the other.
+
+    Args:
+        fraction: the share of what is to be split that is for validation.
+        total: bytes to expect, if that is known.
+        progress: hears how many bytes of how many have been read.
+        rejected: hears of what no document could be made of, and the side of its source.
+
+    Raises:
+        DataError: as the sources do.
+    """
+    done = told = 0
+    for side, source in corpus.sides():
+        hear = None if rejected is None else partial(rejected, side)
+        for document in documents_of(source, hear):
+            position, size = split_position(document.text), utf8_size(document.text)
+            in_validation = side == "val" or (side == "split" and position < fraction)
+            yield Seen(document, side, position, in_validation, size)
+            done += size
+            if progress is not None and done - told >= _PROGRESS_BYTES:
+                progress(done, total)
+                told = done
+
+
+def _structure(document: Document) -> str:
+    if "structure" in document.meta:
+        return document.meta["structure"]
+    if document.rejected is not None:
+        return "preference"
+    return "text" if all(each.role == "text" for each in document.segments) else "messages"
+
+
+def _extension(path: str) -> str:
+    """Of a file that its source says nothing about; what has none is text."""
+    stem, dot, extension = path.rpartition("/")[2].rpartition(".")
+    return extension if stem and dot else "text"

@@ -1,0 +1,1 @@
+"""SentencePiece tokenizers: a .model file, and a tokenizer.json of the same ids."""

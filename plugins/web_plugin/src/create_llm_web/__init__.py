@@ -1,0 +1,1 @@
+"""Text from the web as a data source."""
