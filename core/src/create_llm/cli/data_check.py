@@ -116,7 +116,12 @@ def _encoder(
     """With the project's tokenizer, if it has one or one is wanted."""
     from create_llm.cli.tokenizer import needed_tokens
     from create_llm.data.encoding import DocumentEncoder
-    from create_llm.data.pipeline import TOKENIZER_FILE, ensure_tokenizer, load_tokenizer
+    from create_llm.data.pipeline import (
+        TOKENIZER_FILE,
+        conversation_template,
+        ensure_tokenizer,
+        load_tokenizer,
+    )
 
     project, config = opened.project, opened.config
     if wanted:
@@ -127,11 +132,13 @@ def _encoder(
                 fixes=("leave --tokens out: lengths are then in words", "llm new my-llm"),
             )
         tokens = needed_tokens(app, config)
-        return DocumentEncoder(ensure_tokenizer(project, config, tokens, progress=progress))
+        tokenizer = ensure_tokenizer(project, config, tokens, progress=progress)
+        return DocumentEncoder(tokenizer, conversation_template(project, config))
     if project is None or not (project.tokenizer / TOKENIZER_FILE).is_file():
         return None
     try:
-        return DocumentEncoder(load_tokenizer(config.tokenizer.part, project.tokenizer))
+        tokenizer = load_tokenizer(config.tokenizer.part, project.tokenizer)
+        return DocumentEncoder(tokenizer, conversation_template(project, config))
     except CreateLLMError as error:
         click.echo(f"warning: lengths are in words: {error.what}", err=True)
         return None

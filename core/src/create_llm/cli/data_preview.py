@@ -91,7 +91,7 @@ def _examples(app: App, paths: tuple[str, ...], count: int) -> list[Example]:
     from create_llm.cli.progress import progress_bars
     from create_llm.cli.tokenizer import open_project
     from create_llm.data.encoding import DocumentEncoder
-    from create_llm.data.pipeline import ensure_tokenizer
+    from create_llm.data.pipeline import conversation_template, ensure_tokenizer
     from create_llm.data.source import documents_of
 
     project, config = open_project(app)
@@ -99,7 +99,8 @@ def _examples(app: App, paths: tuple[str, ...], count: int) -> list[Example]:
         tokenizer = ensure_tokenizer(project, config, needed_tokens(app, config), progress=progress)
     sources = open_corpus(app, paths).corpus.sources
     documents = [each for source in sources for each in islice(documents_of(source), count)]
-    encoded = DocumentEncoder(tokenizer).encode(documents)
+    template = conversation_template(project, config)
+    encoded = DocumentEncoder(tokenizer, template).encode(documents)
     return [_example(tokenizer, *pair) for pair in zip(documents, encoded, strict=True)]
 
 

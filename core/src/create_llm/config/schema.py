@@ -122,6 +122,14 @@ class DataConfig(SectionModel):
         identity=True,
         ge=1,
     )
+    chat_template: str | None = key(
+        None,
+        "How conversations are written out: chatml, llama, zephyr, alpaca, plain, or a Jinja file "
+        "of the project. Unset: as the project's own tokenizer says, otherwise plain.",
+        cost="The tokens that a template brings have a place in the vocabulary.",
+        advice="chatml for a model to chat with; plain needs no tokens of its own.",
+        identity=True,
+    )
     packing: Literal["joined", "isolated"] = key(
         "joined",
         "Whether a training sequence is one text, or each document in it is read as if it stood "

@@ -10,6 +10,7 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict
 
+from create_llm.data.chat_template import ChatTemplate
 from create_llm.data.duplicates import FIRST_RULE
 from create_llm.data.source import DataSource
 from create_llm.data.split import SPLIT_RULE
@@ -17,7 +18,11 @@ from create_llm.data.tokenizer import Tokenizer
 
 
 class Ingredients(BaseModel):
-    """Everything that the prepared tokens depend on; hashes are SHA-256 (hex)."""
+    """Everything that the prepared tokens depend on; hashes are SHA-256 (hex).
+
+    Attributes:
+        split_rule: how documents are chosen, divided and written out.
+    """
 
     model_config = ConfigDict(frozen=True)
 
@@ -35,9 +40,10 @@ def data_key(
     val_split: float,
     val_source: DataSource | None = None,
     deduplicate: bool = False,
+    template: ChatTemplate | None = None,
 ) -> str:
     """SHA-256 (hex) over everything that the prepared tokens depend on."""
-    return key_of(ingredients_of(source, tokenizer, val_split, val_source, deduplicate))
+    return key_of(ingredients_of(source, tokenizer, val_split, val_source, deduplicate, template))
 
 
 def tokenizer_files(tokenizer: Tokenizer) -> dict[str, bytes]:
@@ -62,13 +68,20 @@ def ingredients_of(
     val_split: float,
     val_source: DataSource | None,
     deduplicate: bool,
+    template: ChatTemplate | None,
 ) -> Ingredients:
+    rules = [SPLIT_RULE]
+    if deduplicate:
+        rules.append(FIRST_RULE)
+    if template is not None:
+        digest = hashlib.sha256(template.source.encode()).hexdigest()
+        rules.append(f"conversations by the template {digest}")
     return Ingredients(
         source=_identified(source),
         val_source=_identified(val_source) if val_source else None,
         tokenizer=tokenizer_sha256(tokenizer),
         val_split=val_split,
-        split_rule=f"{SPLIT_RULE}; {FIRST_RULE}" if deduplicate else SPLIT_RULE,
+        split_rule="; ".join(rules),
     )
 
 

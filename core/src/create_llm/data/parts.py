@@ -19,6 +19,7 @@ from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
+from create_llm.data.chat_template import ChatTemplate
 from create_llm.data.documents import Document, Origin, Rejected
 from create_llm.data.encoding import DocumentEncoder, EncodedDocument
 from create_llm.data.shard_files import MANIFEST, PREPARE_FIXES, ShardManifest, damaged
@@ -47,6 +48,7 @@ class PartTask:
         fraction: of its documents, what is for validation; 0 and 1 leave one side empty.
         dropped: its documents that are left out, by their number from 0.
         key: SHA-256 (hex) over everything that its tokens depend on.
+        template: how conversations are written out.
     """
 
     source: DataSource
@@ -54,6 +56,7 @@ class PartTask:
     fraction: float
     dropped: frozenset[int]
     key: str
+    template: ChatTemplate | None = None
 
     @property
     def name(self) -> str:
@@ -233,7 +236,7 @@ class _Writing:
         self, tokenizer: Tokenizer, task: PartTask, progress: Callable[[int], None]
     ) -> None:
         self._tokenizer, self._task, self._progress = tokenizer, task, progress
-        self._encoder = DocumentEncoder(tokenizer)
+        self._encoder = DocumentEncoder(tokenizer, task.template)
         self._text_bytes = self._rejected = 0
         self._rejections: list[RejectedRow] = []
 

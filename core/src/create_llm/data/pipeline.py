@@ -16,6 +16,8 @@ from typing import TYPE_CHECKING, Literal
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from create_llm.data import training_texts as sampling
+from create_llm.data.chat_template import FILE as CHAT_TEMPLATE_FILE
+from create_llm.data.chat_template import ChatTemplate, chat_template, load_chat_template
 from create_llm.data.prepare import (
     PreparedData,
     Progress,
@@ -58,6 +60,7 @@ class Recipe(BaseModel):
     tokenizer: str
     options: dict[str, object]
     control_tokens: tuple[str, ...] = ()
+    chat_template: str | None = None
     source: str
     val_split: float | None
     deduplicate: bool = False
@@ -85,7 +88,7 @@ def ensure_tokenizer(
         if has_own_tokenizer(project):
             return load_tokenizer(config.tokenizer.part, project.tokenizer)
         source = data_source(project, config)
-        recipe = _recipe(config, source, control_tokens)
+        recipe = _recipe(project, config, source, control_tokens)
         stored = _read_recipe(project.tokenizer)
         if stored is None or not _is_made(stored, recipe, project.tokenizer):
             return _train(project, config, source, recipe, progress)
@@ -115,7 +118,7 @@ def train_tokenizer(
         )
     with _one_at_a_time(project, progress):
         source = data_source(project, config)
-        recipe = _recipe(config, source, control_tokens)
+        recipe = _recipe(project, config, source, control_tokens)
         return _train(project, config, source, recipe, progress)
 
 
@@ -136,6 +139,7 @@ def ensure_data(
             val_split=config.data.val_split,
             val_source=validation_source(source),
             deduplicate=config.data.deduplicate,
+            template=conversation_template(project, config),
             workers=config.data.workers or default_workers(),
             progress=progress,
         )
@@ -170,10 +174,13 @@ def changes_of_text(
     if tokenizer_sha256(tokenizer) == tokenizer_hash:
         settings = config.data
         separate = validation_source(source)
-        now = data_key(source, tokenizer, settings.val_split, separate, settings.deduplicate)
+        template = conversation_template(project, config)
+        now = data_key(
+            source, tokenizer, settings.val_split, separate, settings.deduplicate, template
+        )
         return [] if now == key else ["data: the text has changed since it began"]
     stays = stored is None or _is_made(
-        stored, _recipe(config, source, control_tokens), project.tokenizer
+        stored, _recipe(project, config, source, control_tokens), project.tokenizer
     )
     return ["tokenizer: another one than it began with"] if stays else []
 
@@ -215,12 +222,28 @@ def skipped_files(source: DataSource) -> list[str]:
     return list(getattr(source, "skipped", ()))
 
 
-def _recipe(config: Config, source: DataSource, control_tokens: Sequence[str]) -> Recipe:
-    part = config.tokenizer.part
+def conversation_template(project: Project, config: Config) -> ChatTemplate | None:
+    """How conversations are written out; None: as a plain script.
+
+    Raises:
+        ConfigError: there is no such template.
+        DataError: what is there is no template.
+    """
+    if config.data.chat_template is not None:
+        return chat_template(config.data.chat_template, project.root)
+    return load_chat_template(project.tokenizer) if has_own_tokenizer(project) else None
+
+
+def _recipe(
+    project: Project, config: Config, source: DataSource, control_tokens: Sequence[str]
+) -> Recipe:
+    part, template = config.tokenizer.part, conversation_template(project, config)
+    needed = (*control_tokens, *(template.control_tokens if template else ()))
     return Recipe(
         tokenizer=f"{part.distribution}/{part.name}",
         options=config.tokenizer.as_dict(),
-        control_tokens=tuple(control_tokens),
+        control_tokens=tuple(dict.fromkeys(needed)),
+        chat_template=template.source if template else None,
         source=source.fingerprint(),
         val_split=None if validation_source(source) else config.data.val_split,
         deduplicate=config.data.deduplicate,
@@ -274,6 +297,8 @@ def _save(tokenizer: Tokenizer, folder: Path, recipe: Recipe) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     before = _read_recipe(folder)
     files = tokenizer_files(tokenizer)
+    if recipe.chat_template is not None:
+        files[CHAT_TEMPLATE_FILE] = recipe.chat_template.encode()
     hashes = {name: hashlib.sha256(data).hexdigest() for name, data in files.items()}
     storage = Storage()
     _write_recipe(storage, folder, recipe)

@@ -16,6 +16,7 @@ from collections.abc import Callable, Iterator, Sequence
 from itertools import chain
 from pathlib import Path
 
+from create_llm.data.chat_template import ChatTemplate
 from create_llm.data.duplicates import Seen
 from create_llm.data.ingredients import Ingredients, ingredients_of, key_of
 from create_llm.data.ingredients import data_key as data_key
@@ -53,6 +54,7 @@ def prepare(
     progress: Progress | None = None,
     val_source: DataSource | None = None,
     deduplicate: bool = False,
+    template: ChatTemplate | None = None,
     workers: int = 1,
 ) -> PreparedData:
     """Write the token shards of a corpus into `folder`, unless they are there and intact.
@@ -61,6 +63,7 @@ def prepare(
 
     Args:
         deduplicate: keep the first of equal documents alone, within each source.
+        template: how conversations are written out; None: as a plain script.
         workers: processes among which the parts of a divided source are shared; whatever their
             number, the bytes are the same.
 
@@ -69,12 +72,12 @@ def prepare(
         MemoryExhausted: a worker was killed.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    ingredients = ingredients_of(source, tokenizer, val_split, val_source, deduplicate)
+    ingredients = ingredients_of(source, tokenizer, val_split, val_source, deduplicate, template)
     current = intact_data(folder, key_of(ingredients))
     if current is not None:
         return current
     _refuse_too_little(source, val_source)
-    tasks = _tasks(ingredients, source, val_source, deduplicate)
+    tasks = _tasks(ingredients, source, val_source, deduplicate, template)
     bar = _Bar(progress, _total_bytes(source, val_source))
     parts = _prepared_parts(folder, tasks, tokenizer, workers, bar)
     write_manifest(folder, ingredients, [task.folder for task in tasks], parts)
@@ -99,6 +102,7 @@ def _tasks(
     source: DataSource,
     val_source: DataSource | None,
     deduplicate: bool,
+    template: ChatTemplate | None,
 ) -> list[PartTask]:
     """All parts in order: those of the source, then those of the validation source."""
     if val_source is None:
@@ -116,7 +120,7 @@ def _tasks(
             dropped = frozenset(_repeated(side, part, seen)) if seen else frozenset[int]()
             rule = ingredients.split_rule
             key = part_key(kind, fingerprint, ingredients.tokenizer, rule, fraction, dropped)
-            tasks.append(PartTask(side, part, fraction, dropped, key))
+            tasks.append(PartTask(side, part, fraction, dropped, key, template))
     return tasks
 
 
