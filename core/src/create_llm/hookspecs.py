@@ -12,7 +12,8 @@ discovered at start-up, and receives `register`:
 `target` is a `module:attribute` string, imported when the part is first used, so that a plugin
 costs nothing until then. `config` names a pydantic model (`extra="forbid"`, each field described)
 that validates the part's own section of llm.toml. `requires` lists other parts it asks the
-registry for, as "kind/name".
+registry for, as "kind/name". `schemes` are those of the addresses that a data source reads:
+("https",) makes it the source of `llm train --corpus-path https://…`.
 """
 
 from __future__ import annotations
@@ -36,6 +37,7 @@ class Register(Protocol):
         summary: str,
         config: str | None = None,
         requires: tuple[str, ...] = (),
+        schemes: tuple[str, ...] = (),
     ) -> None: ...
 
 

@@ -10,6 +10,7 @@ from typing import TypeVar
 
 from pydantic import BaseModel
 
+from create_llm.config.addresses import with_source_of_address
 from create_llm.config.attached import attached, deployment
 from create_llm.config.checks import check_lengths, check_precision, check_vocabulary, filled_in
 from create_llm.config.draft import Draft
@@ -91,7 +92,7 @@ def load_config(
     template = without_aliases(template_layer(registry, above, problems), problems)
     complete = len(problems) == known
     derived = hardware_layer(hardware or detect(), template | above)
-    layers = [derived, template, *stronger]
+    layers = with_source_of_address([derived, template, *stronger], registry)
     own = plugins_of_project(root)
     return _resolve(Draft.of(plugins, file, layers, problems, complete=complete, own_plugins=own))
 

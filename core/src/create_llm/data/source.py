@@ -99,7 +99,7 @@ class Synthesizer(Protocol):
 def documents_of(
     source: DataSource, rejected: Callable[[Rejected], None] | None = None
 ) -> Iterator[Document]:
-    """The documents of a source that hold text.
+    """The documents of a source that hold text; one without is as good as rejected.
 
     Args:
         rejected: hears of what none could be made of, in its place among the documents.
@@ -123,3 +123,5 @@ def documents_of(
             )
         if document.text:
             yield document
+        elif rejected is not None:
+            rejected(Rejected(document.origin, "it holds no text", "remove it, or fill it"))

@@ -240,6 +240,7 @@ class _Stage:
             summary: str,
             config: str | None = None,
             requires: tuple[str, ...] = (),
+            schemes: tuple[str, ...] = (),
         ) -> None:
             part = Part(
                 kind=kind,
@@ -250,6 +251,7 @@ class _Stage:
                 requires=tuple(requires),
                 plugin=self.plugin.name,
                 distribution=self.plugin.distribution,
+                schemes=tuple(schemes),
             )
             self._check(part)
             self.parts.append(part)

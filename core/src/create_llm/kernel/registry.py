@@ -30,6 +30,7 @@ class Part:
     requires: tuple[str, ...]
     plugin: str
     distribution: str
+    schemes: tuple[str, ...] = ()
 
     def load(self) -> Any:
         """Import and return the target.

@@ -18,4 +18,5 @@ def register_data_sources(register: Register) -> None:
         summary="Text from http and https addresses, downloaded once into data/web.",
         config="create_llm_web.config:WebConfig",
         requires=("data_sources/text",),
+        schemes=("http", "https"),
     )
