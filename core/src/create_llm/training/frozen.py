@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import platform
 import re
 from dataclasses import asdict, dataclass
@@ -71,7 +72,7 @@ def _read(run: RunFolder, stored: dict[str, Any]) -> Frozen:
         DataError: not as it was written.
     """
     try:
-        return TypeAdapter(Frozen).validate_python(stored, strict=True)
+        return TypeAdapter(Frozen).validate_json(json.dumps(stored), strict=True)
     except ValidationError as error:
         where = ".".join(map(str, error.errors()[0]["loc"]))
         raise DataError(
