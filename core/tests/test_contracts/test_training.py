@@ -72,8 +72,8 @@ def test_stumbling_over_nan_is_caught(failures):
 
 def test_stumbling_over_what_is_absent_is_caught(failures):
     class Stumbles(Notes):
-        def on_eval_end(self, event):
-            _ = f"{event.train_loss:.2f}"
+        def on_epoch_end(self, event):
+            _ = f"{event.val_loss:.2f}"
 
     found = failures(CallbackContract, Stumbles)
     # Whatever sends all events through it sees it.
