@@ -78,7 +78,7 @@ def test_causal(config: GPTConfig) -> None:
 
 
 def test_a_model_that_looks_ahead_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
-    def looks_ahead(q: Tensor, k: Tensor, v: Tensor, dropout: float) -> Tensor:
+    def looks_ahead(q: Tensor, k: Tensor, v: Tensor, dropout: float, segments: None) -> Tensor:
         heads = (part.transpose(1, 2) for part in (q, k, v))
         return F.scaled_dot_product_attention(*heads, enable_gqa=True).transpose(1, 2)
 
