@@ -22,7 +22,7 @@ def test_more_text_never_makes_a_smaller_vocabulary() -> None:
 
 
 @pytest.mark.parametrize("seconds", [1, 100, 1000, 10**5])
-def test_a_preset_differs_in_its_size_alone(seconds: float) -> None:
+def test_a_preset_differs_in_its_size_and_time_alone(seconds: float) -> None:
     values = sprint(seconds, 10**6).values
-    assert values["training"] == SPRINT.values["training"]
+    assert values["training"] == {**SPRINT.values["training"], "max_seconds": seconds}
     assert values["model"]["dim"] % values["model"]["heads"] == 0

@@ -8,7 +8,7 @@ import sys
 
 import pytest
 import zstandard
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from create_llm.data.documents import Document, Rejected
@@ -226,7 +226,8 @@ contents = st.lists(pieces, max_size=30).map(b"".join)
 NAMES = ["a.txt", "a.md", "a.json", "a.jsonl", "a.ndjson", "a.csv", "a.tsv", "a.parquet"]
 
 
-@settings(deadline=2000, max_examples=300)
+@settings(deadline=None, max_examples=300)
+@example("a.csv", b"\r\x00", "", None, {})
 @given(
     st.sampled_from(NAMES),
     contents,
@@ -267,7 +268,7 @@ printable = st.one_of(
 )
 
 
-@settings(deadline=2000, max_examples=100)
+@settings(deadline=None, max_examples=100)
 @given(
     st.lists(st.lists(printable, max_size=30).map("".join), min_size=1),
     st.sampled_from(["jsonl", "json", "pretty", "csv"]),

@@ -108,7 +108,14 @@ def _delimiter(header: str) -> str:
 
 
 def _fields(line: str, delimiter: str) -> list[str]:
-    return next(csv.reader([line], delimiter=delimiter), [])
+    """
+    Raises:
+        RowError: a carriage return stands within the line.
+    """
+    try:
+        return next(csv.reader([line], delimiter=delimiter), [])
+    except csv.Error as error:
+        raise _explained(error) from error
 
 
 def _check_names(names: Sequence[str]) -> None:
