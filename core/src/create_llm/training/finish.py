@@ -68,7 +68,8 @@ def _save_bundle(job: Job, run: Assembled) -> Path:
     models = job.project.models
     made = bundle_of_run(models, run.run.name)
     if made is not None and made.info["metrics"]["steps"] == run.trainer.state.step:
-        return made.path  # of a session that was killed right after
+        set_active(models, made.path.name)  # its session was killed right after, or before this
+        return made.path
     while True:
         folder = models / next_version(models)
         try:
