@@ -13,6 +13,7 @@ from torch import nn
 
 from create_llm.config.intervals import Interval
 from create_llm.errors import StorageError
+from create_llm.models.architecture import ParamGroups
 from create_llm.models.evaluation import Score, Scores
 from create_llm.runs.events import EpochEnd, EvalEnd, Event
 from create_llm.storage.checkpoints import CheckpointStore
@@ -122,6 +123,21 @@ def test_an_update_that_is_bad_is_not_made(tmp_path, stream, name):
     assert not torch.equal(weights_of(trainer), before)
 
 
+def test_momentum_begins_at_zero_although_the_first_update_was_skipped():
+    weight = nn.Parameter(torch.ones(4, 4))
+    group = ParamGroups((weight,), (), ())
+    skipping = build_updates(group, settings("sgd"))
+    weight.grad = torch.full_like(weight, float("nan"))
+    skipping.step_unless(torch.tensor(True), 0.1)
+    weight.grad = torch.ones_like(weight)
+    skipping.step_unless(torch.tensor(False), 0.1)
+    after_skip = weight.detach().clone()
+
+    weight.data.fill_(1.0)
+    build_updates(group, settings("sgd")).step_unless(torch.tensor(False), 0.1)
+    assert torch.equal(weight, after_skip)
+
+
 def test_muon_takes_the_matrices_and_leaves_the_rest_to_adamw(tmp_path, stream):
     trainer = build(tmp_path, stream, optimizer="muon")
     assert trainer.train_step()
@@ -140,8 +156,6 @@ def test_a_model_without_matrices_can_be_trained_with_muon():
         def __init__(self):
             super().__init__()
             self.embedding = nn.Embedding(5, 3)
-
-    from create_llm.models.architecture import ParamGroups
 
     table = Table()
     updates = build_updates(ParamGroups((), (table.embedding.weight,), ()), settings("muon"))

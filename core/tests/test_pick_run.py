@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from types import SimpleNamespace
 
@@ -106,6 +107,43 @@ def test_the_same_step_in_other_parts_goes_on_with_other_last_bits(project):
     assert "last bits will differ" in told[-1]
     with pytest.raises(ConfigError, match="batch_size: 32 then, 16 now"):
         find(project, halved[0])
+
+
+def test_a_run_that_was_fitted_to_a_time_keeps_its_length(project):
+    leave_unfinished(project, frozen={"fitted_steps": 40})
+    assert find(project)[0] is not None
+    with pytest.raises(ConfigError, match=r"max_steps: 50 then, 90 now") as error:
+        find(project, "training.max_steps=90")
+    assert "--resume never" in error.value.render()
+
+
+def test_a_run_of_so_many_steps_is_not_fitted_to_a_time_later_but_may_become_longer(project):
+    leave_unfinished(project)
+    with pytest.raises(ConfigError, match=r"max_seconds: None then, 9\.0 now"):
+        find(project, "training.max_seconds=9")
+    found, told = find(project, "training.max_steps=90")
+    assert found is not None
+    assert "max_steps: 50 then, 90 now, which the schedule follows" in told[-1]
+
+
+@pytest.mark.parametrize(
+    "edit",
+    [
+        {"config": None},
+        {"identity": []},
+        {"frozen": "cpu"},
+        {"schema": 2},
+        {"divided": 0},
+        {"looked": "7"},
+    ],
+)
+def test_a_manifest_that_was_edited_is_refused_in_words(project, edit):
+    run = leave_unfinished(project)
+    run.check()
+    path = run.path / "run.json"
+    path.write_text(json.dumps({**json.loads(path.read_text()), **edit}))
+    with pytest.raises(DataError, match="its run.json is not as create-llm"):
+        find(project)
 
 
 def test_a_key_that_the_run_did_not_know_is_no_difference_until_it_is_set(project):

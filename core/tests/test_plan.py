@@ -179,6 +179,15 @@ def test_occasions_are_those_of_the_loop(steps, chosen, expected):
     assert (len({*due, *scored}), len(scored)) == (expected.saves, expected.evaluations)
 
 
+def test_what_nobody_will_wait_for_is_not_counted_one_by_one():
+    steps = 10**12
+    found = occasions_of(steps, intervals(2, 3), EPOCHS)
+    # A checkpoint at every second step and, before an evaluation, at every third.
+    assert found.saves == pytest.approx(steps * 2 / 3, rel=1e-3)
+    assert found.evaluations == pytest.approx(steps / 3, rel=1e-3)
+    assert found.beside
+
+
 FOOTPRINT = Footprint(1000, 4000, 12_000, 900_000, 300_000, 12_000)
 
 

@@ -183,7 +183,10 @@ def test_a_clock_that_is_put_back_takes_no_time_away():
 
 
 def test_lines_that_are_no_events_are_passed_over():
-    assert progress_of([measured(1, 1), [], {"event": "step"}, None]).step == 1
+    torn = [[], None, {"event": "step"}]
+    edited = [{**measured(2, 9), "step": "9"}, {**measured(2, 9), "time": 5}]
+    without_zone = {**measured(2, 9), "time": "2026-01-01T00:00:00"}
+    assert progress_of([measured(1, 1), *torn, *edited, without_zone]).step == 1
 
 
 @pytest.fixture

@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 from create_llm.data.chat_template import FILE as CHAT_TEMPLATE_FILE
-from create_llm.data.pipeline import conversation_template
 from create_llm.data.prepare import tokenizer_files
 from create_llm.models.architecture import Decoder
 from create_llm.models.bundle import FORMAT, INFO, WEIGHTS
@@ -89,9 +88,8 @@ def _write_bundle(job: Job, run: Assembled, folder: Path) -> None:
         writer.write_json("config.json", hf_config)
         for name, data in tokenizer_files(job.tokenizer).items():
             writer.write(name, [data])
-        template = conversation_template(job.project, job.config)
-        if template is not None:
-            writer.write(CHAT_TEMPLATE_FILE, [template.source.encode()])
+        if job.template is not None:
+            writer.write(CHAT_TEMPLATE_FILE, [job.template.source.encode()])
         writer.write_json("generation_config.json", _generation_defaults(job))
         writer.write_json(INFO, info)
         hf_class = next(iter(hf_config.get("architectures") or ()), None)

@@ -19,7 +19,8 @@ from create_llm.config.hardware import (
 )
 from create_llm.config.layers import installed_templates
 from create_llm.config.training_keys import TrainingConfig
-from create_llm.data.pipeline import ensure_data, ensure_tokenizer
+from create_llm.data.chat_template import ChatTemplate
+from create_llm.data.pipeline import conversation_template, ensure_data, ensure_tokenizer
 from create_llm.data.prepare import PreparedData, Progress, tokenizer_sha256
 from create_llm.data.shards import TokenShards
 from create_llm.data.tokenizer import Tokenizer
@@ -76,6 +77,7 @@ class Job:
     tokenizer: Tokenizer
     vocab_size: int
     data: PreparedData
+    template: ChatTemplate | None
     footprint: Footprint
 
     def identity(self) -> dict[str, object]:
@@ -140,6 +142,7 @@ def prepare_job(
         tokenizer,
         vocab_size,
         data,
+        conversation_template(project, config),
         footprint,
     )
 

@@ -244,18 +244,25 @@ def _refuse_other_device(chooser: Chooser, found: Picked) -> None:
 
 def _refuse_other_length(chooser: Chooser, found: Picked) -> None:
     """How many steps fit into a time was settled at the run's start, and its schedule with it."""
-    before = found.run.manifest().get("config", {}).get("training", {})
-    now = chooser.config.training.model_dump(mode="json")
-    if before.get("max_seconds") is None and now["max_seconds"] is None:
-        return
-    changed = [key for key in _LENGTH if before.get(key) != now[key]]
-    if changed:
-        told = (f"training.{key}: {before.get(key)} then, {now[key]} now" for key in changed)
+    told = _other_length(chooser, found)
+    fitted = found.run.manifest().get("frozen", {}).get("fitted_steps") is not None
+    if told and (fitted or chooser.config.training.max_seconds is not None):
         raise ConfigError(
-            f"run {found.run.name} (step {found.step}) has a time limit, by which its length was "
-            f"settled at its start: {'; '.join(told)}",
+            f"run {found.run.name} (step {found.step}) cannot be given another length, since a "
+            f"time limit settles it at a run's start: {'; '.join(told)}",
             fixes=(_NEW, "or set these back and run the same command again"),
         )
+
+
+def _other_length(chooser: Chooser, found: Picked) -> list[str]:
+    """What decides how many steps a run has, and is not what it was."""
+    before = found.run.manifest().get("config", {}).get("training", {})
+    now = chooser.config.training.model_dump(mode="json")
+    return [
+        f"training.{key}: {before.get(key)} then, {now[key]} now"
+        for key in _LENGTH
+        if before.get(key) != now[key]
+    ]
 
 
 def _say_what_changes_bits(chooser: Chooser, found: Picked) -> None:
@@ -267,10 +274,7 @@ def _say_what_changes_bits(chooser: Chooser, found: Picked) -> None:
         for key in _MICRO_BATCH
         if before.get(key) != now.get(key)
     ]
-    then = read_progress(found.run.events).total_steps
-    limit = chooser.config.training.max_steps
-    if then is not None and chooser.config.training.epochs is None and then != limit:
-        changes.append(f"steps of the whole run, which the schedule follows: {then}, {limit} now")
+    changes += [f"{told}, which the schedule follows" for told in _other_length(chooser, found)]
     if changes:
         chooser.notice(
             f"run {found.run.name} goes on, but its last bits will differ from those of a run "

@@ -76,7 +76,7 @@ def dropout(x: Tensor, share: float, training: bool) -> Tensor:
     if not training or not share:
         return x
     if _eager_cpu(x):
-        return applied(_Dropout, x, max(round(256 * share), 1))
+        return applied(_Dropout, x, min(max(round(256 * share), 1), 255))
     return F.dropout(x, share)
 
 
