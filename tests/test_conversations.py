@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from create_llm.data.prepare import open_prepared
+from create_llm.data.preparation.prepared import open_prepared
 
 from .conftest import CommandLine
 

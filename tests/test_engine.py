@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import errno
+import subprocess
+import sys
 import threading
 from dataclasses import replace
 from pathlib import Path
@@ -308,3 +310,30 @@ def test_a_state_survives_its_checkpoint(tmp_path, stream):
     with store.commit(1) as writer:
         taken.write(writer)
     assert read_checkpoint(store.path(1), trainer.parts, None) == state
+
+
+_TEAMS = """
+import sys
+import psutil, torch
+from concurrent.futures import ThreadPoolExecutor
+from create_llm.training.beside import thread_beside
+
+def work():
+    return float(torch.ones(4_000_000).add(1).sum())
+
+torch.set_num_threads(2)
+work()
+executor = thread_beside("test") if sys.argv[1] == "beside" else ThreadPoolExecutor(1)
+executor.submit(int).result()
+before = psutil.Process().num_threads()
+executor.submit(work).result()
+work()
+print(psutil.Process().num_threads() - before, torch.get_num_threads())
+"""
+
+
+@pytest.mark.parametrize(("how", "more"), [("beside", 0), ("plain", 1)])
+def test_a_thread_beside_the_training_takes_no_team_of_its_own(how, more):
+    command = [sys.executable, "-c", _TEAMS, how]
+    found = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    assert found.split() == [str(more), "2"]

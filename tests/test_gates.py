@@ -13,8 +13,9 @@ import torch
 
 from create_llm.config.intervals import Interval
 from create_llm.data.order import SampleOrder
+from create_llm.data.preparation.shard_writer import ShardWriter
 from create_llm.data.samples import Sample
-from create_llm.data.shards import ShardWriter, TokenShards
+from create_llm.data.shards import TokenShards
 from create_llm.data.windows import Windows
 from create_llm.models.evaluation import Score, Scores, evaluate
 from create_llm.models.objective import IGNORED, Batch, Objective

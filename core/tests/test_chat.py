@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from create_llm.data.chat import ChatEncoder
-from create_llm.data.chat_template import (
+from create_llm.data.chat.encoding import ChatEncoder
+from create_llm.data.chat.template import (
     ChatTemplate,
     chat_template,
     save_chat_template,

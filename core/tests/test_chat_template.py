@@ -6,8 +6,8 @@ import json
 
 import pytest
 
-from create_llm.data import chat_sandbox
-from create_llm.data.chat_template import (
+from create_llm.data.chat import sandbox
+from create_llm.data.chat.template import (
     chat_template,
     load_chat_template,
     save_chat_template,
@@ -17,7 +17,7 @@ from create_llm.errors import ConfigError, DataError
 
 
 def rendered(source, **variables):
-    return chat_sandbox.render(source, "mine", variables)
+    return sandbox.render(source, "mine", variables)
 
 
 def test_shipped_templates_declare_their_control_tokens():
@@ -82,7 +82,7 @@ def test_a_file_needs_what_it_declares_or_else_what_it_spells(tmp_path):
     [
         (b"{% if %}", "no Jinja template"),
         (b"\xff\xfe", "not UTF-8"),
-        (b"x" * (chat_sandbox.MOST_SOURCE + 1), "too long"),
+        (b"x" * (sandbox.MOST_SOURCE + 1), "too long"),
         (b"{{ 9999999999 }}", "too large"),
         (b"{{ x | nothing }}", "no Jinja template"),
     ],
@@ -169,13 +169,13 @@ def test_what_a_template_does_not_see(source):
 
 @pytest.mark.parametrize("source", BOMBS)
 def test_what_a_template_may_not(monkeypatch, source):
-    monkeypatch.setattr(chat_sandbox, "MOST_TURNS", 10_000)
+    monkeypatch.setattr(sandbox, "MOST_TURNS", 10_000)
     with pytest.raises(DataError, match="'mine' refuses"):
         rendered(source, messages=[1])
 
 
 def test_limits_do_not_add_up_over_renderings(monkeypatch):
-    monkeypatch.setattr(chat_sandbox, "MOST_TURNS", 100)
+    monkeypatch.setattr(sandbox, "MOST_TURNS", 100)
     source = "{% for i in range(60) %}{{ i % 2 }}{% endfor %}"
     assert rendered(source) == rendered(source) == "01" * 30
     with pytest.raises(DataError, match="more than 100 turns"):

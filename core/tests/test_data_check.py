@@ -8,16 +8,16 @@ import tracemalloc
 import numpy as np
 import pytest
 
-from create_llm.data.check import check
-from create_llm.data.check_advice import advice
-from create_llm.data.check_reading import Counts, read
+from create_llm.data.check.advice import advice
+from create_llm.data.check.checking import check
+from create_llm.data.check.lengths import Bin, LengthCounter
+from create_llm.data.check.overlap import WORDS, Comparison, ValidationRuns, hash_runs, words_of
+from create_llm.data.check.reading import Counts, read
+from create_llm.data.check.repeats import RepeatCounter
 from create_llm.data.corpus import Corpus
 from create_llm.data.documents import Document, Origin, Rejected, Segment
 from create_llm.data.encoding import DocumentEncoder
-from create_llm.data.lengths import Bin, LengthCounter
-from create_llm.data.overlap import WORDS, Comparison, ValidationRuns, hash_runs, words_of
 from create_llm.data.problems import MOST_KINDS, TOLD, ProblemCounter
-from create_llm.data.repeats import RepeatCounter
 from create_llm.data.source import FileSurvey
 from create_llm.data.split import is_validation, split_position
 from create_llm.data.tokenizer import SpecialTokens

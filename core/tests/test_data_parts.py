@@ -10,7 +10,8 @@ import psutil
 import pytest
 
 from create_llm.data.documents import Document, Origin, Rejected
-from create_llm.data.prepare import open_prepared, prepare
+from create_llm.data.preparation.prepare import prepare
+from create_llm.data.preparation.prepared import open_prepared
 from create_llm.data.source import SourcePart
 from create_llm.errors import DataError, MemoryExhausted, PluginError
 
@@ -261,7 +262,7 @@ def test_a_script_needs_no_guard(outside, tmp_path):
     script.write_text(
         "from pathlib import Path\n"
         "from parts_for_workers import Bytes, Groups\n"
-        "from create_llm.data.prepare import prepare\n"
+        "from create_llm.data.preparation.prepare import prepare\n"
         f"groups = {GROUPS!r}\n"
         f"data = prepare(Path({str(tmp_path / 'p')!r}), Groups(groups), Bytes(), val_split=0.2,\n"
         "               workers=2)\n"

@@ -12,7 +12,9 @@ from create_llm.cli import main
 from create_llm.config import load_config
 from create_llm.data import pipeline
 from create_llm.data.pipeline import ensure_data, ensure_tokenizer, load_tokenizer, train_tokenizer
-from create_llm.data.prepare import open_prepared, tokenizer_sha256, training_texts
+from create_llm.data.preparation.ingredients import tokenizer_sha256
+from create_llm.data.preparation.prepared import open_prepared
+from create_llm.data.training_texts import training_texts
 from create_llm.errors import ConfigError, DataError
 from create_llm.kernel.plugins import load_plugins
 from create_llm.project.folder import Project

@@ -8,15 +8,12 @@ import tracemalloc
 import pytest
 
 from create_llm.data.documents import Document, Origin, Segment
-from create_llm.data.prepare import (
-    data_key,
-    open_prepared,
-    prepare,
-    tokenizer_sha256,
-    training_texts,
-)
+from create_llm.data.preparation.ingredients import data_key, tokenizer_sha256
+from create_llm.data.preparation.prepare import prepare
+from create_llm.data.preparation.prepared import open_prepared
 from create_llm.data.split import is_validation
 from create_llm.data.tokenizer import SpecialTokens
+from create_llm.data.training_texts import training_texts
 from create_llm.errors import DataError
 
 EOS = 256

@@ -7,7 +7,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from create_llm.data.shards import ShardWriter, TokenShards
+from create_llm.data.preparation.shard_writer import ShardWriter
+from create_llm.data.shards import TokenShards
 from create_llm.data.windows import SlidingWindows, Windows
 
 

@@ -11,7 +11,7 @@ import pytest
 from create_llm.config import load_config
 from create_llm.config.hardware import Hardware
 from create_llm.data.pipeline import ensure_data, ensure_tokenizer
-from create_llm.data.prepare import tokenizer_sha256
+from create_llm.data.preparation.ingredients import tokenizer_sha256
 from create_llm.errors import ConfigError, DataError, LockedError
 from create_llm.kernel.plugins import load_plugins
 from create_llm.project.folder import Project
@@ -142,7 +142,7 @@ def test_a_manifest_that_was_edited_is_refused_in_words(project, edit):
     run.check()
     path = run.path / "run.json"
     path.write_text(json.dumps({**json.loads(path.read_text()), **edit}))
-    with pytest.raises(DataError, match="its run.json is not as create-llm"):
+    with pytest.raises(DataError, match=r"its run\.json is not as create-llm"):
         find(project)
 
 

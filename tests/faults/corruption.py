@@ -10,7 +10,8 @@ from pathlib import Path
 from create_llm.api import load
 from create_llm.config import Config, load_config
 from create_llm.data.pipeline import ensure_data, ensure_tokenizer
-from create_llm.data.prepare import PreparedData, open_prepared, tokenizer_sha256
+from create_llm.data.preparation.ingredients import tokenizer_sha256
+from create_llm.data.preparation.prepared import PreparedData, open_prepared
 from create_llm.errors import DataError
 from create_llm.kernel.plugins import default_plugins
 from create_llm.project.folder import Project

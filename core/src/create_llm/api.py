@@ -19,7 +19,7 @@ from create_llm.kernel.plugins import default_plugins
 
 if TYPE_CHECKING:
     from create_llm.config import Config
-    from create_llm.data.prepare import PreparedData
+    from create_llm.data.preparation.prepared import PreparedData
     from create_llm.models.bundle import ModelBundle
     from create_llm.models.evaluation import Score
     from create_llm.models.generation import Sampling

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from create_llm.data.chat_template import chat_template, shipped_templates
+from create_llm.data.chat.template import chat_template, shipped_templates
 from create_llm.data.documents import Document, Origin, Segment
 from create_llm.data.encoding import DocumentEncoder
 from create_llm.data.samples import Sample

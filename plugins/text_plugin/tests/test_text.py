@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from create_llm.data.prepare import prepare
+from create_llm.data.preparation.prepare import prepare
 from create_llm.data.split import is_validation, working_fraction
 from create_llm.data.tokenizer import SpecialTokens
 from create_llm.errors import DataError

@@ -15,7 +15,7 @@ from create_llm.cli.data_sources import open_with_path
 from create_llm.cli.tokenizer import needed_tokens, open_project
 
 if TYPE_CHECKING:
-    from create_llm.data.prepare import PreparedData
+    from create_llm.data.preparation.prepared import PreparedData
     from create_llm.data.shards import TokenShards
     from create_llm.data.tokenizer import Tokenizer
 
@@ -85,7 +85,7 @@ def _show_prepared(data: PreparedData, tokenizer: Tokenizer, skipped: list[str])
     from rich.filesize import decimal
     from rich.table import Table
 
-    from create_llm.data.check_advice import LITTLE_BYTES
+    from create_llm.data.check.advice import LITTLE_BYTES
 
     table = Table("", "documents", "text", "tokens")
     for column in table.columns[1:]:

@@ -13,9 +13,9 @@ from create_llm.cli.data_sources import Opened, open_corpus
 from create_llm.errors import ConfigError, CreateLLMError, DataError
 
 if TYPE_CHECKING:
-    from create_llm.data.check_report import Report
+    from create_llm.data.check.report import Report
     from create_llm.data.encoding import DocumentEncoder
-    from create_llm.data.prepare import Progress
+    from create_llm.data.preparation.prepare import Progress
     from create_llm.data.problems import ProblemKind
 
 _EXAMPLES = """\b
@@ -41,7 +41,7 @@ def check(app: App, paths: tuple[str, ...], tokens: bool, as_json: bool) -> None
     """
     from create_llm.cli.data_report import show_report
     from create_llm.cli.progress import progress_bars
-    from create_llm.data.check import check as check_corpus
+    from create_llm.data.check.checking import check as check_corpus
 
     opened = open_corpus(app, paths)
     with progress_bars() as progress:
@@ -61,7 +61,7 @@ def check(app: App, paths: tuple[str, ...], tokens: bool, as_json: bool) -> None
 
 def report_json(report: Report) -> dict[str, object]:
     """The report under the keys that scripts rely on."""
-    from create_llm.data.check_advice import advice
+    from create_llm.data.check.advice import advice
 
     overlap = report.overlap
     return {

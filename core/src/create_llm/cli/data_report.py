@@ -14,9 +14,9 @@ from create_llm.cli.tables import show_table
 from create_llm.cli.tokenizer import one_line
 
 if TYPE_CHECKING:
-    from create_llm.data.check_report import CheckedFile, Report
-    from create_llm.data.lengths import Lengths
-    from create_llm.data.overlap import Overlap
+    from create_llm.data.check.lengths import Lengths
+    from create_llm.data.check.overlap import Overlap
+    from create_llm.data.check.report import CheckedFile, Report
     from create_llm.data.problems import ProblemKind
 
 # What fits on a screen; --json has all of it.
@@ -185,7 +185,7 @@ def _block() -> str:
 
 
 def _show_findings(report: Report) -> None:
-    from create_llm.data.check_report import SHORT
+    from create_llm.data.check.report import SHORT
 
     _heading("What the model gets")
     kept = f"{report.val_documents:,} kept back for validation"
@@ -212,7 +212,7 @@ def counted(count: int, noun: str) -> str:
 
 
 def _overlap(found: Overlap) -> str:
-    from create_llm.data.overlap import WORDS
+    from create_llm.data.check.overlap import WORDS
 
     if not found.documents:
         return f"not known: no validation document has {WORDS} words"
@@ -244,7 +244,7 @@ def _excerpt(text: str) -> str:
 
 
 def _show_advice(report: Report) -> None:
-    from create_llm.data.check_advice import advice
+    from create_llm.data.check.advice import advice
 
     found = advice(report)
     if found:

@@ -64,7 +64,7 @@ def command(
 
 def _say_if_prepared_since(app: App, model: Model) -> None:
     """Another division of the text may put what the model has learnt into the validation part."""
-    from create_llm.data.prepare import open_prepared
+    from create_llm.data.preparation.prepared import open_prepared
     from create_llm.project.folder import find_project
 
     if open_prepared(find_project(app.root).processed).key != model.bundle.info["data"]["key"]:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import click
 
 if TYPE_CHECKING:
-    from create_llm.data.prepare import Progress
+    from create_llm.data.preparation.prepare import Progress
 
 
 @contextlib.contextmanager

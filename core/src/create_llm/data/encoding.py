@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from create_llm.data.chat import ChatEncoder, EncodedChat
-from create_llm.data.chat_template import PLAIN, ChatTemplate, chat_template
+from create_llm.data.chat.encoding import ChatEncoder, EncodedChat
+from create_llm.data.chat.template import PLAIN, ChatTemplate, chat_template
 from create_llm.data.documents import Document, Segment
 from create_llm.data.split import utf8_size
 from create_llm.data.tokenizer import Tokenizer

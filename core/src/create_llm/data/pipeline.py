@@ -16,20 +16,18 @@ from typing import TYPE_CHECKING, Literal
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from create_llm.data import training_texts as sampling
-from create_llm.data.chat_template import FILE as CHAT_TEMPLATE_FILE
-from create_llm.data.chat_template import ChatTemplate, chat_template, load_chat_template
-from create_llm.data.prepare import (
-    PreparedData,
+from create_llm.data.chat.template import FILE as CHAT_TEMPLATE_FILE
+from create_llm.data.chat.template import ChatTemplate, chat_template, load_chat_template
+from create_llm.data.preparation.ingredients import data_key, tokenizer_files, tokenizer_sha256
+from create_llm.data.preparation.prepare import (
     Progress,
-    data_key,
     prepare,
-    tokenizer_files,
-    tokenizer_sha256,
 )
+from create_llm.data.preparation.prepared import PreparedData
+from create_llm.data.preparation.workers import default_workers
 from create_llm.data.source import DataSource
 from create_llm.data.split import utf8_size
 from create_llm.data.tokenizer import Tokenizer
-from create_llm.data.workers import default_workers
 from create_llm.errors import ConfigError, DataError
 from create_llm.interrupts import in_background
 from create_llm.kernel.registry import Part

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import ValidationError
 
-from create_llm.data.shard_files import (
+from create_llm.data.preparation.shard_files import (
     DOCUMENT_DTYPE,
     DOCUMENTS,
     MANIFEST,
@@ -26,7 +26,6 @@ from create_llm.data.shard_files import (
     expected_sizes,
     file_name,
 )
-from create_llm.data.shard_writer import ShardWriter as ShardWriter
 from create_llm.errors import DataError
 from create_llm.storage import manifest as manifests
 

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor, wait
+from concurrent.futures import Future, wait
 from dataclasses import dataclass
 from threading import Event
 
 from create_llm.data.order import SampleOrder
 from create_llm.data.windows import Windows
 from create_llm.models.objective import Batch, Objective
+from create_llm.training.beside import thread_beside
 from create_llm.training.randomness import derive_seed
 
 _LOOK_EVERY = 0.5
@@ -44,7 +45,7 @@ class Prefetcher:
 
     def __init__(self, batches: Batches) -> None:
         self._batches = batches
-        self._worker = ThreadPoolExecutor(1, thread_name_prefix="batches")
+        self._worker = thread_beside("batches")
         self._closed = Event()
         self._ahead: tuple[tuple[range, ...], Future[list[Batch]]] | None = None
 

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from create_llm.data.chat_template import FILE as CHAT_TEMPLATE_FILE
-from create_llm.data.prepare import tokenizer_files
+from create_llm.data.chat.template import FILE as CHAT_TEMPLATE_FILE
+from create_llm.data.preparation.ingredients import tokenizer_files
 from create_llm.models.architecture import Decoder
 from create_llm.models.bundle import FORMAT, INFO, WEIGHTS
 from create_llm.models.card import model_card

@@ -19,9 +19,11 @@ from create_llm.config.hardware import (
 )
 from create_llm.config.layers import installed_templates
 from create_llm.config.training_keys import TrainingConfig
-from create_llm.data.chat_template import ChatTemplate
+from create_llm.data.chat.template import ChatTemplate
 from create_llm.data.pipeline import conversation_template, ensure_data, ensure_tokenizer
-from create_llm.data.prepare import PreparedData, Progress, tokenizer_sha256
+from create_llm.data.preparation.ingredients import tokenizer_sha256
+from create_llm.data.preparation.prepare import Progress
+from create_llm.data.preparation.prepared import PreparedData
 from create_llm.data.shards import TokenShards
 from create_llm.data.tokenizer import Tokenizer
 from create_llm.data.windows import Windows

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,6 +14,7 @@ from create_llm.errors import DivergedError
 from create_llm.storage.checkpoints import CheckpointStore
 from create_llm.storage.problems import with_retries
 from create_llm.storage.tensors import NotFiniteError
+from create_llm.training.beside import thread_beside
 from create_llm.training.checkpointing import Snapshot
 
 ROOM = 1.5
@@ -45,8 +46,7 @@ class Saver:
 
     def __init__(self, store: CheckpointStore) -> None:
         self._store = store
-        self._writer = ThreadPoolExecutor(1, thread_name_prefix="checkpoint")
-        self._writer.submit(int)  # starts the thread, for which there may be no memory later
+        self._writer = thread_beside("checkpoint")
         self._pending: Future[Saved] | None = None
         self._done: list[Saved] = []
 

@@ -9,8 +9,10 @@ from pathlib import Path
 
 from create_llm.config import Config
 from create_llm.data.pipeline import load_tokenizer
-from create_llm.data.prepare import open_prepared, tokenizer_sha256
-from create_llm.data.shards import ShardWriter, TokenShards
+from create_llm.data.preparation.ingredients import tokenizer_sha256
+from create_llm.data.preparation.prepared import open_prepared
+from create_llm.data.preparation.shard_writer import ShardWriter
+from create_llm.data.shards import TokenShards
 from create_llm.data.split import utf8_size
 from create_llm.data.windows import SlidingWindows
 from create_llm.errors import DataError

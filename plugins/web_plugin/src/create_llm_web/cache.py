@@ -23,7 +23,7 @@ from typing import Literal
 import click
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from create_llm.data.prepare import Progress
+from create_llm.data.preparation.prepare import Progress
 from create_llm.errors import DataError, NetworkError
 from create_llm.storage.durable import Storage, verify
 from create_llm.storage.locks import try_lock, wait_for_lock

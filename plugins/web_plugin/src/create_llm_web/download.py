@@ -12,7 +12,7 @@ import click
 import requests
 from urllib3.exceptions import HTTPError, ReadTimeoutError
 
-from create_llm.data.prepare import Progress
+from create_llm.data.preparation.prepare import Progress
 from create_llm.errors import DataError, NetworkError
 from create_llm_web.addresses import Address
 from create_llm_web.client import Client, Transient

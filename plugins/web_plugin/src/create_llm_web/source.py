@@ -13,7 +13,7 @@ from pydantic import BaseModel, ValidationError
 
 from create_llm.cli.progress import progress_bars
 from create_llm.data.documents import Document, Origin, Rejected
-from create_llm.data.prepare import Progress
+from create_llm.data.preparation.prepare import Progress
 from create_llm.data.source import DataSource, Divided, FileSurvey, SourcePart, Surveyed
 from create_llm.errors import ConfigError
 from create_llm.kernel.plugins import default_plugins

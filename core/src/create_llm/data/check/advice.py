@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
-from create_llm.data.check_report import SHORT, Report
-from create_llm.data.overlap import WORDS
+from create_llm.data.check.overlap import WORDS
+from create_llm.data.check.report import SHORT, Report
 
 LITTLE_BYTES = 100_000
 """Less text than this is learnt by heart before anything general is."""

@@ -10,7 +10,7 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict
 
-from create_llm.data.chat_template import ChatTemplate
+from create_llm.data.chat.template import ChatTemplate
 from create_llm.data.duplicates import FIRST_RULE
 from create_llm.data.source import DataSource
 from create_llm.data.split import SPLIT_RULE

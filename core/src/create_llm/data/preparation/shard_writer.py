@@ -10,7 +10,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from create_llm.data.shard_files import (
+from create_llm.data.preparation.shard_files import (
     DOCUMENT_DTYPE,
     DOCUMENTS,
     FILE_TOKENS,

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
 
-from create_llm.data import chat_sandbox
+from create_llm.data.chat import sandbox
 from create_llm.errors import ConfigError, DataError, did_you_mean
 from create_llm.storage.durable import Storage
 
@@ -77,7 +77,7 @@ def chat_template(name_or_path: str, root: Path | None = None) -> ChatTemplate:
             ),
         )
     source = _read(path)
-    chat_sandbox.check(source, str(path))
+    sandbox.check(source, str(path))
     declared = _declared(source)
     guessed = tuple(dict.fromkeys(_CUSTOMARY.findall(source)))
     return ChatTemplate(str(path), source, guessed if declared is None else declared)
@@ -104,12 +104,12 @@ def load_chat_template(folder: Path) -> ChatTemplate | None:
         source = _configured(path) if path.is_file() else None
     if source is None:
         return None
-    chat_sandbox.check(source, str(path))
+    sandbox.check(source, str(path))
     return ChatTemplate(str(path), source, _declared(source) or ())
 
 
 def _shipped() -> Path:
-    return Path(str(resources.files(__package__))) / "chat_templates"
+    return Path(str(resources.files(__package__))) / "templates"
 
 
 def _declared(source: str) -> tuple[str, ...] | None:

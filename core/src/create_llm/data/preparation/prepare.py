@@ -16,13 +16,10 @@ from collections.abc import Callable, Iterator, Sequence
 from itertools import chain
 from pathlib import Path
 
-from create_llm.data.chat_template import ChatTemplate
+from create_llm.data.chat.template import ChatTemplate
 from create_llm.data.duplicates import Seen
-from create_llm.data.ingredients import Ingredients, ingredients_of, key_of
-from create_llm.data.ingredients import data_key as data_key
-from create_llm.data.ingredients import tokenizer_files as tokenizer_files
-from create_llm.data.ingredients import tokenizer_sha256 as tokenizer_sha256
-from create_llm.data.parts import (
+from create_llm.data.preparation.ingredients import Ingredients, ingredients_of, key_of
+from create_llm.data.preparation.parts import (
     PartTask,
     PreparedPart,
     open_part,
@@ -30,13 +27,16 @@ from create_llm.data.parts import (
     part_key,
     write_part,
 )
-from create_llm.data.prepared import PreparedData as PreparedData
-from create_llm.data.prepared import intact_data, remove_others, write_manifest
-from create_llm.data.prepared import open_prepared as open_prepared
+from create_llm.data.preparation.prepared import (
+    PreparedData,
+    intact_data,
+    open_prepared,
+    remove_others,
+    write_manifest,
+)
 from create_llm.data.source import DataSource, Divided, SourcePart, documents_of
 from create_llm.data.split import MORE_TEXT, refuse_too_little, working_fraction
 from create_llm.data.tokenizer import Tokenizer
-from create_llm.data.training_texts import training_texts as training_texts
 from create_llm.errors import DataError
 
 STAGE = "encoding the text"
@@ -147,7 +147,7 @@ def _prepared_parts(
         else:
             bar.add(part.record.text_bytes)
     if workers > 1 and len(missing) > 1:
-        from create_llm.data.workers import write_parts
+        from create_llm.data.preparation.workers import write_parts
 
         write_parts(folder, list(missing.values()), tokenizer, workers, bar.add)
     else:

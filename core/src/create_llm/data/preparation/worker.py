@@ -13,7 +13,7 @@ from functools import cache
 from pathlib import Path
 from typing import IO
 
-from create_llm.data.parts import PartTask, write_part
+from create_llm.data.preparation.parts import PartTask, write_part
 from create_llm.data.tokenizer import Tokenizer, TokenizerType
 
 

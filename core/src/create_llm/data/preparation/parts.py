@@ -19,11 +19,12 @@ from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from create_llm.data.chat_template import ChatTemplate
+from create_llm.data.chat.template import ChatTemplate
 from create_llm.data.documents import Document, Origin, Rejected
 from create_llm.data.encoding import DocumentEncoder, EncodedDocument
-from create_llm.data.shard_files import MANIFEST, PREPARE_FIXES, ShardManifest, damaged
-from create_llm.data.shards import ShardFolder, ShardWriter
+from create_llm.data.preparation.shard_files import MANIFEST, PREPARE_FIXES, ShardManifest, damaged
+from create_llm.data.preparation.shard_writer import ShardWriter
+from create_llm.data.shards import ShardFolder
 from create_llm.data.source import DataSource, Divided, SourcePart, documents_of
 from create_llm.data.split import is_validation, utf8_size
 from create_llm.data.tokenizer import Tokenizer

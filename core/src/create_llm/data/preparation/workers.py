@@ -20,15 +20,15 @@ from tempfile import TemporaryDirectory
 from typing import IO, cast
 
 from create_llm.config.hardware import detect
-from create_llm.data.parts import PartTask
+from create_llm.data.preparation.parts import PartTask
+from create_llm.data.preparation.worker import Encoded, Finished, Report, Setup, send
 from create_llm.data.tokenizer import Tokenizer, TokenizerType
-from create_llm.data.worker import Encoded, Finished, Report, Setup, send
 from create_llm.errors import CreateLLMError, MemoryExhausted, PluginError
 from create_llm.storage.durable import Storage
 
 _PROGRAM = (
     "import pickle, sys; sys.path[:] = pickle.load(sys.stdin.buffer); "
-    "from create_llm.data.worker import main; main()"
+    "from create_llm.data.preparation.worker import main; main()"
 )
 _SLICE_SECONDS = 0.1
 _MOST = 16

@@ -6,14 +6,14 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from functools import partial
 
-from create_llm.data.check_report import SHORT, CheckedFile, RepeatedText
+from create_llm.data.check.lengths import LengthMeter
+from create_llm.data.check.overlap import Comparison, Overlap, ValidationRuns
+from create_llm.data.check.repeats import RepeatCounter, Repeats
+from create_llm.data.check.report import SHORT, CheckedFile, RepeatedText
 from create_llm.data.corpus import Corpus
 from create_llm.data.documents import Document, Rejected
 from create_llm.data.encoding import DocumentEncoder
-from create_llm.data.lengths import LengthMeter
-from create_llm.data.overlap import Comparison, Overlap, ValidationRuns
 from create_llm.data.problems import ProblemCounter
-from create_llm.data.repeats import RepeatCounter, Repeats
 from create_llm.data.source import FileSurvey, Surveyed, documents_of
 from create_llm.data.split import split_position, utf8_size
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from create_llm.data.lengths import Lengths
-from create_llm.data.overlap import Overlap
+from create_llm.data.check.lengths import Lengths
+from create_llm.data.check.overlap import Overlap
+from create_llm.data.check.repeats import Repeats
 from create_llm.data.problems import ProblemKind
-from create_llm.data.repeats import Repeats
 from create_llm.errors import DataError
 
 SHORT = 20

@@ -9,12 +9,12 @@ from __future__ import annotations
 
 from functools import partial
 
-from create_llm.data.check_reading import Comparing, Counts, read
-from create_llm.data.check_report import Report
+from create_llm.data.check.reading import Comparing, Counts, read
+from create_llm.data.check.report import Report
 from create_llm.data.corpus import Corpus
 from create_llm.data.encoding import DocumentEncoder
 from create_llm.data.pipeline import skipped_files
-from create_llm.data.prepare import Progress
+from create_llm.data.preparation.prepare import Progress
 from create_llm.errors import DataError
 
 

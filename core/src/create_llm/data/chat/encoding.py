@@ -10,8 +10,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import accumulate, groupby
 
-from create_llm.data.chat_rendering import Piece, Renderer, common_prefix
-from create_llm.data.chat_template import ChatTemplate
+from create_llm.data.chat.rendering import Piece, Renderer, common_prefix
+from create_llm.data.chat.template import ChatTemplate
 from create_llm.data.documents import Document, Segment
 from create_llm.data.tokenizer import Tokenizer
 from create_llm.errors import ConfigError, DataError, did_you_mean

@@ -11,9 +11,9 @@ from typing import Annotated
 from pydantic import BaseModel, Field, ValidationError
 
 from create_llm.data.documents import Rejected
-from create_llm.data.ingredients import Ingredients, key_of
-from create_llm.data.parts import REJECTIONS_KEPT, PreparedPart, RejectedRow, open_part
-from create_llm.data.shard_files import PREPARE_FIXES, damaged
+from create_llm.data.preparation.ingredients import Ingredients, key_of
+from create_llm.data.preparation.parts import REJECTIONS_KEPT, PreparedPart, RejectedRow, open_part
+from create_llm.data.preparation.shard_files import PREPARE_FIXES, damaged
 from create_llm.data.shards import TokenShards
 from create_llm.errors import DataError
 from create_llm.storage.durable import Storage

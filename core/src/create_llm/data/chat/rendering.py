@@ -15,8 +15,8 @@ from dataclasses import dataclass
 from functools import lru_cache
 from itertools import islice
 
-from create_llm.data import chat_sandbox
-from create_llm.data.chat_template import ChatTemplate
+from create_llm.data.chat import sandbox
+from create_llm.data.chat.template import ChatTemplate
 from create_llm.data.documents import Segment
 
 _Render = Callable[[Sequence[str]], str]
@@ -90,7 +90,7 @@ class Renderer:
             "documents": None,
             **self._variables,
         }
-        return chat_sandbox.render(self._template.source, self._template.name, given)
+        return sandbox.render(self._template.source, self._template.name, given)
 
     def _rendered_form(self, roles: Sequence[str], prompt: bool, sign: str) -> list[str]:
         """The template's own text and, at odd places, the numbers of messages between."""
