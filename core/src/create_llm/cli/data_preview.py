@@ -107,6 +107,7 @@ def _examples(app: App, paths: tuple[str, ...], count: int) -> list[Example]:
 def _example(tokenizer: Tokenizer, document: Document, encoded: EncodedDocument) -> Example:
     eos, control = tokenizer.special.eos, set(tokenizer.special.named.values())
     ids = [eos, *encoded.ids, eos]
+    counted = [True] * len(encoded.ids) if encoded.counted is None else encoded.counted
     return Example(
         origin=str(document.origin),
         structure=document.meta.get("structure"),
@@ -114,7 +115,7 @@ def _example(tokenizer: Tokenizer, document: Document, encoded: EncodedDocument)
         ids=ids,
         tokens=[spelling(tokenizer, token_id) for token_id in ids],
         # A document's end is learnt where its last token is; its beginning is the end before it.
-        counted=[False, *encoded.counted, bool(encoded.counted) and encoded.counted[-1]],
+        counted=[False, *counted, bool(counted) and counted[-1]],
         special=[token_id in control for token_id in ids],
     )
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import chain
 
 from create_llm.data.chat.encoding import ChatEncoder, EncodedChat
 from create_llm.data.chat.template import PLAIN, ChatTemplate, chat_template
@@ -17,12 +18,12 @@ class EncodedDocument:
     """A document's tokens, without the end-of-text tokens around it.
 
     Attributes:
-        counted: of each token, whether predicting it counts in the loss.
+        counted: of each token, whether predicting it counts in the loss; None where all do.
         bytes: UTF-8 bytes of the text that counts.
     """
 
     ids: list[int]
-    counted: list[bool]
+    counted: list[bool] | None
     bytes: int
 
 
@@ -72,13 +73,13 @@ def _is_conversation(document: Document) -> bool:
     return all(segment.role != "text" for segment in document.segments)
 
 
-def _joined(segments: Sequence[Segment], pieces: Sequence[Sequence[int]]) -> EncodedDocument:
-    ids: list[int] = []
-    counted: list[bool] = []
-    for segment, piece in zip(segments, pieces, strict=True):
-        ids.extend(piece)
-        counted.extend([segment.loss] * len(piece))
-    return EncodedDocument(ids, counted, _counted_bytes(segments))
+def _joined(segments: Sequence[Segment], pieces: Sequence[list[int]]) -> EncodedDocument:
+    ids = pieces[0] if len(pieces) == 1 else list(chain.from_iterable(pieces))
+    size = _counted_bytes(segments)
+    if all(segment.loss for segment in segments):
+        return EncodedDocument(ids, None, size)
+    counted = [segment.loss for segment, piece in zip(segments, pieces, strict=True) for _ in piece]
+    return EncodedDocument(ids, counted, size)
 
 
 def _counted_bytes(segments: Sequence[Segment]) -> int:
