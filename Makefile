@@ -44,9 +44,12 @@ docs: install  ## write the generated pages: docs/commands.md and the tables of 
 catalogue: install  ## write the list of first-party parts from the packages themselves
 	$(BIN)/python core/write_catalogue.py
 
-bench: install  ## start-up times of the command, training speed beside its peers
+bench: install  ## speed and memory of everything, beside its peers where it has any
 	$(BIN)/python benchmarks/startup.py
+	$(BIN)/python benchmarks/tokenizer_speed.py
+	$(BIN)/python benchmarks/data.py --tokenizer none bpe sentencepiece-unigram
 	$(BIN)/python benchmarks/throughput.py
+	$(BIN)/python benchmarks/memory.py
 
 faults: install  ## kill, fill the disk, damage files: what docs/reliability.md reports
 	$(BIN)/python -m tests.faults

@@ -5,7 +5,8 @@
 Generates text of each size in a temporary folder, as files of at most 64 MB or, with --files, of
 as many, and prepares it in a process of its own. One JSON line for each: MB of text a second,
 beside those of the tokenizer alone, without reading, splitting and writing, on the same text in
-the same process; and the most memory that the process and its workers held, each and together.
+the same process, before and after; and the most memory that the process and its workers held, each
+and together.
 The tokenizer `none` encodes nothing, in no time: what is left is what all the rest costs.
 """
 
@@ -138,6 +139,7 @@ def measure(place: str, name: str, workers: str) -> dict[str, float]:
     started = time.perf_counter()
     source.fingerprint()
     fingerprint = time.perf_counter() - started
+    before = alone(tokenizer, source)
     with Memory() as memory:
         started = time.perf_counter()
         data = ensure_data(project, config, tokenizer)
@@ -145,11 +147,13 @@ def measure(place: str, name: str, workers: str) -> dict[str, float]:
     started = time.perf_counter()
     assert ensure_data(project, config, tokenizer).cached
     again = time.perf_counter() - started
-    size = data.train.bytes + data.val.bytes
+    speed = (data.train.bytes + data.val.bytes) / 1e6 / seconds
+    by_itself = (before + alone(tokenizer, source)) / 2
     remove(project)
     return {
-        "mb_per_second": round(size / 1e6 / seconds, 2),
-        "tokenizer_alone_mb_per_second": alone(tokenizer, source),
+        "mb_per_second": round(speed, 2),
+        "tokenizer_alone_mb_per_second": round(by_itself, 2),
+        "ratio": round(speed / by_itself, 3),
         "fingerprint_seconds": round(fingerprint, 2),
         "unchanged_seconds": round(again, 2),
         "peak_rss_mb": round(memory.process / 1e6),
@@ -170,7 +174,7 @@ def project_for_tokenizer(project: Project) -> Project:
 
 
 def alone(tokenizer: Tokenizer, source: DataSource) -> float:
-    """MB a second of the tokenizer by itself."""
+    """MB a second of the tokenizer by itself, at the beginning of the text."""
     batches, size = [], 0
     documents = documents_of(source)
     while size < ALONE_BYTES and (batch := [d.text for d in islice(documents, 64)]):
@@ -179,7 +183,7 @@ def alone(tokenizer: Tokenizer, source: DataSource) -> float:
     started = time.perf_counter()
     for batch in batches:
         tokenizer.encode_batch(batch)
-    return round(size / 1e6 / (time.perf_counter() - started), 2)
+    return size / 1e6 / (time.perf_counter() - started)
 
 
 def remove(project: Project) -> None:

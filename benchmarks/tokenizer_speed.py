@@ -1,6 +1,6 @@
 """How fast tokenizers train and encode, beside the libraries that they are made of.
 
-    python benchmarks/tokenizer_speed.py --corpus FILE [--vocab-size N] [--rounds N] [--only NAME]
+    python benchmarks/tokenizer_speed.py [--corpus FILE] [--vocab-size N] [--rounds N] [--only NAME]
 
 Each line of stdout is one JSON object: a contender, with `mb_per_second` of encoding, the best of
 all rounds, `cpu_mb_per_second` (by processor time, which other programs disturb less), `ratio` to
@@ -13,6 +13,7 @@ from __future__ import annotations
 import argparse
 import io
 import json
+import random
 import sys
 import time
 from collections.abc import Callable, Sequence
@@ -20,6 +21,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
+
+from data import sentences
 
 from create_llm.data.threads import encoder_threads
 from create_llm.kernel.plugins import default_plugins
@@ -31,6 +34,7 @@ if TYPE_CHECKING:
 
 Encode = Callable[[Sequence[str]], list[list[int]]]
 BLOCK = 16_384
+MADE_UP_SENTENCES = 40_000
 OURS = ("bpe", "wordpiece", "unigram", "byte", "sentencepiece-unigram", "sentencepiece-bpe")
 
 
@@ -59,12 +63,12 @@ class Contender:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--corpus", type=Path, required=True, help="a text file in UTF-8")
+    parser.add_argument("--corpus", type=Path, help="a text file in UTF-8; unset: made-up words")
     parser.add_argument("--vocab-size", type=int, default=8192)
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--only", action="append", choices=OURS, help="one of our tokenizers")
     options = parser.parse_args()
-    text = options.corpus.read_text(encoding="utf-8")
+    text = options.corpus.read_text(encoding="utf-8") if options.corpus else made_up_text()
     texts = [text[at : at + BLOCK] for at in range(0, len(text), BLOCK)]
     contenders = [
         contender
@@ -79,6 +83,10 @@ def main() -> None:
     for contender in contenders:
         rivals = [other for other in contenders if other.group == contender.group]
         print(json.dumps(report(contender, rivals, size)))
+
+
+def made_up_text() -> str:
+    return "".join(random.Random(0).choices(sentences(20_000), k=MADE_UP_SENTENCES))
 
 
 def contenders_of(name: str, texts: Sequence[str], vocab_size: int) -> list[Contender]:
