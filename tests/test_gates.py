@@ -27,10 +27,11 @@ from create_llm.training.batches import Batches
 from create_llm.training.callbacks import Signal
 from create_llm.training.checkpointing import Model, TrainState
 from create_llm.training.optimizers import OptimizerSettings, build_updates
+from create_llm.training.parts import LoopSettings, Parts
 from create_llm.training.schedule import Schedule
 from create_llm.training.step import StepSettings
 from create_llm.training.stopping import StopWatch
-from create_llm.training.trainer import LoopSettings, Parts, Trainer
+from create_llm.training.trainer import Trainer
 from create_llm.training.wrapped import WrappedModel
 from create_llm.world import SingleProcess
 from create_llm_gpt.architecture import GPT

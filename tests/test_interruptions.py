@@ -257,7 +257,7 @@ def test_a_library_that_still_trains_does_not_crash_the_end_of_the_process(zygot
     assert child.code() == 130, child.output
     assert "run the same command again" in one_line(child.output)
     assert not (project / "tokenizer").exists()
-    assert not (project / "logs").exists()
+    assert [path.name for path in (project / "logs").iterdir()] == [".lock"]
 
 
 def threads(pid):
@@ -465,6 +465,20 @@ def test_of_two_starters_one_works_and_the_other_is_told_who(zygote, project, be
     go(project)
     assert first.code() == 0, first.output
     assert len(list((project / "logs").glob("*/run.json"))) == 1
+
+
+def test_who_comes_while_the_tokenizer_is_trained_is_told_before_any_work(zygote, project):
+    child = stalled(zygote, project, "tokenizer")
+    refused = zygote.run(project, "train", code=75)
+    assert f"is being trained by pid {child.pid} on" in one_line_of_error(refused)
+    assert "preparing" not in refused
+    child.signal(KILL)
+    assert child.code() == -KILL
+
+
+def one_line_of_error(output):
+    (line,) = (line for line in output.splitlines() if line.startswith("Error:"))
+    return line
 
 
 def test_another_text_is_refused_before_the_tokenizer_is_touched(zygote, project, whole):

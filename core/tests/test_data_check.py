@@ -334,15 +334,26 @@ def test_advice_is_silent_about_good_text():
     assert any("little" in each.problem for each in advice(checked(texts(40))))
 
 
-def test_progress_names_both_readings():
-    told = []
-    check(
-        Corpus((Rows(texts(12, words=20_000)),), 0.1),
-        progress=lambda stage, done, total: told.append((stage, done)),
-    )
-    assert {stage for stage, _ in told} == {
-        "reading the data", "comparing train with validation"
-    }  # fmt: skip
+def ended_stages(corpus):
+    """What was told last of each stage."""
+    told = {}
+    check(corpus, progress=lambda stage, *figures: told.update({stage: figures}))
+    return told
+
+
+def test_progress_names_both_readings_and_ends_at_all_of_it():
+    class Mistaken(Rows):
+        def total_bytes(self):
+            return 3_000_000
+
+    rows = texts(12, words=20_000)
+    size = sum(map(len, rows))
+    stages = {"reading the data": (size, size), "comparing train with validation": (size, size)}
+    for kind in (Rows, Mistaken):
+        assert ended_stages(Corpus((kind(rows),), 0.1)) == stages
+    survey = FileSurvey("a.txt", "text", "text", (), 4321)
+    surveyed = ended_stages(Corpus((Files(rows, [survey]),), 0.1))
+    assert surveyed == {"recognising the files": (4321, 4321), **stages}
 
 
 class Long(Rows):

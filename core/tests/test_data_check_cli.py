@@ -6,6 +6,7 @@ import json
 
 import pytest
 
+import create_llm
 from create_llm.cli import main
 from create_llm.project.folder import Project
 
@@ -224,6 +225,71 @@ def test_the_preview_needs_no_colour(chats, capsys, monkeypatch):
     assert "\x1b[32m" in run(capsys, chats.root, "data", "preview", "-n", "1").out
     monkeypatch.setenv("NO_COLOR", "1")
     assert "\x1b[3" not in run(capsys, chats.root, "data", "preview", "-n", "1").out
+
+
+@pytest.fixture
+def pairs(project):
+    """Preference pairs beside the text."""
+    rows = (
+        {"prompt": f"How many geese has {n}?", "chosen": f"He has {n}.", "rejected": f"No {n} idea"}
+        for n in range(50)
+    )
+    path = project.raw / "pairs.jsonl"
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    return path
+
+
+def text_of(example):
+    pieces = zip(example["tokens"], example["counted"], example["special"], strict=True)
+    return "".join(token for token, counted, special in pieces if counted and not special).strip()
+
+
+def test_both_answers_of_a_pair_are_shown(project, pairs, capsys):
+    preview = ("data", "preview", "-n", "1", str(pairs))
+    (example,) = json.loads(run(capsys, project.root, *preview, "--json").out)["documents"]
+    assert example["structure"] == "preference"
+    worse = example["rejected"]
+    assert (text_of(example), text_of(worse)) == ("He has 0.", "No 0 idea")
+    assert "How many geese has 0?" in worse["text"]
+    assert worse["ids"][:5] == example["ids"][:5]
+    shown = run(capsys, project.root, *preview)
+    lines = [line.partition(" │ ") for line in shown.out.splitlines() if "│" in line]
+    assert [name.strip() for name, _, _ in lines][-2:] == ["end", "worse"]
+    assert lines[-1][2].replace("·", "").replace("</s>", "").strip() == "No 0 idea"
+    assert "worse: the rejected answer of a pair" in shown.err
+    plain = ("data", "preview", "-n", "1", "data/raw/geese.txt")
+    assert "worse" not in run(capsys, project.root, *plain).err
+    (other,) = json.loads(run(capsys, project.root, *plain, "--json").out)["documents"]
+    assert other["rejected"] is None
+
+
+def test_pairs_are_checked_as_such(project, pairs, capsys):
+    files = {file["path"]: file for file in check(capsys, project.root)["files"]}
+    found = files["data/raw/pairs.jsonl"]
+    assert (found["structure"], found["documents"], found["rejected"]) == ("preference", 50, 0)
+    assert found["evidence"][-1].startswith("columns 'chosen', 'rejected', 'prompt'")
+
+
+def test_of_a_file_that_shows_no_structure_none_is_told(project, capsys):
+    (project.raw / "picture.txt").write_bytes(b"\x89PNG" + bytes(range(256)))
+    files = {file["path"]: file for file in check(capsys, project.root)["files"]}
+    assert files["data/raw/picture.txt"]["structure"] is None
+    assert files["data/raw/geese.txt"]["structure"] == "text"
+    assert "picture.txt" in run(capsys, project.root, "data", "check").out
+
+
+def test_python_has_the_same_report(chats, capsys):
+    report, told = create_llm.check(chats.root), check(capsys, chats.root)
+    assert [file.path for file in report.files] == [file["path"] for file in told["files"]]
+    assert (report.documents, report.rejected) == (told["documents"], told["rejected"]) == (100, 7)
+    assert report.lengths.unit == "words"
+    assert report.failure is None
+    run(capsys, chats.root, "tokenizer", "train", "--json")
+    assert create_llm.check(chats.root).lengths.unit == "tokens"
+    (chats.root / "other.txt").write_text("Too little.")
+    report = create_llm.check(chats.root, data__train_path="other.txt")
+    assert not report.usable
+    assert "only 11 bytes of text" in report.failure.what
 
 
 def test_a_long_document_is_cut_and_its_end_shown(project, capsys):

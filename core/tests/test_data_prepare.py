@@ -358,7 +358,7 @@ def test_progress_counts_up_to_the_size_of_the_text(tmp_path):
         progress=lambda *arguments: told.append(arguments),
     )
     done = [done for _, done, _ in told]
-    assert len(done) == 3  # 600 documents, 256 at once
+    assert len(done) == 4  # 600 documents, 256 at once, and that it is all
     assert done == sorted(done)
     assert done[-1] == sum(len(text.encode()) for text in CORPUS * 3)
 

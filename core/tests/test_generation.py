@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import pytest
 import torch
 from pydantic import BaseModel
@@ -9,11 +11,12 @@ from torch import nn
 
 from create_llm.data.tokenizer import SpecialTokens
 from create_llm.errors import ConfigError
+from create_llm.models import generation
 from create_llm.models.architecture import Architecture, CausalLM, ModelOutput
-from create_llm.models.conversation import Message, render, reply
-from create_llm.models.generation import Sampling, TextStream, choose, complete
+from create_llm.models.generation import Prompt, Sampling, TextBatch, TextStream, complete
 from create_llm.models.loaded import LoadedModel
 from create_llm.models.objective import Objective
+from create_llm.models.sampling import choose
 
 LETTERS = "\x00abcdefghijklmnopqrstuvwxyz :\nYMouodel"
 
@@ -164,21 +167,125 @@ def test_only_the_likeliest_are_chosen_from(sampling, allowed):
     assert {choose(logits, sampling, drawn) for _ in range(400)} == allowed
 
 
+@pytest.mark.parametrize(("least", "allowed"), [(0.7, {0}), (0.3, {0, 1, 2}), (0.5, {0, 1})])
+def test_what_is_much_rarer_than_the_likeliest_is_not_chosen(least, allowed):
+    logits = torch.tensor([0.5, 0.3, 0.15, 0.05]).log()
+    sampling, drawn = Sampling(top_k=0, top_p=1.0, min_p=least), generator()
+    assert {choose(logits, sampling, drawn) for _ in range(400)} == allowed
+
+
+def test_what_was_said_becomes_rarer():
+    sampling = Sampling(temperature=0, repetition_penalty=2.0)
+    logits = torch.tensor([3.0, 2.0, -1.0])
+    assert choose(logits, sampling, generator()) == 0
+    assert choose(logits, sampling, generator(), [0, 0]) == 1
+    below = torch.tensor([-2.0, -3.0, -9.0])
+    assert choose(below, sampling, generator(), [0]) == 1
+    assert choose(below, Sampling(temperature=0), generator(), [0]) == 0
+
+
 @pytest.mark.parametrize(
-    "wrong", [{"top_p": 0}, {"top_p": 1.1}, {"temperature": -1}, {"max_new_tokens": 0}]
+    "wrong",
+    [
+        {"top_p": 0},
+        {"top_p": 1.1},
+        {"top_p": math.nan},
+        {"top_k": -1},
+        {"temperature": -1},
+        {"temperature": math.inf},
+        {"max_new_tokens": 0},
+        {"min_p": 1.5},
+        {"repetition_penalty": 0},
+        {"stop": ("",)},
+        {"seed": -1},
+    ],
+    ids=str,
 )
-def test_impossible_sampling_is_refused(wrong):
-    with pytest.raises(ConfigError, match=next(iter(wrong))):
+def test_impossible_sampling_is_refused_with_advice(wrong):
+    (name,) = wrong
+    with pytest.raises(ConfigError, match=name) as caught:
         Sampling(**wrong)
+    assert caught.value.where == f"--{name.replace('_', '-')}"
+    assert len(caught.value.fixes) == 2
 
 
-def test_a_conversation_is_a_script_that_stops_before_the_other_side(model):
-    script = render([Message("user", "hello")])
-    assert script == "You: hello\n"
-    with pytest.raises(ConfigError, match="not a role"):
-        render([Message("robot", "x")])
-    stream = reply(model, [Message("user", "m")], Sampling(temperature=0, max_new_tokens=2), print)
-    assert isinstance("".join(stream), str)
+class Weighing(nn.Module):
+    """Each token depends on all before it, and on the order they came in."""
+
+    def __init__(self, size):
+        super().__init__()
+        self.table = nn.Parameter(torch.randn(size, size, generator=generator(3)) * 2)
+
+    def forward(self, tokens):
+        weights = torch.arange(1, tokens.shape[1] + 1)[None, :, None]
+        return ModelOutput((self.table[tokens] * weights).cumsum(1) / 4, lambda values: values)
+
+
+class Weighed(Alphabet):
+    def build(self, config, vocab_size):
+        return Weighing(vocab_size)
+
+
+class OneByOne(Weighed):
+    """Knows no way to decode several at once."""
+
+    def gather(self, rows):
+        return None
+
+
+PROMPTS = ["abc", "a", "hello you", "model", "z", "abc", ""]
+
+
+@pytest.mark.parametrize("temperature", [0, 1.0])
+@pytest.mark.parametrize("architecture", [Weighed(), OneByOne()], ids=["together", "one by one"])
+@pytest.mark.parametrize("at_once", [3, 32])
+def test_several_prompts_at_once_are_continued_as_one_by_one(
+    monkeypatch, architecture, temperature, at_once
+):
+    """Of all lengths, past the context, and more of them than there is room for."""
+    monkeypatch.setattr(generation, "_AT_ONCE", at_once)
+    model = loaded(Letters(), 16, architecture=architecture)
+    sampling = Sampling(temperature=temperature, max_new_tokens=30, seed=5, stop=("o",))
+    alone = [complete(model, prompt, sampling) for prompt in PROMPTS]
+    assert len({done.tokens for done in alone}) > 3, "they should end at different times"
+    batch = TextBatch(model, [Prompt.of(text, model) for text in PROMPTS], sampling, print)
+    pieces = [""] * len(PROMPTS)
+    for number, piece in batch:
+        pieces[number] += piece
+    together = batch.results()
+    assert [done.text for done in together] == [done.text for done in alone] == pieces
+    for name in ("prompt", "tokens", "finish_reason"):
+        assert [getattr(d, name) for d in together] == [getattr(d, name) for d in alone]
+
+
+def test_a_text_is_shown_whole_before_the_next():
+    model = loaded(Letters(), architecture=Weighed())
+    sampling = Sampling(max_new_tokens=9, seed=2)
+    batch = TextBatch(model, [Prompt.of(text, model) for text in PROMPTS], sampling, print)
+    shown = ["".join(pieces) for pieces in batch.in_order()]
+    assert shown == [done.text for done in batch.results()]
+
+
+def test_a_prompt_may_fill_the_context_and_not_more():
+    model = loaded(Letters(), 4)
+    sampling = Sampling(temperature=0, max_new_tokens=2)
+    assert "".join(TextStream(model, "abcd", sampling, print)) == "ef"
+    with pytest.raises(ConfigError, match="5 tokens, and the model reads 4") as caught:
+        TextStream(model, "abcde", sampling, print)
+    assert "abcde" in caught.value.where
+
+
+def test_what_an_objective_adds_to_a_prompt_takes_room():
+    class Marked(Continues):
+        def prompt(self, tokens):
+            return super().prompt([1, 2, *tokens])
+
+    model = loaded(Letters(), 6, objective=Marked)
+    assert model.longest_prompt == 4
+    sampling = Sampling(temperature=0, max_new_tokens=20)
+    assert complete(model, "abcd", sampling).text == "efghijklmnopqrstuvwx"
+    with pytest.raises(ConfigError):
+        Prompt.of("abcde", model)
 
 
 class Apart(Alphabet):
@@ -194,7 +301,7 @@ def test_what_is_written_apart_ends_where_the_model_does():
     told = []
     model = loaded(Letters(), 8, architecture=Apart())
     done = complete(model, "abc", Sampling(temperature=0), told.append)
-    assert (done.text, done.finish_reason) == ("defghij", "length")
+    assert (done.text, done.finish_reason) == ("defghijk", "length")
     assert not told
 
 

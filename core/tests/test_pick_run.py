@@ -21,7 +21,12 @@ from create_llm.runs.run import run_folder
 from create_llm.storage.checkpoints import CheckpointStore
 from create_llm.storage.durable import Storage
 from create_llm.training.machine import announce_machine, look_at_machine
-from create_llm.training.pick_run import Chooser, claim_run, find_unfinished
+from create_llm.training.pick_run import (
+    Chooser,
+    claim_run,
+    find_unfinished,
+    refuse_if_another,
+)
 
 HERE = Hardware(2, 16 * 10**9, 8 * 10**9, "A processor")
 LLM_TOML = """
@@ -183,10 +188,11 @@ def test_a_tokenizer_that_may_become_the_same_again_is_compared_when_it_is_there
     found = find_unfinished(choosing)
     assert found is not None
     other = {**run.manifest()["identity"], "tokenizer": "another"}
-    with pytest.raises(ConfigError, match="tokenizer: "), claim_run(choosing, found, other):
-        pass
-    with claim_run(choosing, found, run.manifest()["identity"]) as picked:
-        assert picked.run == run
+    with pytest.raises(ConfigError, match="tokenizer: "):
+        refuse_if_another(choosing, found, other)
+    refuse_if_another(choosing, found, run.manifest()["identity"])
+    with claim_run(choosing, None) as new:
+        refuse_if_another(choosing, new, other)
 
 
 def test_never_and_no_start_a_new_run(project):
@@ -212,10 +218,12 @@ def test_a_run_that_lacks_only_its_model_is_spoken_of_as_such(project):
 
 def test_a_finished_run_is_left_alone(project):
     run = leave_unfinished(project)
-    run.write_summary({"status": "completed"})
+    run.write_summary({"status": "completed", "model": "models/v3"})
     found, told = find(project)
     assert found is None
-    assert "is complete" in told[0]
+    assert told == [
+        f"run {run.name} is complete and made v3; this is a new run, from the beginning"
+    ]
     with pytest.raises(ConfigError, match="is complete"):
         find(project, resume=run.name)
 
@@ -234,7 +242,7 @@ def test_a_damaged_checkpoint_is_told_and_passed_over(project):
     found = find_unfinished(choosing)
     assert found.step == 7
     assert "step-00000009" in told[0]
-    with claim_run(choosing, found, run.manifest()["identity"]) as picked:
+    with claim_run(choosing, found) as picked:
         assert picked.step == 7
 
 
@@ -260,18 +268,35 @@ def test_a_run_that_another_process_continued_meanwhile_is_not_taken(project):
     found = find_unfinished(choosing)
     with CheckpointStore(run.checkpoints, 9, Storage()).commit(8) as writer:
         writer.write("state", [b"8"])
-    identity = run.manifest()["identity"]
-    with pytest.raises(LockedError, match="meantime"), claim_run(choosing, found, identity):
+    with pytest.raises(LockedError, match="meantime"), claim_run(choosing, found):
         pass
 
 
 def test_a_run_that_another_process_has_just_begun_is_not_doubled(project):
     choosing, _ = chooser(project)
-    with claim_run(choosing, None, {}), pytest.raises(LockedError), claim_run(choosing, None, {}):
-        pass
+    with claim_run(choosing, None):
+        # Before there is a run.json, and whatever was trained before.
+        with pytest.raises(LockedError, match="pid"):
+            find_unfinished(choosing)
+        with pytest.raises(LockedError, match="pid"), claim_run(choosing, None):
+            pass
+    assert find_unfinished(choosing) is None
     beside, _ = chooser(project, resume="never")
-    with claim_run(choosing, None, {}) as first, claim_run(beside, None, {}) as second:
+    with claim_run(choosing, None) as first, claim_run(beside, None) as second:
         assert first.run.path != second.run.path
+
+
+def test_what_is_left_of_a_run_that_was_killed_before_it_began_is_removed(project):
+    run = leave_unfinished(project)
+    left = [project.logs / name for name in ("20260102-000000", "20260103-000000")]
+    for folder in (*left, run.path):
+        with RunLock(folder):
+            pass
+    (left[1] / "train.log").write_text("of use")
+    choosing, _ = chooser(project, resume="never")
+    with claim_run(choosing, None) as picked:
+        remaining = {path.name for path in project.logs.iterdir() if path.is_dir()}
+        assert remaining == {run.name, left[1].name, picked.run.name}
 
 
 def test_a_device_that_is_not_there_is_refused_in_words(project):

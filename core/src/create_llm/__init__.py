@@ -18,6 +18,7 @@ __version__ = "0.1.0"
 os.environ.setdefault("GOMP_SPINCOUNT", "20000")
 
 if TYPE_CHECKING:
+    from create_llm.api import check as check
     from create_llm.api import evaluate as evaluate
     from create_llm.api import load as load
     from create_llm.api import prepare as prepare
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
 
 _HOMES = {
     "CreateLLMError": "create_llm.errors",
+    "check": "create_llm.api",
     "evaluate": "create_llm.api",
     "hookimpl": "create_llm.hookspecs",
     "load": "create_llm.api",
@@ -34,7 +36,16 @@ _HOMES = {
     "train": "create_llm.api",
 }
 
-__all__ = ["CreateLLMError", "__version__", "evaluate", "hookimpl", "load", "prepare", "train"]
+__all__ = [
+    "CreateLLMError",
+    "__version__",
+    "check",
+    "evaluate",
+    "hookimpl",
+    "load",
+    "prepare",
+    "train",
+]
 
 
 def __dir__() -> list[str]:

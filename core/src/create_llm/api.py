@@ -19,6 +19,7 @@ from create_llm.kernel.plugins import default_plugins
 
 if TYPE_CHECKING:
     from create_llm.config import Config
+    from create_llm.data.check.report import Report
     from create_llm.data.preparation.prepared import PreparedData
     from create_llm.models.bundle import ModelBundle
     from create_llm.models.evaluation import Score
@@ -31,7 +32,8 @@ class Model:
     """A loaded model; made by `create_llm.load`.
 
     The keyword arguments of its methods are the fields of `Sampling` (max_new_tokens,
-    temperature, top_k, top_p, stop, seed); what is left out comes from the bundle.
+    temperature, top_k, top_p, min_p, repetition_penalty, stop, seed); what is left out comes from
+    the bundle.
     """
 
     def __init__(self, bundle: ModelBundle, loaded: LoadedModel) -> None:
@@ -93,7 +95,7 @@ def sampling_of(bundle: ModelBundle, **given: Any) -> Sampling:
     from create_llm.models.generation import Sampling
 
     defaults = bundle.sampling_defaults()
-    names = ("max_new_tokens", "temperature", "top_k", "top_p")
+    names = ("max_new_tokens", "temperature", "top_k", "top_p", "min_p", "repetition_penalty")
     values = {name: defaults[name] for name in names if name in defaults}
     values.update({name: value for name, value in given.items() if value is not None})
     known = Sampling.__dataclass_fields__
@@ -121,6 +123,27 @@ def train(project: str | Path, **overrides: object) -> dict[str, Any]:
 
     folder, config = _open_project(project, overrides)
     return launch(folder, config, default_plugins(), Surroundings()).summary
+
+
+def check(project: str | Path, **overrides: object) -> Report:
+    """Say what the data of a project is and what is wrong with it; change nothing.
+
+    Of other text than the project's: data__train_path="book.txt". What cannot be prepared is no
+    exception but told in `failure`, beside all that was found.
+
+    Raises:
+        DataError: there is nothing at all to tell of.
+    """
+    from create_llm.data.check.checking import check as check_corpus
+    from create_llm.data.check.encoder import project_encoder
+    from create_llm.data.corpus import Corpus
+    from create_llm.data.pipeline import data_source
+    from create_llm.data.source import validation_source
+
+    folder, config = _open_project(project, overrides)
+    source, data = data_source(folder, config), config.data
+    corpus = Corpus((source,), data.val_split, validation_source(source), data.deduplicate)
+    return check_corpus(corpus, encoder=project_encoder(folder, config, _ignore))
 
 
 def prepare(project: str | Path, **overrides: object) -> PreparedData:

@@ -17,6 +17,7 @@ from create_llm.runs.events import (
     EpochEnd,
     EvalEnd,
     Event,
+    ProgressMade,
     RunWarning,
     SampleGenerated,
     StepEnd,
@@ -26,7 +27,7 @@ from create_llm.runs.events import (
 from create_llm.training.dispatch import Dispatcher, Dropped
 from create_llm_console.callback import Console
 from create_llm_console.config import ConsoleConfig
-from create_llm_console.words import clean, count, duration
+from create_llm_console.words import clean
 
 ESCAPE = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
 
@@ -122,24 +123,64 @@ def play_both(events: list[Event], **config: Any) -> list[str]:
 def test_a_run_is_told_on_both_screens():
     for shown in play_both(whole_run()):
         for text in (
-            "run r1: gpt, 1.01M parameters",
-            "20 steps of 2.05k tokens, adamw, fp32 on cpu, seed 7",
+            "run r1: gpt, 1,012,000 parameters",
+            "20 steps of 2,048 tokens, adamw, fp32 on cpu, seed 7",
             "loss 5.4321",
-            "12.3k tokens/s",
-            "ETA 1m 05s",
-            "lr 3.00e-04",
+            "12,345 tokens/s",
+            "ETA 1 min 05 s",
+            "lr 0.0003",
             "val 2.345 bits/byte",
-            "checkpoint (interval, 1.0s): checkpoints/r1/step-00000010",
+            "checkpoint (interval, 1.0 s): checkpoints/r1/step-00000010",
             "validation loss 5.1000, 2.345 bits/byte, train loss 5.0000, the best so far",
             "Once upon a time",
             "epoch 1: mean train loss 5.0000 over its steps, last validation loss 5.1000",
-            "lr 3.00e-04, 1h 02m",
+            "lr 0.0003, 1 h 02 min",
             "warning: it overfits",
             "try: stop earlier",
-            "completed at step 20 of 20 after 2m 05s (max_steps)",
+            "completed at step 20 of 20 after 2 min 05 s (max_steps)",
         ):
             assert text in shown
         assert "20/20" in shown
+
+
+def progress(step: int, **changes: Any) -> ProgressMade:
+    fields: dict[str, Any] = {"doing": "train", "done": step, "total": 2000, "eta_seconds": 65.0}
+    return ProgressMade(step=step, **(fields | changes))
+
+
+def test_the_bar_moves_between_two_reports():
+    events: list[Event] = [train_start(total_steps=2000), progress(1003), train_end(1003)]
+    shown = ESCAPE.sub("", play(events, live=True))
+    assert "1,003/2,000" in shown
+    assert "ETA 1 min 05 s" in shown
+    assert "ETA ?" in ESCAPE.sub(
+        "", play([train_start(), progress(1, eta_seconds=None)], live=True)
+    )
+
+
+def test_an_evaluation_has_a_bar_of_its_own_while_it_lasts():
+    scoring: list[Event] = [
+        progress(10, doing="evaluate", done=done, total=1600) for done in (0, 800)
+    ]
+    shown = ESCAPE.sub("", play([train_start(), *scoring, train_end()], live=True))
+    assert "evaluating" in shown
+    assert "0/1,600" in shown
+    last = shown.partition("completed at")[0].rpartition("step ")[2]
+    assert "0/20" in last
+    assert "evaluating" not in last
+    after: list[Event] = [progress(10, doing="sample", done=0, total=None), progress(11)]
+    shown = ESCAPE.sub("", play([train_start(), *scoring, *after], live=True))
+    assert shown.index("evaluating") < shown.index("writing a sample")
+
+
+def test_plain_lines_are_those_of_reports_alone():
+    moving: list[Event] = [
+        progress(1),
+        progress(10, doing="evaluate", done=8, total=16),
+        progress(10, doing="sample", done=0, total=None),
+    ]
+    wanted = play([train_start(), train_end()], live=False)
+    assert play([train_start(), *moving, train_end()], live=False) == wanted
 
 
 def test_plain_lines_carry_no_escape_code_and_one_line_a_step():
@@ -268,37 +309,6 @@ def test_the_registered_part_is_this_callback():
     part = load_plugins({"CREATE_LLM_PLUGINS": "console"}).registry.get("callbacks", "console")
     assert part.load() is Console
     assert part.config_model() is ConsoleConfig
-
-
-@pytest.mark.parametrize(
-    ("seconds", "text"),
-    [
-        (0.0, "0s"),
-        (59.4, "59s"),
-        (59.6, "1m 00s"),
-        (3600.0, "1h 00m"),
-        (90_000.0, "1d 01h"),
-        (-1.0, "?"),
-        (math.nan, "?"),
-    ],
-)
-def test_durations(seconds: float, text: str):
-    assert duration(seconds) == text
-
-
-@pytest.mark.parametrize(
-    ("value", "text"),
-    [
-        (0, "0"),
-        (987, "987"),
-        (999.7, "1.00k"),
-        (12_345, "12.3k"),
-        (123_456, "123k"),
-        (7.89e9, "7.89B"),
-    ],
-)
-def test_counts(value: float, text: str):
-    assert count(value) == text
 
 
 def test_clean_keeps_lines_and_joiners():

@@ -17,6 +17,7 @@ from create_llm.models.architecture import ModelOutput, count_parameters
 from create_llm_gpt import forms as gpt_forms
 from create_llm_gpt import model as gpt_model
 from create_llm_gpt.architecture import GPT
+from create_llm_gpt.cache import KeyValueCache
 from create_llm_gpt.config import GPTConfig
 from create_llm_gpt.model import GPTModel, Rotation
 from create_llm_gpt.ops import rms_norm, rotate, swiglu
@@ -78,7 +79,7 @@ def test_causal(config: GPTConfig) -> None:
 
 
 def test_a_model_that_looks_ahead_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
-    def looks_ahead(q: Tensor, k: Tensor, v: Tensor, dropout: float, segments: None) -> Tensor:
+    def looks_ahead(q: Tensor, k: Tensor, v: Tensor, *others: object) -> Tensor:
         heads = (part.transpose(1, 2) for part in (q, k, v))
         return F.scaled_dot_product_attention(*heads, enable_gqa=True).transpose(1, 2)
 
@@ -212,22 +213,61 @@ def test_a_prompt_in_two_parts_equals_one() -> None:
     torch.testing.assert_close(logits, model(tokens).logits()[:, -1], rtol=1e-4, atol=1e-5)
 
 
-def test_a_position_off_by_one_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
-    model, tokens = made(), some_tokens()
-    # Larger weights, so that attention is not nearly uniform and positions count.
+def spread_attention(model: GPTModel) -> None:
+    """Larger weights, so that attention is not nearly uniform and positions count."""
     with torch.no_grad():
         for block in model.layers:
             block.get_parameter("attention.qkv.weight").mul_(20)
+
+
+def test_a_position_off_by_one_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
+    model, tokens = made(), some_tokens()
+    spread_attention(model)
     expected = model(tokens).logits()[:, 6:]
     right = gpt_model._rotation
 
-    def late(config: GPTConfig, start: int, end: int, device: torch.device) -> Rotation:
-        late_by = 1 if start else 0
-        return right(config, start + late_by, end + late_by, device)
+    def late(config: GPTConfig, places: Tensor) -> Rotation:
+        return right(config, places + (places[0] > 0))
 
     torch.testing.assert_close(steps_with_cache(model, tokens, 7), expected, rtol=1e-4, atol=1e-5)
     monkeypatch.setattr(gpt_model, "_rotation", late)
     assert not torch.allclose(steps_with_cache(model, tokens, 7), expected, rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("config", FORMS, ids=lambda config: config.form)
+def test_rows_of_different_lengths_are_decoded_as_if_alone(config: GPTConfig) -> None:
+    """Gathered, decoded, and gathered again without one of them and with a new one."""
+    model, tokens, architecture = made(config), some_tokens(4), GPT()
+    spread_attention(model)
+    lengths = [9, 3, 1, 6]
+    caches = [architecture.new_cache(model, 1, 20) for _ in lengths]
+    for row, (cache, length) in enumerate(zip(caches, lengths, strict=True)):
+        architecture.decode(model, tokens[row : row + 1, :length], cache)
+
+    def decoded(cache: KeyValueCache, rows: list[int]) -> None:
+        for _ in range(3):
+            following = torch.stack([tokens[row, lengths[row]] for row in rows])[:, None]
+            logits = architecture.decode(model, following, cache)
+            for place, row in enumerate(rows):
+                lengths[row] += 1
+                alone = model(tokens[row : row + 1, : lengths[row]]).logits()[0, -1]
+                torch.testing.assert_close(logits[place], alone, rtol=1e-4, atol=1e-5)
+
+    first = architecture.gather([(caches[row], 0) for row in (0, 1, 2)])
+    decoded(first, [0, 1, 2])
+    assert (first.length, first.padding) == (12, (0, 6, 8))
+    second = architecture.gather([(first, 2), (first, 1), (caches[3], 0)])
+    assert second.length == 6
+    decoded(second, [2, 1, 3])
+    alone = architecture.gather([(second, 0)])
+    assert not alone.padding
+    decoded(alone, [2])
+
+
+def test_a_row_that_looks_at_padding_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(KeyValueCache, "visible", lambda cache, count: None)
+    with pytest.raises(AssertionError):
+        test_rows_of_different_lengths_are_decoded_as_if_alone(SMALL)
 
 
 def test_what_does_not_fit_is_refused() -> None:

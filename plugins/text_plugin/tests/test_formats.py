@@ -88,7 +88,7 @@ def test_parquet_rows_are_read_and_told_by_their_number(tmp_path):
     assert (file.format, file.structure) == ("parquet", "text")
     (tmp_path / "a.parquet").write_bytes((tmp_path / "a.parquet").read_bytes()[:-20])
     items = list(TextSource(TextConfig(train_path="."), tmp_path).survey())
-    assert items[0].structure == "unknown"
+    assert items[0].structure is None
     assert "damaged" in items[0].evidence[0]
 
 

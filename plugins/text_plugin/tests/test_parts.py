@@ -14,7 +14,7 @@ MB = 1 << 20
 
 def files(tmp_path, sizes, ending=".txt"):
     return [
-        DataFile(tmp_path / f"{n}{ending}", f"{n:05}{ending}", "text", None, size)
+        DataFile(str(tmp_path), f"{n:05}{ending}", "text", None, size)
         for n, size in enumerate(sizes)
     ]
 
@@ -43,7 +43,7 @@ def test_another_file_changes_one_or_two_groups(tmp_path):
     many = files(tmp_path, [100_000] * 20_000)
     before = {names(group) for group in grouped(many)}
     for place in range(0, 20_000, 1999):
-        more = DataFile(tmp_path / "x", f"{place:05}x.txt", "text", None, 1000)
+        more = DataFile(str(tmp_path), f"{place:05}x.txt", "text", None, 1000)
         after = {names(group) for group in grouped([*many[:place], more, *many[place:]])}
         assert len(after - before) <= 2
     assert len(before) > 100

@@ -5,8 +5,11 @@ import json
 import pytest
 from pydantic import ValidationError
 
+from create_llm.config import load_config
+from create_llm.config.explain import find_keys
 from create_llm.data.documents import Document, Rejected
 from create_llm.errors import ConfigError
+from create_llm.kernel.plugins import default_plugins
 from create_llm_text.config import Columns, TextConfig
 from create_llm_text.source import TextSource
 
@@ -268,7 +271,7 @@ def test_what_cannot_be_told_is_rejected_as_a_whole_with_what_to_write(tmp_path)
     assert told.problem == "it cannot be told what its columns are: title, plot, year"
     assert '[data] columns = { text = "title" }' in told.suggestion
     (file, _) = source(tmp_path, rows).survey()
-    assert (file.structure, file.evidence) == ("unknown", (told.problem,))
+    assert (file.structure, file.evidence) == (None, (told.problem,))
 
 
 DECLARED = [
@@ -303,6 +306,58 @@ def test_a_declared_column_that_is_not_there_is_an_error_with_the_nearest(tmp_pa
         with pytest.raises(ConfigError, match=r"data\.columns\.text names 'plto'") as caught:
             list(read())
         assert caught.value.fixes == ("did you mean 'plot'?", "its columns: title, plot")
+        assert caught.value.where == "a.jsonl:1"
+
+
+def test_a_declared_column_is_looked_for_where_the_columns_are_first_named(tmp_path):
+    (tmp_path / "a.jsonl").write_text('\n\n{"title": "t", "plot": "p"}\n')
+    (tmp_path / "b.csv").write_text("title,plot\nt,p\n")
+    for name, place in (("a.jsonl", "a.jsonl:3"), ("b.csv", "b.csv:1")):
+        config = TextConfig(train_path=name, columns=Columns(text="plto"))
+        with pytest.raises(ConfigError) as caught:
+            list(TextSource(config, tmp_path).documents())
+        assert caught.value.where == place
+
+
+@pytest.mark.parametrize("key", ["data", "rows"])
+def test_conversations_in_a_list_under_a_key_are_rows(tmp_path, key):
+    row = {"id": 1, "messages": messages(U, A)}
+    (tmp_path / "a.json").write_text(json.dumps({"version": 2, key: [row, row]}))
+    documents = list(TextSource(TextConfig(train_path="."), tmp_path).documents())
+    assert [turns(document.segments) for document in documents] == [TALK, TALK]
+
+
+def test_a_conversation_under_a_key_is_one_row(tmp_path):
+    talk = messages(U, A, role="from", content="value")
+    (tmp_path / "a.json").write_text(json.dumps({"id": "x" * 3000, "conversations": talk}))
+    (document,) = TextSource(TextConfig(train_path="."), tmp_path).documents()
+    assert turns(document.segments) == TALK
+
+
+LLM_TOML = """\
+[project]
+template = "nano"
+[data]
+source = "text"
+[data.columns]
+completion = "body"
+promt = "title"
+"""
+
+
+def test_a_mistyped_key_of_columns_is_told_with_its_line_and_the_nearest(tmp_path):
+    (tmp_path / "llm.toml").write_text(LLM_TOML)
+    with pytest.raises(ConfigError) as caught:
+        load_config(tmp_path, default_plugins(), environ={})
+    assert caught.value.where == "llm.toml:7"
+    assert "data.columns.promt cannot be used: there is no such key" in caught.value.what
+    assert "did you mean 'prompt'?" in caught.value.what
+
+
+def test_the_keys_of_columns_are_explained_with_it():
+    (found,) = find_keys(default_plugins().registry, None, "data.columns").keys
+    for name, field in Columns.model_fields.items():
+        assert f"{name}: {field.description.rstrip('.')}" in found.what
 
 
 @pytest.mark.parametrize(

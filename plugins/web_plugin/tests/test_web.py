@@ -10,9 +10,14 @@ import sys
 import pytest
 from pydantic import ValidationError
 
+from create_llm.config import load_config
+from create_llm.data.check.checking import check
+from create_llm.data.corpus import Corpus
 from create_llm.data.documents import Rejected
+from create_llm.data.pipeline import data_source, ensure_tokenizer
 from create_llm.errors import ConfigError, DataError
-from create_llm.kernel.plugins import load_plugins
+from create_llm.kernel.plugins import default_plugins, load_plugins
+from create_llm.project.folder import Project
 from create_llm_web.config import WebConfig
 from create_llm_web.source import WebSource
 
@@ -119,6 +124,46 @@ def test_progress_goes_to_whoever_shows_it(site, tmp_path, capsys):
     size = len(LINES.encode())
     assert told[-1] == (f"downloading {site.url('/a.txt')}", size, size)
     assert (f"downloading {site.url('/a.txt')}", 1000, size) in told
+    assert "downloading" not in capsys.readouterr().err
+
+
+def web_project(folder, **paths):
+    keys = "".join(f'{name} = "{url}"\n' for name, url in paths.items())
+    (folder / "llm.toml").write_text(
+        f'[project]\ntemplate = "nano"\n[data]\nsource = "web"\n{keys}'
+        "[tokenizer]\nvocab_size = 300\n"
+    )
+    return Project(folder), load_config(folder, default_plugins(), environ={})
+
+
+def downloads(told):
+    """The last that was told of each download: how much of how many bytes."""
+    found = {stage: (done, total) for stage, done, total in told}
+    return {stage: ended for stage, ended in found.items() if stage.startswith("downloading")}
+
+
+def test_a_command_shows_the_download_beside_its_other_stages(site, tmp_path, capsys):
+    site.put("/a.txt", LINES.encode())
+    site.put("/val.txt", LINES.upper().encode())
+    urls = {"train_path": site.url("/a.txt"), "val_path": site.url("/val.txt")}
+    project, config = web_project(tmp_path, **urls)
+    told = []
+    ensure_tokenizer(project, config, progress=lambda *progress: told.append(progress))
+    size = len(LINES.encode())
+    assert downloads(told) == {f"downloading {url}": (size, size) for url in urls.values()}
+    assert "training the tokenizer" in {stage for stage, _, _ in told}
+    assert "downloading" not in capsys.readouterr().err
+
+
+def test_a_check_shows_the_download_too(site, tmp_path, capsys):
+    site.put("/a.txt", LINES.encode())
+    project, config = web_project(tmp_path, train_path=site.url("/a.txt"))
+    told = []
+    corpus = Corpus((data_source(project, config),), val_split=0.1)
+    report = check(corpus, progress=lambda *progress: told.append(progress))
+    assert report.usable
+    size = len(LINES.encode())
+    assert downloads(told) == {f"downloading {site.url('/a.txt')}": (size, size)}
     assert "downloading" not in capsys.readouterr().err
 
 

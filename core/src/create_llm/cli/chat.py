@@ -3,21 +3,25 @@
 from __future__ import annotations
 
 import contextlib
+import io
+import signal
 import sys
-from dataclasses import replace
+from collections.abc import Iterator
+from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from create_llm.cli.app import App
 from create_llm.cli.models import device_option, open_model, sampling_options, say
+from create_llm.errors import CreateLLMError
+from create_llm.interrupts import signal_of
 
 if TYPE_CHECKING:
     from create_llm.api import Model
-    from create_llm.models.conversation import Message
-    from create_llm.models.generation import Sampling
+    from create_llm.cli.chat_session import Session
 
-_GOODBYE = {"exit", "quit"}
+_GOODBYE = {"exit", "quit", "/exit", "/quit"}
 
 
 @click.command(epilog="\b\nExample:\n  llm chat --temperature 0.8")
@@ -29,51 +33,104 @@ def command(app: App, /, model: str | None, device: str, **sampling: Any) -> Non
     """Talk to MODEL; `exit`, `quit` or Ctrl-D ends. Works through a pipe, too.
 
     A model that was only trained on plain text continues the conversation as it would continue
-    any text: it has not been taught to answer.
+    any text: it has not been taught to answer. /help lists what else can be typed.
     """
     from create_llm.api import sampling_of
-    from create_llm.models.conversation import Message
+    from create_llm.cli.chat_session import Session
 
     opened = open_model(app, model, device)
-    settings = sampling_of(opened.bundle, **sampling)
-    if sys.stdin.isatty():
-        click.echo(
-            f"{opened.bundle.path.name}, {opened.bundle.info['parameters']:,} parameters. It goes "
-            "on with the text of this conversation; exit, quit or Ctrl-D leaves.",
-            err=True,
-        )
-    messages: list[Message] = []
-    while (line := _read()) is not None:
-        if line.strip().lower() in _GOODBYE:
-            break
+    session = Session(opened, sampling_of(opened.bundle, **sampling), app.root)
+    _prepare_input()
+    _greet(opened)
+    while (line := _read()) is not None and line.strip().lower() not in _GOODBYE:
         if line.strip():
-            messages.append(Message("user", line))
-            messages.append(Message("assistant", _answer(opened, messages, settings)))
+            _take(session, line.rstrip())
 
 
-def _answer(model: Model, messages: list[Message], settings: Sampling) -> str:
+def _greet(opened: Model) -> None:
+    if sys.stdin.isatty():
+        name, size = opened.bundle.name, opened.bundle.info["parameters"]
+        click.echo(
+            f"{name}, {size:,} parameters. exit, quit or Ctrl-D leaves; /help lists more.", err=True
+        )
+    if opened.loaded.template is None:
+        say(
+            "this model has no chat template: it goes on with the conversation as plain text, "
+            "and was not taught to answer"
+        )
+
+
+def _take(session: Session, line: str) -> None:
+    """Obey or answer a line. A mistake ends a script, and not a conversation."""
+    try:
+        if line.startswith("/") and not line.startswith("//"):
+            session.obey(line)
+        else:
+            _answer(session, line.removeprefix("/"))
+    except CreateLLMError as error:
+        if not sys.stdin.isatty():
+            raise
+        click.echo(error.render(), err=True)
+
+
+def _answer(session: Session, line: str) -> None:
     """Print the reply as it comes; Ctrl-C ends this reply, not the conversation."""
-    from create_llm.models.conversation import reply
-
     notices: list[str] = []
-    # Each turn draws from a seed of its own, so that equal turns need not get equal replies.
-    seed = None if settings.seed is None else settings.seed + len(messages)
-    stream = reply(model.loaded, messages, replace(settings, seed=seed), notices.append)
-    with contextlib.suppress(KeyboardInterrupt):
-        for piece in stream:
+    pieces = session.answer(line, notices.append)
+    with _UntilInterrupted(), contextlib.closing(pieces):
+        with _spinner():
+            first = next(pieces, "")
+        click.echo(first, nl=False)
+        for piece in pieces:
             click.echo(piece, nl=False)
     click.echo()
     for notice in notices:
         say(notice)
-    return stream.result().text.strip()
+
+
+class _UntilInterrupted:
+    """On a terminal, lets Ctrl-C end what is being done and nothing else."""
+
+    def __enter__(self) -> None:
+        return
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> bool:
+        pressed = isinstance(error, KeyboardInterrupt) and signal_of(error) == signal.SIGINT
+        return pressed and sys.stdin.isatty()
+
+
+@contextlib.contextmanager
+def _spinner() -> Iterator[None]:
+    """Something that moves until the first token is there, for who watches."""
+    if not (sys.stdout.isatty() and sys.stderr.isatty()):
+        yield
+        return
+    from rich.console import Console
+
+    with Console(stderr=True).status("thinking"):
+        yield
+
+
+def _prepare_input() -> None:
+    """Line editing and history on a terminal; any bytes through a pipe."""
+    if sys.stdin.isatty():
+        with contextlib.suppress(ImportError):  # Windows brings its own
+            import readline  # noqa: F401 - importing it is what gives them to input()
+    elif isinstance(sys.stdin, io.TextIOWrapper):
+        sys.stdin.reconfigure(encoding="utf-8", errors="replace")
 
 
 def _read() -> str | None:
-    """The person's next line, or None at the end."""
-    if sys.stdin.isatty():
-        with contextlib.suppress(ImportError):
-            import readline  # noqa: F401 - importing it is what gives input() its line editing
-    try:
-        return input("> " if sys.stdin.isatty() else "")
-    except EOFError:
-        return None
+    """The person's next line, or None at the end; Ctrl-C forgets what was typed of it."""
+    while True:
+        with _UntilInterrupted():
+            try:
+                return input("> " if sys.stdin.isatty() else "")
+            except EOFError:
+                return None
+        click.echo()

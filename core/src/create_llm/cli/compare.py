@@ -3,87 +3,298 @@
 from __future__ import annotations
 
 import json
+import time
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from create_llm.cli.app import App
 from create_llm.cli.evaluate import texts_to_score
-from create_llm.cli.models import open_model, say
-from create_llm.errors import ConfigError
+from create_llm.cli.models import (
+    bundle_called,
+    device_option,
+    load_model,
+    sampling_options,
+    say,
+)
+from create_llm.cli.tables import show_table
+from create_llm.errors import ConfigError, DataError
 
 if TYPE_CHECKING:
-    from create_llm.api import Model
+    from create_llm.models.bundle import ModelBundle
+    from create_llm.models.comparison import Compared
+    from create_llm.models.generation import Sampling
+    from create_llm.project.folder import Project
 
 PROMPTS = "evaluation/prompts.txt"
+_VALIDATION = "the validation part of the text"
+_STAR = " *"
 
 
-@click.command(epilog='\b\nExample:\n  llm compare v1 v2 --prompt "Once upon a time"')
+@click.command(
+    epilog='\b\nExamples:\n  llm compare v1 v2 --prompt "Once upon a time"\n'
+    "  llm compare v1 20260101-120000 ../other/models/v3 --text book.txt"
+)
 @click.argument("models", nargs=-1, required=True)
 @click.option("--text", type=click.Path(path_type=Path), help="Score this file.")
 @click.option("--prompt", "prompts", multiple=True, help=f"Default: the lines of {PROMPTS}.")
+@click.option(
+    "--report",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="Where the HTML page goes, and the JSON beside it; default: evaluation/reports/.",
+)
+@sampling_options
+@device_option
 @click.option("--json", "as_json", is_flag=True, help="Print everything as JSON on stdout.")
 @click.pass_obj
 def command(
-    app: App, models: tuple[str, ...], text: Path | None, prompts: tuple[str, ...], as_json: bool
+    app: App,
+    /,
+    models: tuple[str, ...],
+    text: Path | None,
+    prompts: tuple[str, ...],
+    report: Path | None,
+    device: str,
+    as_json: bool,
+    **sampling: Any,
 ) -> None:
     """Compare 2 to 5 MODELS: bits per byte on the same text, samples for the same prompts.
 
-    They may differ in architecture and tokenizer: bits per byte does not depend on them.
+    They may differ in architecture and tokenizer: bits per byte does not depend on them. All of
+    them get the sampling settings of the first, and the seed 0, unless you say otherwise.
     """
-    if not 2 <= len(models) <= 5:
-        raise ConfigError(
-            f"compare takes 2 to 5 models, got {len(models)}", fixes=("llm compare v1 v2",)
-        )
+    from create_llm.models.comparison import comparison
+
+    bundles = _bundles(app, models)
     asked = prompts or _project_prompts(app)
-    rows = [_row(app, open_model(app, name, "cpu"), text, asked) for name in models]
+    settings = _sampling(bundles[models[0]], sampling)
+    compared, scored = _compare(app, bundles, text, asked, settings, device)
+    now = time.gmtime()
+    notes = [] if text else _notes(app, compared)
+    told = time.strftime("%Y-%m-%dT%H:%M:%SZ", now)
+    found = comparison(compared, scored, settings, notes, told)
+    found |= _save(app, found, report, time.strftime("%Y%m%d-%H%M%S", now))
     if as_json:
-        click.echo(json.dumps({"models": rows}, ensure_ascii=False))
+        click.echo(json.dumps(found, ensure_ascii=False))
     else:
-        _show(rows)
+        _show(found)
+
+
+def _bundles(app: App, names: Sequence[str]) -> dict[str, ModelBundle]:
+    """By the names they were called; what is missing or damaged is told before any work."""
+    from create_llm.storage.durable import verify
+
+    names = list(dict.fromkeys(names))
+    if not 2 <= len(names) <= 5:
+        raise ConfigError(
+            f"compare takes 2 to 5 models, got {len(names)}",
+            fixes=("llm compare v1 v2", "see what there is: llm runs list"),
+        )
+    bundles = {name: bundle_called(app, name) for name in names}
+    for bundle in bundles.values():
+        verify(bundle.path)
+    return bundles
+
+
+def _project(app: App) -> Project | None:
+    """Bundles and a text can be compared anywhere."""
+    from create_llm.project.folder import find_project
+
+    try:
+        return find_project(app.root)
+    except ConfigError:
+        return None
 
 
 def _project_prompts(app: App) -> tuple[str, ...]:
-    from create_llm.project.folder import find_project
-
-    path = find_project(app.root).root / PROMPTS
-    lines = path.read_text(encoding="utf-8").splitlines() if path.is_file() else []
+    project = _project(app)
+    path = project.root / PROMPTS if project else None
+    lines = path.read_text(encoding="utf-8").splitlines() if path and path.is_file() else []
     return tuple(line for line in lines if line.strip())
 
 
-def _row(app: App, model: Model, text: Path | None, prompts: tuple[str, ...]) -> dict[str, object]:
-    from create_llm.api import sampling_of, score_dict
-    from create_llm.models.generation import complete
+def _sampling(first: ModelBundle, given: Mapping[str, Any]) -> Sampling:
+    from create_llm.api import sampling_of
+
+    seed = given["seed"]
+    return sampling_of(first, **{**given, "seed": 0 if seed is None else seed})
+
+
+def _compare(
+    app: App,
+    bundles: Mapping[str, ModelBundle],
+    text: Path | None,
+    prompts: Sequence[str],
+    sampling: Sampling,
+    device: str,
+) -> tuple[list[Compared], dict[str, object]]:
+    """One model at a time is in memory. With them what they were scored on.
+
+    Raises:
+        DataError: the text changed in the meantime, so that the scores say nothing.
+    """
+    from create_llm.api import score_dict
+    from create_llm.models.comparison import Compared, ScoredText
     from create_llm.training.scoring import score_documents
 
-    score = score_documents(model.loaded, texts_to_score(app, text))
-    sampling = sampling_of(model.bundle, seed=0)
-    asked = prompts if model.loaded.generates else ()
-    return {
-        "model": str(model.bundle.path),
-        "parameters": model.bundle.info["parameters"],
-        **score_dict(score),
-        "samples": {p: complete(model.loaded, p, sampling, say).text for p in asked},
+    compared, texts = [], []
+    for name, bundle in bundles.items():
+        click.echo(f"scoring {name} …", err=True)
+        model = load_model(app, bundle, device).loaded
+        scored = ScoredText(str(text or _VALIDATION))
+        figures = score_dict(score_documents(model, scored.read(texts_to_score(app, text))))
+        curves = _curves(app, bundle)
+        compared.append(
+            Compared.of(
+                name, bundle, model, figures, curves, prompts=prompts, sampling=sampling, notice=say
+            )
+        )
+        texts.append(scored.as_dict())
+    if any(scored != texts[0] for scored in texts):
+        raise DataError(
+            "the text changed while the models were scored on it", fixes=("compare them again",)
+        )
+    return compared, texts[0]
+
+
+def _curves(app: App, bundle: ModelBundle) -> dict[str, tuple[tuple[int, float], ...]]:
+    """Of the run that made the model, if it is a run of this project."""
+    from create_llm.cli.found_runs import runs_of_project
+    from create_llm.runs.curves import read_curves
+
+    project = _project(app)
+    if project is None or bundle.path.resolve().parent != project.models.resolve():
+        return {}
+    made = [run for run in runs_of_project(app) if run.name == bundle.info.get("run")]
+    return read_curves(made[0].events) if made else {}
+
+
+def _notes(app: App, compared: Sequence[Compared]) -> list[str]:
+    """Another division of the text may put what a model has learnt into the validation part."""
+    from create_llm.config import load_config
+    from create_llm.models.provenance import has_seen_this_text
+    from create_llm.project.folder import find_project
+
+    project = find_project(app.root)
+    config = load_config(project.root, app.plugins, overrides=app.overrides)
+    registry = app.plugins.registry
+    return [
+        f"{model.name} was trained on other data than is prepared now: it may know parts of the "
+        "text that it is scored on"
+        for model in compared
+        if not has_seen_this_text(model.bundle, project, config, registry)
+    ]
+
+
+def _save(
+    app: App, found: Mapping[str, Any], report: Path | None, moment: str
+) -> dict[str, str | None]:
+    """The page, the JSON beside it, and a line in logs/comparisons.jsonl; their paths."""
+    from create_llm.models.comparison_page import comparison_page
+    from create_llm.storage.durable import Storage
+
+    project = _project(app)
+    if report is not None:
+        page = app.root / report
+    elif project is not None:
+        page = _free(project.root / "evaluation" / "reports", f"compare-{moment}")
+    else:
+        return {"report": None, "report_json": None}
+    paths: dict[str, str | None] = {
+        "report": str(page),
+        "report_json": str(page.with_suffix(".json")),
     }
+    storage = Storage()
+    storage.make_folder(page.parent)
+    storage.replace_file(page, comparison_page(found).encode())
+    text = json.dumps({**found, **paths}, indent=2, ensure_ascii=False)
+    storage.replace_file(page.with_suffix(".json"), text.encode("utf-8", "replace"))
+    if project is not None:
+        _remember(project, found, paths)
+    return paths
 
 
-def _show(rows: list[dict[str, object]]) -> None:
-    figures = ("parameters", "bits_per_byte", "loss", "perplexity", "tokens_per_second")
-    click.echo("".join(f"{name.replace('_', ' '):>18}" for name in figures) + "  model")
-    scored = [float(str(row["bits_per_byte"])) for row in rows if row["bits_per_byte"] is not None]
-    for row in rows:
-        cells = "".join(f"{_figure(row[name]):>18}" for name in figures)
-        mark = "  * fewest bits per byte" if scored and row["bits_per_byte"] == min(scored) else ""
-        click.echo(f"{cells}  {row['model']}{mark}")
-    for row in rows:
-        samples = row["samples"]
-        assert isinstance(samples, dict)
-        for prompt, text in samples.items():
-            click.echo(f"\n{row['model']}\n{prompt}{text}")
+def _free(folder: Path, stem: str) -> Path:
+    """A page of its own, also for the second comparison of one second."""
+
+    def names() -> Iterator[str]:
+        yield stem
+        number = 2
+        while True:
+            yield f"{stem}-{number}"
+            number += 1
+
+    return next(path for name in names() if not (path := folder / f"{name}.html").exists())
 
 
-def _figure(value: object) -> str:
-    if value is None:
-        return "-"
-    return f"{value:.4f}" if isinstance(value, float) else f"{value:,}"
+def _remember(project: Project, found: Mapping[str, Any], paths: Mapping[str, str | None]) -> None:
+    metrics = ("loss", "perplexity", "bits_per_byte", "tokens", "tokens_per_second")
+    models = [
+        {"name": m["name"], "model": m["model"], **{metric: m[metric] for metric in metrics}}
+        for m in found["models"]
+    ]
+    line = {"time": found["time"], "text": found["text"], "models": models, **paths}
+    project.logs.mkdir(exist_ok=True)
+    with (project.logs / "comparisons.jsonl").open("a", encoding="utf-8") as file:
+        file.write(json.dumps(line) + "\n")
+
+
+def _show(found: Mapping[str, Any]) -> None:
+    from create_llm.models.comparison import METRICS
+
+    models, best, text = found["models"], found["best"], found["text"]
+    size = f"{text['documents']:,} documents, {text['bytes']:,} bytes"
+    click.echo(f"Scored on {text['name']}: {size}")
+    _show_figures(models, best, METRICS)
+    if not found["comparable_by_token"]:
+        click.echo("Loss and perplexity are per token, and these models have different tokens.")
+    _show_differences(models, found["differences"])
+    _show_samples(models, found["prompts"])
+    for note in found["notes"]:
+        say(note)
+    if found["report"]:
+        click.echo(f"\nReport: {found['report']}", err=True)
+
+
+def _show_figures(
+    models: Sequence[Mapping[str, Any]], best: Mapping[str, Sequence[str]], metrics: Sequence[str]
+) -> None:
+    from create_llm.runs.page import figure
+
+    rows = [
+        [
+            model["name"],
+            *(
+                figure(model[m]) + (_STAR if model["name"] in best.get(m, ()) else "")
+                for m in metrics
+            ),
+        ]
+        for model in models
+    ]
+    starred = {cell: "green" for row in rows for cell in row[1:] if cell.endswith(_STAR)}
+    show_table(["model", *(m.replace("_", " ") for m in metrics)], rows, starred)
+    if best:
+        click.echo("* the best of its column")
+
+
+def _show_differences(
+    models: Sequence[Mapping[str, Any]], differences: Mapping[str, Sequence[object]]
+) -> None:
+    from create_llm.runs.page import figure
+
+    if not differences:
+        click.echo("\nThey have the same settings.")
+        return
+    click.echo("\nSettings that differ")
+    rows = [[key, *map(figure, values)] for key, values in differences.items()]
+    show_table(["key", *(model["name"] for model in models)], rows, {})
+
+
+def _show_samples(models: Sequence[Mapping[str, Any]], prompts: Sequence[str]) -> None:
+    for prompt in prompts:
+        click.echo(f"\nPrompt: {prompt}")
+        for model in models:
+            text = model["samples"].get(prompt)
+            click.echo(f"── {model['name']}\n{prompt + text if text is not None else '-'}")

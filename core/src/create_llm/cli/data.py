@@ -45,7 +45,8 @@ def prepare(app: App, path: str | None, as_json: bool) -> None:
     `llm train --corpus-path PATH`.
     """
     from create_llm.cli.progress import progress_bars
-    from create_llm.data.pipeline import data_source, ensure_data, ensure_tokenizer, skipped_files
+    from create_llm.data.pipeline import data_source, ensure_data, ensure_tokenizer
+    from create_llm.data.source import skipped_files
 
     project, config = open_project(app) if path is None else open_with_path(app, path)
     with progress_bars() as progress:

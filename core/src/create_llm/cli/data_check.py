@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from dataclasses import asdict
 from typing import TYPE_CHECKING
 
@@ -10,7 +11,7 @@ import click
 
 from create_llm.cli.app import App
 from create_llm.cli.data_sources import Opened, open_corpus
-from create_llm.errors import ConfigError, CreateLLMError, DataError
+from create_llm.errors import ConfigError, DataError
 
 if TYPE_CHECKING:
     from create_llm.data.check.report import Report
@@ -48,7 +49,9 @@ def check(app: App, paths: tuple[str, ...], tokens: bool, as_json: bool) -> None
         encoder = _encoder(app, opened, progress, wanted=tokens)
         report = check_corpus(opened.corpus, encoder=encoder, progress=progress)
     if as_json:
-        click.echo(json.dumps(report_json(report), ensure_ascii=False))
+        for piece in json_pieces(report):
+            click.echo(piece, nl=False)
+        click.echo()
     else:
         show_report(report)
         if report.usable:
@@ -59,13 +62,23 @@ def check(app: App, paths: tuple[str, ...], tokens: bool, as_json: bool) -> None
         raise DataError("no document can be made of any of this", fixes=("see the problems above",))
 
 
-def report_json(report: Report) -> dict[str, object]:
-    """The report under the keys that scripts rely on."""
+def json_pieces(report: Report) -> Iterator[str]:
+    """The report as one JSON object under the keys that scripts rely on, little by little.
+
+    Of a million files it has hundreds of megabytes.
+    """
+    yield '{"files": ['
+    for number, file in enumerate(report.files):
+        values = {name: getattr(file, name) for name in file.__dataclass_fields__}
+        yield f"{', ' if number else ''}{json.dumps(values, ensure_ascii=False)}"
+    yield "], " + json.dumps(_without_files(report), ensure_ascii=False)[1:]
+
+
+def _without_files(report: Report) -> dict[str, object]:
     from create_llm.data.check.advice import advice
 
     overlap = report.overlap
     return {
-        "files": [asdict(file) for file in report.files],
         "documents": report.documents,
         "rejected": report.rejected,
         "problems": [row for kind in report.problems for row in _problem_rows(kind)],
@@ -115,30 +128,23 @@ def _encoder(
 ) -> DocumentEncoder | None:
     """With the project's tokenizer, if it has one or one is wanted."""
     from create_llm.cli.tokenizer import needed_tokens
+    from create_llm.data.check.encoder import project_encoder
     from create_llm.data.encoding import DocumentEncoder
-    from create_llm.data.pipeline import (
-        TOKENIZER_FILE,
-        conversation_template,
-        ensure_tokenizer,
-        load_tokenizer,
-    )
+    from create_llm.data.pipeline import conversation_template, ensure_tokenizer
 
     project, config = opened.project, opened.config
-    if wanted:
-        if project is None:
-            raise ConfigError(
-                "--tokens needs a project, which the tokenizer belongs to",
-                where=str(app.root),
-                fixes=("leave --tokens out: lengths are then in words", "llm new my-llm"),
-            )
-        tokens = needed_tokens(app, config)
-        tokenizer = ensure_tokenizer(project, config, tokens, progress=progress)
-        return DocumentEncoder(tokenizer, conversation_template(project, config))
-    if project is None or not (project.tokenizer / TOKENIZER_FILE).is_file():
-        return None
-    try:
-        tokenizer = load_tokenizer(config.tokenizer.part, project.tokenizer)
-        return DocumentEncoder(tokenizer, conversation_template(project, config))
-    except CreateLLMError as error:
-        click.echo(f"warning: lengths are in words: {error.what}", err=True)
-        return None
+    if not wanted:
+        return None if project is None else project_encoder(project, config, _warn)
+    if project is None:
+        raise ConfigError(
+            "--tokens needs a project, which the tokenizer belongs to",
+            where=str(app.root),
+            fixes=("leave --tokens out: lengths are then in words", "llm new my-llm"),
+        )
+    tokens = needed_tokens(app, config)
+    tokenizer = ensure_tokenizer(project, config, tokens, progress=progress)
+    return DocumentEncoder(tokenizer, conversation_template(project, config))
+
+
+def _warn(what: str) -> None:
+    click.echo(f"warning: {what}", err=True)

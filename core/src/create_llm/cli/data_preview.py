@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import shutil
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass
-from itertools import groupby, islice
+from dataclasses import dataclass
+from itertools import groupby, islice, takewhile
 from typing import TYPE_CHECKING
 
 import click
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
     from rich.text import Text
 
     from create_llm.data.documents import Document
-    from create_llm.data.encoding import EncodedDocument
+    from create_llm.data.encoding import DocumentEncoder, EncodedDocument
     from create_llm.data.tokenizer import Tokenizer
 
 _DIVIDER = "·"
@@ -28,10 +29,14 @@ _BREAK = "⏎"
 _SHOWN_TOKENS = 200
 _FEWEST_SHOWN = 40
 
-_LEARNT, _GIVEN, _BEGIN, _END = "learnt", "given", "begin", "end"
+_LEARNT, _GIVEN, _BEGIN, _END, _WORSE = "learnt", "given", "begin", "end", "worse"
 _LEGEND = (
     f"{_LEARNT}: what the model is trained to produce; {_GIVEN}: what it only reads; {_BEGIN} and "
     f"{_END}: the token between two documents; {_DIVIDER} divides tokens, {_BREAK} is a line break."
+)
+_LEGEND_OF_PAIRS = (
+    f"{_WORSE}: the rejected answer of a pair, in place of the {_LEARNT} one: only training on "
+    "preferences reads it."
 )
 _MARGIN = max(map(len, (_LEARNT, _GIVEN, _BEGIN, _END)))
 _SPECIAL_STYLE = "bold magenta"
@@ -45,6 +50,7 @@ class Example:
         structure: what its source took it for, if that is known.
         counted: of each token, whether the model is trained to produce it.
         special: of each token, whether it is a control token.
+        rejected: of a pair, the same with the worse answer.
     """
 
     origin: str
@@ -54,6 +60,7 @@ class Example:
     tokens: list[str]
     counted: list[bool]
     special: list[bool]
+    rejected: Example | None = None
 
 
 @click.command(
@@ -67,7 +74,7 @@ class Example:
     type=click.IntRange(min=1),
     default=3,
     show_default=True,
-    help="How many documents to show, of each PATH.",
+    help="How many documents to show, of each PATH or source.",
 )
 @click.option("--json", "as_json", is_flag=True, help="One JSON object on stdout.")
 @click.pass_obj
@@ -79,12 +86,14 @@ def preview(app: App, paths: tuple[str, ...], count: int, as_json: bool) -> None
     """
     examples = _examples(app, paths, count)
     if as_json:
-        documents = [asdict(example) for example in examples]
+        documents = [dataclasses.asdict(example) for example in examples]
         click.echo(json.dumps({"documents": documents}, ensure_ascii=False))
         return
     for example in examples:
         _show(example)
     click.echo(_LEGEND, err=True)
+    if any(example.rejected for example in examples):
+        click.echo(_LEGEND_OF_PAIRS, err=True)
 
 
 def _examples(app: App, paths: tuple[str, ...], count: int) -> list[Example]:
@@ -97,11 +106,24 @@ def _examples(app: App, paths: tuple[str, ...], count: int) -> list[Example]:
     project, config = open_project(app)
     with progress_bars() as progress:
         tokenizer = ensure_tokenizer(project, config, needed_tokens(app, config), progress=progress)
-    sources = open_corpus(app, paths).corpus.sources
-    documents = [each for source in sources for each in islice(documents_of(source), count)]
-    template = conversation_template(project, config)
-    encoded = DocumentEncoder(tokenizer, template).encode(documents)
-    return [_example(tokenizer, *pair) for pair in zip(documents, encoded, strict=True)]
+    sides = [side for side in open_corpus(app, paths).corpus.sides() if side.use != "val"]
+    documents = [each for side in sides for each in islice(documents_of(side.source), count)]
+    encoder = DocumentEncoder(tokenizer, conversation_template(project, config))
+    made = zip(documents, encoder.encode(documents), strict=True)
+    return [_of_pair(tokenizer, encoder, *pair) for pair in made]
+
+
+def _of_pair(
+    tokenizer: Tokenizer, encoder: DocumentEncoder, document: Document, encoded: EncodedDocument
+) -> Example:
+    """The example of a document and, where it has a rejected alternative, that of it."""
+    example = _example(tokenizer, document, encoded)
+    if document.rejected is None:
+        return example
+    context = takewhile(lambda segment: not segment.loss, document.segments)
+    worse = dataclasses.replace(document, segments=(*context, *document.rejected), rejected=None)
+    (made,) = encoder.encode([worse])
+    return dataclasses.replace(example, rejected=_example(tokenizer, worse, made))
 
 
 def _example(tokenizer: Tokenizer, document: Document, encoded: EncodedDocument) -> Example:
@@ -131,6 +153,9 @@ def _show(example: Example) -> None:
     width = max(shutil.get_terminal_size().columns, 40)
     for line in _lines(example, width):
         console.print(line)
+    if example.rejected is not None:
+        for line in _answer(example.rejected, width):
+            console.print(line)
     console.print()
 
 
@@ -144,6 +169,12 @@ def _lines(example: Example, width: int) -> Iterator[Text]:
     for name, places in stretches:
         yield from _stretch(example, name, places[:most], width, len(places) - most)
     yield from _stretch(example, _END, [last], width)
+
+
+def _answer(example: Example, width: int) -> Iterator[Text]:
+    """The stretches of a rejected answer, from where what is given ends."""
+    places = [place for place, counted in enumerate(example.counted[:-1]) if counted]
+    yield from _stretch(example, _WORSE, places[:_SHOWN_TOKENS], width, len(places) - _SHOWN_TOKENS)
 
 
 def _stretch(

@@ -65,19 +65,28 @@ def _show_files(report: Report) -> None:
 
 def _row(file: CheckedFile) -> list[str]:
     kind = [file.format, _words(file.structure), _SIDES[file.side]]
-    return [one_line(file.path), *kind, *_numbers(file.documents, file.rejected, file.bytes)]
+    path = _of_mixture(file.mixed, one_line(file.path))
+    return [path, *kind, *_numbers(file.documents, file.rejected, file.bytes)]
 
 
 def _grouped(files: tuple[CheckedFile, ...]) -> list[list[str]]:
     """A row for the files of each kind, the most frequent first."""
-    kinds = Counter((file.format, file.structure, file.side) for file in files)
+    kinds = Counter((file.format, file.structure, file.side, file.mixed) for file in files)
     return [_group_row(files, *kind) for kind, _ in kinds.most_common()]
 
 
-def _group_row(files: tuple[CheckedFile, ...], kind: str, structure: str, side: str) -> list[str]:
-    alike = [f for f in files if (f.format, f.structure, f.side) == (kind, structure, side)]
+def _group_row(
+    files: tuple[CheckedFile, ...], kind: str, structure: str | None, side: str, mixed: str | None
+) -> list[str]:
+    wanted = (kind, structure, side, mixed)
+    alike = [f for f in files if (f.format, f.structure, f.side, f.mixed) == wanted]
     sums = (sum(getattr(f, name) for f in alike) for name in ("documents", "rejected", "bytes"))
-    return [f"{len(alike):,} files", kind, _words(structure), _SIDES[side], *_numbers(*sums)]
+    count = _of_mixture(mixed, f"{len(alike):,} files")
+    return [count, kind, _words(structure), _SIDES[side], *_numbers(*sums)]
+
+
+def _of_mixture(mixed: str | None, what: str) -> str:
+    return what if mixed is None else f"{one_line(mixed)}: {what}"
 
 
 def _numbers(documents: int, rejected: int, size: int) -> list[str]:
@@ -102,8 +111,8 @@ def _right_justified(headers: list[str], rows: list[list[str]]) -> list[list[str
     ]
 
 
-def _words(structure: str) -> str:
-    return structure.replace("_", "/")
+def _words(structure: str | None) -> str:
+    return "" if structure is None else structure.replace("_", "/")
 
 
 def _show_evidence(files: tuple[CheckedFile, ...]) -> None:

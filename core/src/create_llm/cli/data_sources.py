@@ -35,7 +35,8 @@ def open_corpus(app: App, paths: tuple[str, ...]) -> Opened:
         ConfigError: neither a project nor a path; or a source that takes no path.
     """
     from create_llm.data.corpus import Corpus
-    from create_llm.data.pipeline import data_source, validation_source
+    from create_llm.data.pipeline import data_source
+    from create_llm.data.source import validation_source
     from create_llm.project.folder import Project
 
     project = _project(app, needed=not paths)

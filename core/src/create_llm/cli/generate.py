@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
@@ -10,9 +11,10 @@ import click
 
 from create_llm.cli.app import App
 from create_llm.cli.models import device_option, open_model, sampling_options, say
+from create_llm.errors import ConfigError
 
 if TYPE_CHECKING:
-    from create_llm.models.generation import TextStream
+    from create_llm.models.generation import TextBatch
 
 
 @click.command(
@@ -36,32 +38,54 @@ def command(
 ) -> None:
     """Continue a prompt with MODEL: a bundle folder, vN or a run id; by default the active one.
 
-    Without a prompt the model begins a text of its own.
+    Without a prompt the model begins a text of its own. Several prompts are continued at once,
+    and shown one after the other.
     """
+    texts = _texts(prompts)
     from create_llm.api import sampling_of
-    from create_llm.models.generation import TextStream
+    from create_llm.models.generation import Prompt, TextBatch
 
     opened = open_model(app, model, device)
     settings = sampling_of(opened.bundle, **sampling)
-    results: list[dict[str, object]] = []
+    read = [Prompt.of(text, opened.loaded) for text in texts]
     notices: list[str] = []
-    for number, prompt in enumerate(prompts or ("",)):
-        stream = TextStream(opened.loaded, prompt, settings, notices.append)
-        _show(stream, prompt, first=number == 0, silent=as_json)
-        results.append(asdict(stream.result()))
+    batch = TextBatch(opened.loaded, read, settings, notices.append)
+    if as_json:
+        for _ in batch:
+            continue
+    else:
+        _show(batch, texts)
     for notice in dict.fromkeys(notices):
         say(notice)
     if as_json:
+        results = [asdict(result) for result in batch.results()]
         click.echo(json.dumps({"results": results}, ensure_ascii=False))
 
 
-def _show(stream: TextStream, prompt: str, *, first: bool, silent: bool) -> None:
-    """Run the stream to its end, printing it as it comes; a blank line parts two texts."""
-    if silent:
-        for _ in stream:
-            continue
-        return
-    click.echo(prompt if first else f"\n{prompt}", nl=False)
-    for piece in stream:
-        click.echo(piece, nl=False)
-    click.echo()
+def _texts(prompts: Sequence[str]) -> list[str]:
+    """The prompts as text, or an empty one where none is given.
+
+    Raises:
+        ConfigError: one is empty, as a variable of a shell that was never set is.
+    """
+    if not all(prompts):
+        raise ConfigError(
+            "the prompt is empty",
+            where="--prompt",
+            fixes=(
+                "give the words to go on from: --prompt 'Once upon'",
+                "or leave --prompt out: the model then begins a text of its own",
+            ),
+        )
+    # Bytes that are not UTF-8 come as lone surrogates, which nothing can write out again.
+    read = [text.encode("utf-8", "surrogateescape").decode("utf-8", "replace") for text in prompts]
+    return read or [""]
+
+
+def _show(batch: TextBatch, prompts: Sequence[str]) -> None:
+    """Print the texts as they come; a blank line parts two."""
+    for number, pieces in enumerate(batch.in_order()):
+        click.echo(prompts[number] if number == 0 else f"\n{prompts[number]}", nl=False)
+        for piece in pieces:
+            click.echo(piece, nl=False)
+        click.echo()

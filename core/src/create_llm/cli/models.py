@@ -13,14 +13,25 @@ from create_llm.errors import ConfigError
 
 if TYPE_CHECKING:
     from create_llm.api import Model
+    from create_llm.models.bundle import ModelBundle
 
 F = TypeVar("F", bound=Callable[..., Any])
 
 
 def open_model(app: App, reference: str | None, device: str) -> Model:
     """Load the model that the command line names."""
+    return load_model(app, bundle_called(app, reference), device)
+
+
+def load_model(app: App, bundle: ModelBundle, device: str) -> Model:
     from create_llm.api import Model
     from create_llm.models.loaded import LoadedModel
+
+    return Model(bundle, LoadedModel.from_bundle(bundle, app.plugins.registry, device))
+
+
+def bundle_called(app: App, reference: str | None) -> ModelBundle:
+    """The bundle that the command line names, which costs next to nothing."""
     from create_llm.models.versions import find_bundle
     from create_llm.project.folder import find_project
 
@@ -31,8 +42,7 @@ def open_model(app: App, reference: str | None, device: str) -> Model:
             raise
         models = None
     path = reference if reference is None else _from_root(app, reference)
-    bundle = find_bundle(path, models)
-    return Model(bundle, LoadedModel.from_bundle(bundle, app.plugins.registry, device))
+    return find_bundle(path, models)
 
 
 def _from_root(app: App, reference: str) -> str:
@@ -48,6 +58,11 @@ def sampling_options(function: F) -> F:
         click.option("--temperature", type=float, help="0: always the likeliest; 1: as learnt."),
         click.option("--top-k", type=int, help="Choose among the k likeliest tokens (0: all)."),
         click.option("--top-p", type=float, help="… among the likeliest that add up to p."),
+        click.option("--min-p", type=float, help="… that are p times as likely as the likeliest."),
+        click.option(
+            "--repetition-penalty", type=float, help="Above 1: rather not what was said before."
+        ),
+        click.option("--stop", multiple=True, help="End before this text; may be repeated."),
         click.option("--seed", type=int, help="The same seed gives the same text."),
     )
     for option in reversed(options):

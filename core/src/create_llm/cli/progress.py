@@ -12,6 +12,9 @@ import click
 if TYPE_CHECKING:
     from create_llm.data.preparation.prepare import Progress
 
+STARTING = "Reading llm.toml and loading torch …"
+"""For verbs that show nothing for seconds otherwise."""
+
 
 @contextlib.contextmanager
 def progress_bars() -> Iterator[Progress]:
@@ -46,6 +49,20 @@ def progress_bars() -> Iterator[Progress]:
             bars.update(stages[stage], completed=done, total=total)
 
         yield update
+
+
+@contextlib.contextmanager
+def progress_bars_until(then: str) -> Iterator[Progress]:
+    """`progress_bars`, and at their end, on a terminal, a line on what begins then."""
+    with progress_bars() as progress:
+        yield progress
+    say_on_terminal(then)
+
+
+def say_on_terminal(words: str) -> None:
+    """A line for whoever sits there and waits; nothing in a file or a pipe."""
+    if sys.stderr.isatty():
+        click.echo(words, err=True)
 
 
 def _lines() -> Progress:

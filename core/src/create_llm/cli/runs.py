@@ -3,63 +3,124 @@
 from __future__ import annotations
 
 import json
-from pathlib import Path
-from typing import TYPE_CHECKING
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import click
 
 from create_llm.cli.app import App
-from create_llm.cli.found_runs import runs_of_project
+from create_llm.cli.found_runs import history_of_project, say_if_disk_is_low
+from create_llm.cli.runs_diff import diff
+from create_llm.cli.runs_filter import matching
 from create_llm.cli.runs_pause import pause
+from create_llm.cli.runs_plot import plot
+from create_llm.cli.runs_remove import archive, remove
+from create_llm.cli.runs_reproduce import reproduce
 from create_llm.cli.runs_show import show
+from create_llm.cli.runs_use import use
+from create_llm.cli.tables import show_table
+from create_llm.cli.units import size
 
-if TYPE_CHECKING:
-    from create_llm.runs.run import RunFolder
+_COLUMNS = (
+    "started", "run", "version", "status", "steps", "parameters", "val_loss",
+    "val_bits_per_byte", "tokens_per_second", "bytes",
+)  # fmt: skip
+_STATUSES = (
+    "running", "completed", "paused", "interrupted", "killed", "failed", "diverged",
+)  # fmt: skip
+_HEADERS = ("RUN", "STATUS", "STEPS", "BITS/BYTE", "VAL LOSS", "PARAMETERS", "SIZE", "MODEL")
 
 
-@click.group(epilog="\b\nExamples:\n  llm runs list\n  llm runs pause 20260101-120000")
+@click.group(
+    epilog="\b\nExamples:\n  llm runs list\n  llm runs diff v1 v2\n  llm runs pause 20260101-120000"
+)
 def command() -> None:
-    """The runs of this project, and requests to live ones."""
+    """The runs of this project, the versions of the model they made, requests to live ones."""
 
 
-@command.command("list")
+@command.command(
+    "list",
+    epilog="\b\nExamples:\n  llm runs list --sort val_bits_per_byte\n"
+    "  llm runs list --status completed --where model.layers=4 --where 'val_loss<3'",
+)
+@click.option(
+    "--sort",
+    type=click.Choice(_COLUMNS),
+    default="started",
+    show_default=True,
+    help="Smallest first; what has no value comes last.",
+)
+@click.option("--reverse", is_flag=True, help="Largest first.")
+@click.option("--status", type=click.Choice(_STATUSES), help="Only those.")
+@click.option(
+    "--where",
+    "conditions",
+    multiple=True,
+    metavar="KEY=VALUE",
+    help="Only those: a column, or any key of llm.toml; also <, <=, > and >=. May be repeated.",
+)
 @click.option("--json", "as_json", is_flag=True, help="Print the runs as JSON on stdout.")
 @click.pass_obj
-def list_runs(app: App, as_json: bool) -> None:
-    """All runs, oldest first: which are live, and how the others ended."""
-    rows = [_row(run) for run in runs_of_project(app)]
+def list_runs(
+    app: App,
+    sort: str,
+    reverse: bool,
+    status: str | None,
+    conditions: tuple[str, ...],
+    as_json: bool,
+) -> None:
+    """All runs and versions: which are live, how the others ended, what they scored."""
+    entries = history_of_project(app)
+    wanted = [*conditions, *([f"status={status}"] if status else [])]
+    rows = _sorted(matching(wanted, entries), sort, reverse=reverse)
     if as_json:
         click.echo(json.dumps({"runs": rows}))
-        return
-    if not rows:
+    elif not entries:
         click.echo("No runs yet. Start one: llm train")
-        return
-    click.echo(f"{'RUN':<18} {'STATUS':<12} {'STEPS':>8} {'BITS/BYTE':>10}  MODEL")
-    for row in rows:
-        score, model = row["val_bits_per_byte"], row["model"]
-        figure = f"{score:.3f}" if isinstance(score, float) else ""
-        version = Path(str(model)).name if model else ""
-        note = f"({row['process']})" if row["process"] else version
-        steps = row["steps"] or ""
-        click.echo(f"{row['run']:<18} {row['status']:<12} {steps:>8} {figure:>10}  {note}".rstrip())
+    else:
+        show_table(_HEADERS, [_cells(row) for row in rows], {})
+    say_if_disk_is_low(app, entries)
 
 
-def _row(run: RunFolder) -> dict[str, object]:
-    from create_llm.runs.lock import holder_of
-    from create_llm.runs.report import LIVE
-
-    summary, status = run.summary(), run.status()
-    holder = holder_of(run.path) if status == LIVE else None
-    keys = ("val_loss", "val_bits_per_byte", "model", "parameters")
-    return {
-        "run": run.name,
-        "status": status,
-        "process": str(holder) if holder else None,
-        # A run without a summary is live or was killed: its checkpoints tell how far it is.
-        "steps": summary.get("steps", max(run.steps(), default=None)),
-        **{key: summary.get(key) for key in keys},
-    }
+def _sorted(
+    rows: Sequence[dict[str, Any]], column: str, *, reverse: bool
+) -> Sequence[dict[str, Any]]:
+    """By age the order is that of the history, which knows runs that never told when they began."""
+    if column == "started":
+        return rows[::-1] if reverse else rows
+    known = [row for row in rows if row[column] is not None]
+    known.sort(key=lambda row: _rank(row[column]), reverse=reverse)
+    return [*known, *(row for row in rows if row[column] is None)]
 
 
-command.add_command(show)
-command.add_command(pause)
+def _rank(value: Any) -> Any:
+    """v10 comes after v9."""
+    return int(value[1:]) if isinstance(value, str) and value[:1] == "v" else value
+
+
+def _cells(row: Mapping[str, Any]) -> list[str]:
+    bits, loss = row["val_bits_per_byte"], row["val_loss"]
+    return [
+        row["run"] or "-",
+        row["status"] or "-",
+        str(row["steps"] or ""),
+        f"{bits:.3f}" if bits is not None else "",
+        f"{loss:.4f}" if loss is not None else "",
+        f"{row['parameters']:,}" if row["parameters"] else "",
+        size(row["bytes"]),
+        _model(row),
+    ]
+
+
+def _model(row: Mapping[str, Any]) -> str:
+    """The version and what there is to say of it; of a live run its process."""
+    if row["process"]:
+        return f"({row['process']})"
+    said = [word for word in ("active", "best") if row[word]]
+    said += [row["state"]] if row["state"] not in (None, "present") else []
+    note = f" ({', '.join(said)})" if said else ""
+    return f"{row['version'] or ''}{note}"
+
+
+for each in (show, diff, use, archive, remove, plot, reproduce, pause):
+    command.add_command(each)

@@ -3,18 +3,24 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
 from create_llm.cli.app import App
-from create_llm.cli.found_runs import live_runs, run_called, runs_of_project
+from create_llm.cli.found_runs import (
+    history_of_project,
+    live_runs,
+    runs_of_project,
+    say_if_disk_is_low,
+)
 from create_llm.cli.units import duration, size
 from create_llm.errors import ConfigError
 
 if TYPE_CHECKING:
+    from create_llm.runs.history import Entry
     from create_llm.runs.run import RunFolder
 
 _MORE = (
@@ -25,26 +31,86 @@ _MORE = (
 )
 
 
-@click.command("show", epilog="\b\nExamples:\n  llm runs show\n  llm runs show 20260101-120000")
-@click.argument("run", required=False)
+@click.command("show", epilog="\b\nExamples:\n  llm runs show\n  llm runs show v2")
+@click.argument("run", required=False, metavar="[RUN|V]")
 @click.option("--json", "as_json", is_flag=True, help="Print it as JSON on stdout.")
 @click.pass_obj
 def show(app: App, run: str | None, as_json: bool) -> None:
-    """One run: how far it is, what it takes, how to go on; by default the live or newest one."""
-    runs = runs_of_project(app)
-    show_run(run_called(run, runs) if run else _meant(runs), runs, as_json=as_json)
+    """One run or version: how far it is, what it takes and made, how to go on.
+
+    By default the live or newest run.
+    """
+    from create_llm.runs.history import entry_called
+
+    entries, runs = history_of_project(app), runs_of_project(app)
+    entry = entry_called(run or _meant(runs).name, entries)
+    facts = _facts(entry, runs)
+    if as_json:
+        click.echo(json.dumps({**facts, **_version_facts(entry)}))
+    else:
+        _print([*_run_lines(entry, facts), *_version_lines(entry)])
+    say_if_disk_is_low(app, entries)
 
 
 def show_run(run: RunFolder, runs: list[RunFolder], *, as_json: bool) -> None:
     """Print what the files of one of the project's runs say of it."""
+    facts = _run_facts(run, runs)
+    if as_json:
+        click.echo(json.dumps(facts))
+    else:
+        _print([*_lines(facts), *((name, facts.get(key)) for name, key in _MORE)])
+
+
+def _run_facts(run: RunFolder, runs: list[RunFolder]) -> dict[str, object]:
     from create_llm.runs.report import report
 
     facts = report(run, newest=run.name == runs[-1].name)
-    summary = run.summary()
-    if as_json:
-        click.echo(json.dumps({**facts, **summary, "manifest": run.manifest()}))
-        return
-    for name, value in (*_lines(facts), *((name, summary.get(key)) for name, key in _MORE)):
+    return {**facts, **run.summary(), "manifest": run.manifest()}
+
+
+def _facts(entry: Entry, runs: list[RunFolder]) -> dict[str, object]:
+    return _run_facts(entry.run, runs) if entry.run else {}
+
+
+def _version_facts(entry: Entry) -> dict[str, object]:
+    row, bundle = entry.row(), entry.bundle
+    return {
+        **{key: row[key] for key in ("version", "state", "active", "best", "created", "bytes")},
+        "lineage": entry.lineage,
+        "bundle": bundle.info if bundle else None,
+    }
+
+
+def _run_lines(entry: Entry, facts: Mapping[str, object]) -> list[tuple[str, object]]:
+    if entry.run is None:
+        return []
+    return [*_lines(facts), *((name, facts.get(key)) for name, key in _MORE)]
+
+
+def _version_lines(entry: Entry) -> list[tuple[str, object]]:
+    """What the model is, where it comes from, and what all of it takes."""
+    version = entry.version
+    if version is None:
+        return []
+    said = [version.state, *(word for word in ("active", "best") if getattr(version, word))]
+    info = entry.bundle.info if entry.bundle else {}
+    lineage = entry.lineage
+    parts = [info[key] for key in ("architecture", "tokenizer") if key in info]
+    return [
+        ("version", f"{version.name} ({', '.join(said)})"),
+        ("damage", version.damage),
+        ("created", info.get("created")),
+        ("made of", ", ".join(parts) or None),
+        ("parameters", f"{info['parameters']:,}" if info else None),
+        ("data hash", lineage["data"]),
+        ("tokenizer hash", lineage["tokenizer"]),
+        ("like", lineage["parent"]),
+        ("disk, all of it", _bytes(entry.row()["bytes"])),
+    ]
+
+
+def _print(lines: Iterable[tuple[str, object]]) -> None:
+    for name, value in lines:
         if value is not None:
             click.echo(f"{name:<18} {_text(value)}")
 

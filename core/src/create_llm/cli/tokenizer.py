@@ -39,7 +39,7 @@ def train(app: App, as_json: bool) -> None:
     from create_llm.cli.data_sources import open_corpus
     from create_llm.cli.progress import progress_bars
     from create_llm.cli.tokenizer_show import Shown, as_json_object, show
-    from create_llm.data.pipeline import train_tokenizer
+    from create_llm.data.pipeline import conversation_template, train_tokenizer
     from create_llm.data.vocabulary import VocabularyFit
 
     project, config = open_project(app)
@@ -47,7 +47,8 @@ def train(app: App, as_json: bool) -> None:
     with progress_bars() as progress:
         tokenizer = train_tokenizer(project, config, needed_tokens(app, config), progress=progress)
     seconds = time.perf_counter() - started
-    fit = VocabularyFit.of(tokenizer, open_corpus(app, ()).corpus)
+    template = conversation_template(project, config)
+    fit = VocabularyFit.of(tokenizer, open_corpus(app, ()).corpus, template=template)
     asked = getattr(config.tokenizer.options, "vocab_size", None)
     shown = Shown(tokenizer, fit, project.tokenizer, seconds, asked)
     if as_json:
@@ -62,8 +63,8 @@ def train(app: App, as_json: bool) -> None:
 @click.pass_obj
 def inspect(app: App, text: str, as_json: bool) -> None:
     """Show the tokens of TEXT."""
-    from create_llm.data.pipeline import load_tokenizer
     from create_llm.data.split import utf8_size
+    from create_llm.data.tokenizer_files import load_tokenizer
 
     project, config = open_project(app)
     tokenizer = load_tokenizer(config.tokenizer.part, project.tokenizer)

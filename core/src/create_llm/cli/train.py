@@ -5,13 +5,18 @@ from __future__ import annotations
 import json
 import signal
 import sys
-from pathlib import Path
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from create_llm.cli.app import App
-from create_llm.errors import Interrupted, Paused
+from create_llm.cli.found_runs import with_what_could_go
+from create_llm.cli.progress import STARTING, progress_bars_until, say_on_terminal
+from create_llm.cli.train_report import against_the_one_before, show_ended
+from create_llm.cli.typed import Flags, config_with
+from create_llm.cli.units import count
+from create_llm.errors import Interrupted, Paused, StorageError
 from create_llm.interrupts import leaving_at_once, signal_of, told_as
 
 if TYPE_CHECKING:
@@ -29,6 +34,10 @@ Examples:
 
 _BEFORE = (
     "stopped before training began. Nothing that was saved is lost; run the same command again."
+)
+_BUILDING = (
+    "Building the model and timing its first steps; if the run is long, compiling it too, which "
+    "takes a minute …"
 )
 
 # Flags that are another way to write keys of llm.toml.
@@ -62,42 +71,56 @@ _KEYS = {
 @click.option(
     "--preset", metavar="NAME", help="A recipe: an installed preset, or one in training/presets."
 )
+@click.option("--like", metavar="V", help="The recipe of a version, or of a run.")
 @click.option("--plan", is_flag=True, help="Say what the run would take, and do not train.")
 @click.option("--json", "as_json", is_flag=True, help="Print the summary as JSON on stdout.")
 @click.pass_obj
-def command(app: App, /, *, resume: str, plan: bool, as_json: bool, **options: object) -> None:
+def command(
+    app: App, /, *, resume: str, plan: bool, like: str | None, as_json: bool, **options: object
+) -> None:
     """Train a model on the project's text; does whatever is missing first.
 
     Trains the tokenizer, prepares the data, trains the model, saves it as models/vN. Ctrl-C saves
     a checkpoint and stops; the same command goes on from there.
     """
+    flags = _flags(options)
+    if like is not None:
+        from create_llm.cli.like import flags_like
+
+        flags = flags_like(app, like, flags)
     if plan:
         from create_llm.cli.train_plan import plan_training
 
-        plan_training(app, _flags(options), as_json=as_json)
+        plan_training(app, flags, as_json=as_json)
         return
-    ended = run_training(app, _flags(options), resume=resume)
+    ended = run_training(app, flags, resume=resume)
+    before = against_the_one_before(ended)
     if as_json:
         click.echo(json.dumps(ended.summary))
     else:
-        _report(ended)
+        show_ended(ended)
+    if before is not None:
+        click.echo(before, err=as_json)
 
 
-def run_training(app: App, flags: dict[str, tuple[object, str]], *, resume: str) -> Ended:
+def run_training(app: App, flags: Flags, *, resume: str) -> Ended:
     """Train in the project at `app.root`; shared by every verb that trains.
 
     Raises:
         Paused, Interrupted: the run stopped early and can go on; says with which command.
     """
-    from create_llm.cli.progress import progress_bars
-    from create_llm.config import load_config
     from create_llm.project.folder import find_project
+    from create_llm.runs.lock import refuse_if_live
     from create_llm.runs.run import run_folder
 
     project = find_project(app.root)
-    config = load_config(project.root, app.plugins, flags=flags, overrides=app.overrides)
+    say_on_terminal(STARTING)
+    config = config_with(app, project.root, flags)
+    logs = project.root / config.logging.log_dir
+    if resume == "auto" and not config.checkpoints.resume_from_checkpoint:
+        refuse_if_live(logs)
 
-    # These import torch, which takes seconds: a wrong configuration is told before.
+    # These import torch, which takes seconds: what can be refused without it is refused before.
     with leaving_at_once(f"Interrupted: {_BEFORE}"):
         from create_llm.training.job import Surroundings
         from create_llm.training.launch import train
@@ -105,7 +128,7 @@ def run_training(app: App, flags: dict[str, tuple[object, str]], *, resume: str)
     around = Surroundings(
         resume=resume,
         ask=_ask if sys.stdin.isatty() else None,
-        progress=progress_bars,
+        progress=partial(progress_bars_until, _BUILDING),
         notice=lambda message: click.echo(f"warning: {message}", err=True),
         command=tuple(sys.argv),
     )
@@ -113,13 +136,13 @@ def run_training(app: App, flags: dict[str, tuple[object, str]], *, resume: str)
         ended = train(project, config, app.plugins, around)
     except KeyboardInterrupt as interrupt:
         raise Interrupted(_BEFORE, signal_number=told_as(signal_of(interrupt))) from None
-    _raise_if_cut_short(
-        ended, run_folder(project.root / config.logging.log_dir, project.checkpoints, ended.run)
-    )
+    except StorageError as error:
+        raise with_what_could_go(app, error) from error
+    _raise_if_cut_short(ended, run_folder(logs, project.checkpoints, ended.run))
     return ended
 
 
-def _flags(options: dict[str, Any]) -> dict[str, tuple[object, str]]:
+def _flags(options: dict[str, Any]) -> Flags:
     given = {name: value for name, value in options.items() if value is not None}
     return {
         key: (value, f"--{name.replace('_', '-')}")
@@ -140,31 +163,14 @@ def _raise_if_cut_short(ended: Ended, run: RunFolder) -> None:
     step, saved = ended.summary["steps"], max(run.steps(), default=None)
     fixes = (f"go on from there: {resume_command(run)}",)
     if saved is None:
-        what = f"run {run.name} stopped after step {step} and has no checkpoint"
+        what = f"run {run.name} stopped after step {count(step)} and has no checkpoint"
         fixes = (f"begin again: {resume_command(run)}",)
     elif saved < step:
-        what = f"run {run.name} stopped after step {step}; its newest checkpoint is step {saved}"
+        newest = f"its newest checkpoint is step {count(saved)}"
+        what = f"run {run.name} stopped after step {count(step)}; {newest}"
     else:
-        what = f"run {run.name} saved step {step} and stopped"
+        what = f"run {run.name} saved step {count(step)} and stopped"
     if ended.stop.status == "paused":
         raise Paused(what, fixes=fixes)
     number = told_as(ended.stop.signal_number or signal.SIGINT)
     raise Interrupted(what, signal_number=number, fixes=fixes)
-
-
-def _seen_from_here(path: str) -> str:
-    return (
-        str(Path(path).relative_to(Path.cwd())) if Path(path).is_relative_to(Path.cwd()) else path
-    )
-
-
-def _report(ended: Ended) -> None:
-    summary = ended.summary
-    if summary["val_loss"] is not None:
-        bits = summary["val_bits_per_byte"]
-        scored = "" if bits is None else f"val bits per byte {bits:.3f}   "
-        speed = f"{summary['tokens_per_second']:,.0f} tokens/s"
-        click.echo(f"{scored}val loss {summary['val_loss']:.3f}   {speed}")
-    click.echo(f"Saved as {_seen_from_here(summary['model'])}")
-    writes = 'llm generate --prompt "…"   llm chat   ' if ended.generates else ""
-    click.echo(f"Next: {writes}llm evaluate")

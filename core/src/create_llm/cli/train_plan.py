@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import json
 from dataclasses import asdict
+from functools import partial
 from typing import TYPE_CHECKING
 
 import click
 
 from create_llm.cli.app import App
+from create_llm.cli.progress import STARTING, progress_bars_until, say_on_terminal
 from create_llm.cli.tables import show_table
-from create_llm.cli.units import duration, size
+from create_llm.cli.typed import Flags, config_with
+from create_llm.cli.units import count, counted, duration, size
 from create_llm.errors import Interrupted
 from create_llm.interrupts import leaving_at_once, signal_of, told_as
 
@@ -19,6 +22,8 @@ if TYPE_CHECKING:
 
 _BEFORE = "stopped before the plan was made. Tokenizer and data, if they were finished, are kept."
 
+_TRYING = "Building the model and timing a few of its steps …"
+
 _SET_BY = {
     "max_steps": "training.max_steps",
     "epochs": "training.epochs",
@@ -26,21 +31,21 @@ _SET_BY = {
 }
 
 
-def plan_training(app: App, flags: dict[str, tuple[object, str]], *, as_json: bool) -> None:
+def plan_training(app: App, flags: Flags, *, as_json: bool) -> None:
     """Print what a run in the project at `app.root` would take."""
-    from create_llm.cli.progress import progress_bars
-    from create_llm.config import load_config
     from create_llm.project.folder import find_project
 
     project = find_project(app.root)
-    config = load_config(project.root, app.plugins, flags=flags, overrides=app.overrides)
+    say_on_terminal(STARTING)
+    config = config_with(app, project.root, flags)
 
     with leaving_at_once(f"Interrupted: {_BEFORE}"):
         from create_llm.training.job import Surroundings
         from create_llm.training.preview import preview
 
     try:
-        plan = preview(project, config, app.plugins, Surroundings(progress=progress_bars))
+        around = Surroundings(progress=partial(progress_bars_until, _TRYING))
+        plan = preview(project, config, app.plugins, around)
     except KeyboardInterrupt as interrupt:
         raise Interrupted(_BEFORE, signal_number=told_as(signal_of(interrupt))) from None
     _show(plan, as_json=as_json)
@@ -59,26 +64,34 @@ def _show(plan: Preview, *, as_json: bool) -> None:
 
 def _work(plan: Preview) -> list[tuple[str, str, str]]:
     return [
-        ("parameters", f"{plan.parameters:,}", ""),
+        ("parameters", count(plan.parameters), ""),
         (
             "tokens an epoch",
-            f"{plan.tokens_per_epoch:,}",
-            f"{plan.steps_per_epoch:,.1f} steps of {plan.tokens_per_step:,} tokens",
+            count(plan.tokens_per_epoch),
+            f"{plan.steps_per_epoch:,.1f} steps of {count(plan.tokens_per_step)} tokens",
         ),
         (
             "steps",
-            f"{plan.steps:,}",
+            count(plan.steps),
             f"{plan.epochs:,.1f} epochs; set by {_SET_BY[plan.steps_set_by]}",
         ),
+        *_mixture(plan),
     ]
 
 
-def _threads(number: int) -> str:
-    return f"{number} thread" if number == 1 else f"{number} threads"
+def _mixture(plan: Preview) -> list[tuple[str, str, str]]:
+    from create_llm.training.mixing import passes_in_words
+
+    if not plan.passes:
+        return []
+    return [("mixture", counted(len(plan.passes), "source"), passes_in_words(plan.passes))]
 
 
 def _cost(plan: Preview) -> list[tuple[str, str, str]]:
-    stops = f"evaluations: {plan.evaluations}, samples: {plan.samples}, saves: {plan.checkpoints}"
+    stops = (
+        f"evaluations: {count(plan.evaluations)}, samples: {count(plan.samples)}, "
+        f"saves: {count(plan.checkpoints)}"
+    )
     free = size(plan.available_memory_bytes)
     memory = f"at the peak, the program included; {free} are free"
     if plan.memory_unknown is not None:
@@ -95,7 +108,7 @@ def _cost(plan: Preview) -> list[tuple[str, str, str]]:
         (
             "time",
             _range(duration(plan.seconds_low), duration(plan.seconds_high)),
-            f"{plan.tokens_per_second:,.0f} tokens/s in a trial of a few steps; {stops}",
+            f"{count(plan.tokens_per_second)} tokens/s in a trial of a few steps; {stops}",
         ),
     ]
 
@@ -106,7 +119,7 @@ def _choices(plan: Preview) -> list[tuple[str, str, str]]:
         ("precision", plan.precision, plan.precision_reason),
         ("compile", plan.compile, plan.compile_reason),
         ("gradient checkpointing", recomputed, "training.gradient_checkpointing"),
-        ("device", plan.device, f"{_threads(plan.threads)}; {plan.hardware_words}"),
+        ("device", plan.device, f"{counted(plan.threads, 'thread')}; {plan.hardware_words}"),
     ]
 
 

@@ -12,7 +12,7 @@ from create_llm.config.keys import advice_of, fields_of, installed_models, is_id
 from create_llm.config.layers import canonical
 from create_llm.config.problems import shown
 from create_llm.config.resolved import Config, Setting
-from create_llm.config.schema import PART_TABLES, SECTIONS
+from create_llm.config.schema import MIX, PART_TABLES, SECTIONS, MixConfig
 from create_llm.config.settings import parts_by_section
 from create_llm.config.values import KeyPath, dotted
 from create_llm.errors import ConfigError, did_you_mean
@@ -29,6 +29,7 @@ _PLUGINS = (
     "The plugins whose callbacks watch each run. It stands at the top of llm.toml, before the "
     "first [section]."
 )
+_ANY = "NAME"
 _TYPES = {
     "integer": "a whole number",
     "number": "a number",
@@ -106,6 +107,7 @@ def find_keys(registry: Registry, config: Config | None, name: str) -> Found:
     """
     known = explanations(registry, config)
     path = canonical(tuple(name.split(".")))
+    path = next((spelled for spelled in _spelled(path) if spelled in known), path)
     if path in known:
         return Found(known[path].key, (known[path],))
     inside = tuple(known[key] for key in known if key[: len(path)] == path)
@@ -115,6 +117,14 @@ def find_keys(registry: Registry, config: Config | None, name: str) -> Found:
     if len(named) == 1:
         return Found(named[0].key, (named[0],))
     raise _no_such_key(name, known, named)
+
+
+def _spelled(path: KeyPath) -> Iterator[KeyPath]:
+    """A key, and where else it is explained: one of a mixture that is not there, or is wrong."""
+    yield path
+    if path[: len(MIX)] == MIX and len(path) == len(MIX) + 2:
+        yield (*MIX, _ANY, path[-1])
+        yield (MIX[0], path[-1])
 
 
 def explanations(registry: Registry, config: Config | None) -> Explanations:
@@ -140,6 +150,7 @@ def _all(registry: Registry, config: Config | None) -> Iterator[tuple[KeyPath, E
         # The chosen part comes first: it has the word on keys that several parts have.
         for part, model in sorted(models, key=lambda pair: pair[0] != mine):
             yield from _of_model((name,), model, part)
+    yield from _of_mixture(config)
     for part in registry.parts("callbacks"):
         what = f"Whether this callback watches each run. {part.summary}"
         key = ("logging", part.name)
@@ -147,6 +158,17 @@ def _all(registry: Registry, config: Config | None) -> Iterator[tuple[KeyPath, E
     for table, kind in PART_TABLES.items():
         for part, model in installed_models(registry, kind):
             yield from _of_model((table, part.name), model, part)
+
+
+def _of_mixture(config: Config | None) -> Iterator[tuple[KeyPath, Explanation]]:
+    mixture = config.mixture if config else ()
+    for mixed in mixture:
+        table, part = (*MIX, mixed.name), mixed.source.part
+        yield from _of_model(table, MixConfig, None)
+        if mixed.source.options is not None:
+            yield from _of_model(table, type(mixed.source.options), part)
+    if not mixture:
+        yield from _of_model((*MIX, _ANY), MixConfig, None)
 
 
 def _of_model(

@@ -7,7 +7,7 @@ from typing import Any
 from pydantic import BaseModel
 
 from create_llm.config.keys import installed_models
-from create_llm.config.schema import ALIASES, PART_TABLES, SECTIONS, Section
+from create_llm.config.schema import ALIASES, MIX, PART_TABLES, SECTIONS, MixConfig, Section
 from create_llm.kernel.registry import Part, Registry
 
 Schema = dict[str, Any]
@@ -60,6 +60,15 @@ def _section(registry: Registry, name: str, section: Section, definitions: Schem
         _part_schema(part, model, definitions)
         for part, model in installed_models(registry, section.kind)
     ]
+    if MIX[0] == name:
+        own[MIX[1]]["additionalProperties"] = _mixed_source(names, parts, definitions)
+    return {**schema, "anyOf": [*parts, {}], "unevaluatedProperties": False}
+
+
+def _mixed_source(names: list[str], parts: list[Schema], definitions: Schema) -> Schema:
+    schema = _model_schema(MixConfig, ".".join(MIX), definitions)
+    schema["properties"]["source"]["examples"] = names
+    schema.pop("additionalProperties")
     return {**schema, "anyOf": [*parts, {}], "unevaluatedProperties": False}
 
 

@@ -24,10 +24,17 @@ from create_llm.config.layers import (
     template_layer,
     without_aliases,
 )
+from create_llm.config.mixture import (
+    is_mixed,
+    mixture_of,
+    taken_over,
+    without_replaced_mixture,
+)
 from create_llm.config.presets import preset_layer
 from create_llm.config.problems import raise_all
 from create_llm.config.resolved import Config, Selected
 from create_llm.config.schema import (
+    MIX,
     SECTIONS,
     CheckpointConfig,
     DataConfig,
@@ -93,6 +100,7 @@ def load_config(
     complete = len(problems) == known
     derived = hardware_layer(hardware or detect(), template | above)
     layers = with_source_of_address([derived, template, *stronger], registry)
+    layers = without_replaced_mixture(layers)
     own = plugins_of_project(root)
     return _resolve(Draft.of(plugins, file, layers, problems, complete=complete, own_plugins=own))
 
@@ -104,7 +112,9 @@ def _named_by_schema(layers: list[Entries], problems: list[CreateLLMError]) -> l
 def _resolve(draft: Draft) -> Config:
     check_shape(draft)
     core = {name: core_keys(draft, name) for name in SECTIONS}
-    parts = {name: part_of(draft, name) for name in SECTIONS}
+    mixed = is_mixed(draft)
+    parts = {name: part_of(draft, name, partial=mixed and name == MIX[0]) for name in SECTIONS}
+    mixture = mixture_of(draft, parts["data"])
     callbacks = attached(draft)
     targets = deployment(draft)
     _check_together(draft, core, parts)
@@ -114,6 +124,8 @@ def _resolve(draft: Draft) -> Config:
     data, training, followed = filled_in(
         _section(core, DataConfig), _section(core, TrainingConfig), model
     )
+    source = _chosen(parts, "data")
+    followed |= taken_over(mixture, source, draft.entries)
     config = Config(
         project=_section(core, ProjectConfig),
         data=data,
@@ -124,7 +136,8 @@ def _resolve(draft: Draft) -> Config:
         model=model,
         vocab_size=vocab_size,
         tokenizer=_chosen(parts, "tokenizer"),
-        source=_chosen(parts, "data"),
+        source=source,
+        mixture=mixture,
         objective=parts["objective"],
         plugins=callbacks.plugins,
         switches=callbacks.switches,

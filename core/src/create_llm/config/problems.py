@@ -128,7 +128,7 @@ def fixes_for(key: str, error: ErrorDetails, field: FieldInfo | None) -> tuple[s
     explain = f"what it does, and which values it takes: llm config explain {key}"
     example = _example(field)
     if error["type"] == "missing" or example is None:
-        return (f"set it in llm.toml: [{key.partition('.')[0]}]", explain)
+        return (f"set it in llm.toml: [{key.rpartition('.')[0]}]", explain)
     return (
         *(near or (f"for example: {key} = {example}",)),
         f"leave it out: the default is {example}",
@@ -137,7 +137,7 @@ def fixes_for(key: str, error: ErrorDetails, field: FieldInfo | None) -> tuple[s
 
 
 def _example(field: FieldInfo | None) -> str | None:
-    if field is None or field.is_required():
+    if field is None or field.is_required() or field.default_factory is not None:
         return None
     default = field.get_default(call_default_factory=False)
     return None if default is None else shown(default)

@@ -38,6 +38,19 @@ class Selected:
 
 
 @dataclass(frozen=True, slots=True)
+class MixedSource:
+    """One source of a mixture: [data.mix.NAME]."""
+
+    name: str
+    weight: float
+    source: Selected
+
+    def as_dict(self) -> dict[str, object]:
+        """Its table as JSON has it, with what it takes over from [data]."""
+        return {"weight": self.weight, "source": self.source.name, **self.source.as_dict()}
+
+
+@dataclass(frozen=True, slots=True)
 class Setting:
     """One resolved value, where it came from, and whether it tells one run from another."""
 
@@ -54,6 +67,9 @@ class Config:
     left to follow another key.
 
     Attributes:
+        source: where the text comes from. With a mixture, what its sources take over: its options
+            are None where it could not stand alone.
+        mixture: the sources that are read instead, by name; empty without [data.mix].
         vocab_size: of the model; None: as many as the tokenizer has.
         objective: None: the architecture's default.
         callbacks: in the order they are called.
@@ -73,6 +89,7 @@ class Config:
     vocab_size: int | None
     tokenizer: Selected
     source: Selected
+    mixture: tuple[MixedSource, ...]
     objective: Selected | None
     plugins: tuple[str, ...]
     switches: Mapping[str, bool]
@@ -98,7 +115,11 @@ class Config:
             "plugins": list(self.plugins),
             "project": self.project.model_dump(mode="json"),
             **named,
-            "data": {**self.data.model_dump(mode="json"), **self.source.as_dict()},
+            "data": {
+                **self.data.model_dump(mode="json"),
+                **self.source.as_dict(),
+                "mix": {each.name: each.as_dict() for each in self.mixture},
+            },
             "training": self.training.model_dump(mode="json"),
             "checkpoints": self.checkpoints.model_dump(mode="json"),
             "logging": {**self.logging.model_dump(mode="json"), **self.switches},

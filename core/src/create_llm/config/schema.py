@@ -67,6 +67,29 @@ class TokenizerConfig(SectionModel):
     )
 
 
+class MixConfig(SectionModel):
+    """One source of a mixture; other keys belong to the source, and stand over those of [data]."""
+
+    weight: float = key(
+        1.0,
+        "How much of what is trained on is of this source, in proportion to the weights of the "
+        "others.",
+        cost="A weight above a source's share of the text reads it several times while the others "
+        "are read once; `llm train --plan` says how often.",
+        advice="Repeat good text up to about four times; more teaches little (Muennighoff et al. "
+        "2023).",
+        identity=True,
+        gt=0,
+    )
+    source: str | None = key(
+        None,
+        "Where the text of this one comes from. Unset: as data.source.",
+        cost="With another source than that of [data], nothing of [data]'s own keys is taken over.",
+        advice="An address as train_path chooses its source by itself.",
+        identity=True,
+    )
+
+
 class DataConfig(SectionModel):
     """Which text the model learns from; other keys belong to the source that `source` chooses."""
 
@@ -147,6 +170,16 @@ class DataConfig(SectionModel):
         advice="Keep it on. Off, the model forgets the beginning of the text while it reads the "
         "end.",
         identity=True,
+    )
+    mix: dict[str, dict[str, object]] = key(
+        description="Several sources, mixed: a table for each, [data.mix.NAME], with its `weight`, "
+        "its `source` where that is another one than data.source, and any key of that source, such "
+        "as train_path. Unset: the one source of [data].",
+        cost="A change of weights makes another run, and prepares nothing anew.",
+        advice='[data.mix.books] with weight = 3 and train_path = "data/raw/books", beside '
+        "[data.mix.web].",
+        identity=True,
+        default_factory=dict,
     )
 
 
@@ -287,6 +320,9 @@ SECTIONS: Mapping[str, Section] = {
     "logging": Section(LoggingConfig, "callbacks"),
     "generation": Section(GenerationConfig),
 }
+
+MIX = ("data", "mix")
+"""Where the sources of a mixture stand: [data.mix.NAME]."""
 
 PART_TABLES: Mapping[str, str] = {"callbacks": "callbacks", "deployment": "deploy_targets"}
 """Sections that hold a table for each part of a kind: [callbacks.NAME], [deployment.NAME]."""

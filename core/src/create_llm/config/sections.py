@@ -10,8 +10,8 @@ from create_llm.config.draft import Draft, elsewhere
 from create_llm.config.keys import fields_of, installed_models
 from create_llm.config.problems import shown
 from create_llm.config.resolved import Selected
-from create_llm.config.schema import ALIASES, PART_TABLES, SECTIONS, Section
-from create_llm.config.values import Entries, KeyPath, Value, under
+from create_llm.config.schema import ALIASES, MIX, PART_TABLES, SECTIONS, Section
+from create_llm.config.values import Entries, KeyPath, Value, dotted, under
 from create_llm.errors import PluginError, nearest
 from create_llm.kernel.kinds import KINDS
 from create_llm.kernel.registry import Part, Registry
@@ -57,27 +57,34 @@ def foreign_keys(draft: Draft, name: str) -> Entries:
     return {path: v for path, v in under(draft.entries, name).items() if path[1] not in own}
 
 
-def part_of(draft: Draft, section_name: str) -> Selected | None:
-    """The part that a section chooses, with its options validated."""
+def part_of(draft: Draft, section_name: str, *, partial: bool = False) -> Selected | None:
+    """The part that a section chooses, with its options validated.
+
+    Args:
+        partial: options may be missing; then there are none.
+    """
     section = SECTIONS[section_name]
     if section.kind is None or section.selector is None:
         return None
     selector = (section_name, section.selector)
-    chosen = draft.entries.get(selector)
-    if chosen is None or not isinstance(chosen.data, str):
-        return None  # `core_keys` says what is wrong, if anything is
-    place = draft.place(selector)
-    if chosen.data in draft.own_plugins and not has_part(
-        draft.plugins.registry, section.kind, chosen.data
-    ):
-        draft.problems.append(_own_is_missing(KINDS[section.kind].singular, chosen.data, place))
-        return None
-    part = draft.attempt(draft.plugins.registry.get, section.kind, chosen.data, where=place)
+    part = chosen_part(draft, selector, section.kind)
     if part is None:
         return None
-    names = known_names(section_name)
+    names, chosen = known_names(section_name), draft.entries[selector]
     entries = foreign_keys(draft, section_name)
-    return configured(draft, part, (section_name,), entries, names, chosen)
+    return configured(draft, part, (section_name,), entries, names, chosen, partial=partial)
+
+
+def chosen_part(draft: Draft, selector: KeyPath, kind: str) -> Part | None:
+    """The part of a kind that a key names, or None after noting why there is none."""
+    chosen = draft.entries.get(selector)
+    if chosen is None or not isinstance(chosen.data, str):
+        return None  # the schema says what is wrong, if anything is
+    place, registry = draft.place(selector), draft.plugins.registry
+    if chosen.data in draft.own_plugins and not has_part(registry, kind, chosen.data):
+        draft.problems.append(_own_is_missing(KINDS[kind].singular, chosen.data, place))
+        return None
+    return draft.attempt(registry.get, kind, chosen.data, where=place)
 
 
 def configured(
@@ -87,12 +94,15 @@ def configured(
     entries: Entries,
     others: Iterable[str] = (),
     chosen: Value | None = None,
+    *,
+    partial: bool = False,
 ) -> Selected | None:
     """A part with the options that stand below `prefix`, or None after noting what is wrong.
 
     Args:
         others: keys of the same table that are not the part's.
         chosen: the value that names the part, where options may be meant for another one.
+        partial: a missing option is no problem; there are no options then.
     """
     before = len(draft.problems)
     model = draft.attempt(part.config_model)
@@ -100,10 +110,10 @@ def configured(
         return None
     known = fields_of(model)
     if chosen is not None:
-        entries = _meant_for(chosen, draft, entries, known)
+        entries = meant_for(chosen, draft, entries, known)
     if model is None or model.model_config.get("extra") != "allow":
         entries = unknown_keys(draft, prefix, entries, [*known, *others], known)
-    options = draft.validate(model, prefix, entries) if model else None
+    options = draft.validate(model, prefix, entries, partial=partial) if model else None
     if len(draft.problems) > before:
         return None
     return Selected(part, options, str(chosen.data) if chosen else part.name)
@@ -135,19 +145,22 @@ def has_part(registry: Registry, kind: str, name: str) -> bool:
     return any(name in (p.name, f"{p.distribution}/{p.name}") for p in registry.parts(kind))
 
 
-def _other_parts(registry: Registry, section_name: str, *key: str) -> Iterator[str]:
+def _other_parts(registry: Registry, *path: str) -> Iterator[str]:
     """A fix line for each part that has the key, but is not the one that was chosen."""
-    section = SECTIONS.get(section_name)
-    if section is None or section.kind is None or section.selector is None or len(key) != 1:
+    *table, key = path
+    section = SECTIONS.get(table[0])
+    if section is None or section.kind is None or section.selector is None:
+        return
+    if len(table) > 1 and tuple(table[:-1]) != MIX:
         return
     for part, model in installed_models(registry, section.kind):
-        if key[0] in fields_of(model):
+        if key in fields_of(model):
             owner = f"{KINDS[section.kind].singular} '{part.name}'"
-            choose = f'{section_name}.{section.selector} = "{part.name}"'
+            choose = f'{dotted((*table, section.selector))} = "{part.name}"'
             yield f"it is a key of the {owner}: {choose}"
 
 
-def _meant_for(chosen: Value, draft: Draft, entries: Entries, known: Collection[str]) -> Entries:
+def meant_for(chosen: Value, draft: Draft, entries: Entries, known: Collection[str]) -> Entries:
     """The options without those set for a part that a stronger layer has since replaced.
 
     `--set tokenizer.name=…` for one command must not turn the file's options for its own

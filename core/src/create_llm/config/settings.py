@@ -8,7 +8,7 @@ from pydantic import BaseModel
 
 from create_llm.config.keys import fields_of, is_identity
 from create_llm.config.resolved import Config, Selected, Setting
-from create_llm.config.schema import PART_TABLES, SECTIONS
+from create_llm.config.schema import MIX, PART_TABLES, SECTIONS, MixConfig
 from create_llm.config.values import Entries, KeyPath, Source, dotted, source_of
 
 
@@ -39,28 +39,45 @@ def _resolved(config: Config) -> Iterator[tuple[KeyPath, object]]:
         if not isinstance(table, dict):
             yield (section,), table
         elif section in PART_TABLES:
-            yield from (
-                ((section, part, key), value)
-                for part, options in table.items()
-                for key, value in options.items()
-            )
+            yield from _of_tables((section,), table)
         else:
-            yield from (((section, key), value) for key, value in table.items())
+            for key, value in table.items():
+                is_mixture = (section, key) == MIX and bool(value)
+                yield from _of_tables(MIX, value) if is_mixture else [((section, key), value)]
+
+
+def _of_tables(
+    prefix: KeyPath, tables: Mapping[str, Mapping[str, object]]
+) -> Iterator[tuple[KeyPath, object]]:
+    for name, options in tables.items():
+        yield from (((*prefix, name, key), value) for key, value in options.items())
 
 
 def _identity(config: Config, path: KeyPath) -> bool:
+    *table, key = path
+    if tuple(table[:-1]) == MIX:
+        mixed = next(each for each in config.mixture if each.name == table[-1])
+        return _is_identity(key, MixConfig, mixed.source, of_a_run=True)
     section = SECTIONS.get(path[0])
     if section is None or len(path) != 2:
         return False
-    core = fields_of(section.model)
-    if path[1] in core:
-        return is_identity(core[path[1]], default=False)
-    options = _options(config, path[0])
-    field = fields_of(type(options)).get(path[1]) if options else None
+    # With a mixture, what [data] says of its source counts where a table takes it over.
+    of_a_run = section.selector is not None and not (path[0] == MIX[0] and config.mixture)
+    return _is_identity(key, section.model, parts_by_section(config).get(path[0]), of_a_run)
+
+
+def _is_identity(
+    key: str, model: type[BaseModel], selected: Selected | None, of_a_run: bool
+) -> bool:
+    """Whether a key of a table is, which the core or the part that is chosen there describes.
+
+    Args:
+        of_a_run: whether the part's keys are, unless they say otherwise.
+    """
+    core = fields_of(model)
+    if key in core:
+        return is_identity(core[key], default=False)
+    options = selected.options if selected else None
+    field = fields_of(type(options)).get(key) if options else None
     # A key that a part accepts without describing it can only be taken seriously.
-    return section.selector is not None and (field is None or is_identity(field, default=True))
-
-
-def _options(config: Config, section: str) -> BaseModel | None:
-    selected = parts_by_section(config).get(section)
-    return selected.options if selected else None
+    return of_a_run and (field is None or is_identity(field, default=True))

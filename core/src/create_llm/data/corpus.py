@@ -2,11 +2,69 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from itertools import chain
+from typing import Literal
 
+from create_llm.data.mixture import Mixture
 from create_llm.data.source import DataSource, documents_of
 from create_llm.data.split import working_fraction
+from create_llm.errors import DataError
+
+
+@dataclass(frozen=True, slots=True)
+class Side:
+    """A source, and what its documents are for.
+
+    Attributes:
+        use: "split": for both sides, as the hash of each document says.
+        mixed: its name in a mixture; None where there is none.
+    """
+
+    source: DataSource
+    use: Literal["train", "val", "split"]
+    mixed: str | None = None
+
+    def fraction(self, val_split: float) -> float:
+        """The share of its documents that is for validation, where `val_split` of them should be.
+
+        A source of a mixture is divided as if it stood alone, so that neither side lacks it.
+
+        Raises:
+            DataError: too little text to divide.
+        """
+        if self.use != "split":
+            return float(self.use == "val")
+        try:
+            return working_fraction((each.text for each in documents_of(self.source)), val_split)
+        except DataError as error:
+            raise DataError(self.named(error.what), where=error.where, fixes=error.fixes) from error
+
+    def named(self, what: str) -> str:
+        """A message about this source, with its name in front if it has one."""
+        return what if self.mixed is None else f"data.mix.{self.mixed}: {what}"
+
+
+def sides_of(sources: Iterable[DataSource], val_source: DataSource | None) -> Iterator[Side]:
+    """What is read one after the other: the sources, then that of the validation.
+
+    A mixture is taken apart: each of its sources is followed by its validation, if it has one.
+
+    Args:
+        val_source: `validation_source` of the first of them.
+    """
+    apart = val_source.members if isinstance(val_source, Mixture) else {}
+    for source in sources:
+        if not isinstance(source, Mixture):
+            yield Side(source, "split" if val_source is None else "train")
+            continue
+        for name, member in source.members.items():
+            yield Side(member, "train" if name in apart else "split", name)
+            if name in apart:
+                yield Side(apart[name], "val", name)
+    if val_source is not None and not isinstance(val_source, Mixture):
+        yield Side(val_source, "val")
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,26 +82,27 @@ class Corpus:
     val_source: DataSource | None = None
     deduplicate: bool = False
 
-    def sides(self) -> Iterator[tuple[str, DataSource]]:
-        """Each source and what it is for: "train", "val", or "split" into both."""
-        for source in self.sources:
-            yield ("split" if self.val_source is None else "train"), source
-        if self.val_source is not None:
-            yield "val", self.val_source
+    def sides(self) -> Iterator[Side]:
+        """Each source and what it is for."""
+        return sides_of(self.sources, self.val_source)
 
     def total_bytes(self) -> int | None:
         """UTF-8 bytes to expect of all sources; None when one of them does not know."""
-        sizes = [source.total_bytes() for _, source in self.sides()]
+        sizes = [side.source.total_bytes() for side in self.sides()]
         known = [size for size in sizes if size is not None]
         return sum(known) if len(known) == len(sizes) else None
 
     def fraction(self) -> float:
-        """The share of the documents of `sources` that is for validation.
+        """The share for validation of the documents that are split.
 
         Raises:
             DataError: too little text to divide.
         """
-        if self.val_source is not None:
+        split = [side for side in self.sides() if side.use == "split"]
+        for side in split:
+            if side.mixed is not None:
+                side.fraction(self.val_split)
+        documents = chain.from_iterable(documents_of(side.source) for side in split)
+        if not split:
             return 0.0
-        documents = (document for source in self.sources for document in documents_of(source))
         return working_fraction((document.text for document in documents), self.val_split)

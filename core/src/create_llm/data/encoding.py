@@ -46,11 +46,11 @@ class DocumentEncoder:
         Raises:
             DataError: the template refuses a conversation; says where that came from.
         """
-        conversations = [document for document in documents if _is_conversation(document)]
+        conversations = [document for document in documents if is_conversation(document)]
         chats = iter(self._chats.encode(conversations))
-        others = iter(self._plain([d for d in documents if not _is_conversation(d)]))
+        others = iter(self._plain([d for d in documents if not is_conversation(d)]))
         return [
-            self._of_chat(document, next(chats)) if _is_conversation(document) else next(others)
+            self._of_chat(document, next(chats)) if is_conversation(document) else next(others)
             for document in documents
         ]
 
@@ -69,7 +69,8 @@ class DocumentEncoder:
         return EncodedDocument(chat.ids[:stop], chat.counted[:stop], size)
 
 
-def _is_conversation(document: Document) -> bool:
+def is_conversation(document: Document) -> bool:
+    """Whether a document is written out by a chat template."""
     return all(segment.role != "text" for segment in document.segments)
 
 

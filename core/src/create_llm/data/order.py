@@ -3,12 +3,21 @@
 from __future__ import annotations
 
 from functools import lru_cache
+from typing import Protocol
 
 _MASK = (1 << 64) - 1
 _GOLDEN = 0x9E3779B97F4A7C15
 # Four rounds look random with strong round functions (Luby and Rackoff 1988); halves of one or
 # two bits, as an epoch of a few samples has, need more.
 _ROUNDS = 8
+
+
+class Order(Protocol):
+    """Which sample comes when, in an endless run; found in constant time, with nothing kept."""
+
+    def index(self, n: int) -> int:
+        """The sample at position n >= 0 of the run, from 0."""
+        ...
 
 
 class SampleOrder:
@@ -51,7 +60,12 @@ class SampleOrder:
         return left << bits | right
 
 
-@lru_cache(maxsize=4)
+def derived_seed(seed: int, number: int) -> int:
+    """One of many seeds that follow from one, so that orders have nothing to do with each other."""
+    return _mix(_mix(seed) + _GOLDEN * (number + 1))
+
+
+@lru_cache(maxsize=64)
 def _round_keys(seed: int, epoch: int) -> tuple[int, ...]:
     state = _mix(_mix(seed + _GOLDEN) ^ epoch)
     return tuple(_mix(state + _GOLDEN * turn) for turn in range(1, _ROUNDS + 1))

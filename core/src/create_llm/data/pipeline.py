@@ -1,69 +1,43 @@
 """What must exist before a model can be trained, made when it is missing: tokenizer and shards.
 
 Both steps compare what is on disk with what the configuration and the text ask for, and do
-nothing when it is the same. A tokenizer.json that somebody put there themselves is never
-replaced: it has no recipe.json beside it.
+nothing when it is the same. A tokenizer that somebody put there themselves is never replaced.
 """
 
 from __future__ import annotations
 
 import contextlib
-import hashlib
 from collections.abc import Iterable, Iterator, Sequence
-from pathlib import Path
-from typing import TYPE_CHECKING, Literal
-
-from pydantic import BaseModel, ConfigDict, ValidationError
+from typing import TYPE_CHECKING
 
 from create_llm.data import training_texts as sampling
-from create_llm.data.chat.template import FILE as CHAT_TEMPLATE_FILE
 from create_llm.data.chat.template import ChatTemplate, chat_template, load_chat_template
-from create_llm.data.preparation.ingredients import data_key, tokenizer_files, tokenizer_sha256
-from create_llm.data.preparation.prepare import (
-    Progress,
-    prepare,
-)
+from create_llm.data.corpus import sides_of
+from create_llm.data.mixture import Mixture
+from create_llm.data.preparation.ingredients import data_key, tokenizer_sha256
+from create_llm.data.preparation.prepare import Progress, prepare
 from create_llm.data.preparation.prepared import PreparedData
 from create_llm.data.preparation.workers import default_workers
-from create_llm.data.source import DataSource
+from create_llm.data.source import DataSource, fetch_text, validation_source
 from create_llm.data.split import utf8_size
 from create_llm.data.tokenizer import Tokenizer
-from create_llm.errors import ConfigError, DataError
+from create_llm.data.tokenizer_files import (
+    TOKENIZER_FILE,
+    Recipe,
+    has_own_tokenizer,
+    load_tokenizer,
+    read_recipe,
+    save_tokenizer,
+)
+from create_llm.errors import ConfigError
 from create_llm.interrupts import in_background
-from create_llm.kernel.registry import Part
 from create_llm.project.folder import Project
-from create_llm.storage.durable import Storage
 from create_llm.storage.locks import try_lock, wait_for_lock
 
 if TYPE_CHECKING:
-    from create_llm.config import Config
+    from create_llm.config import Config, Selected
 
-TOKENIZER_FILE = "tokenizer.json"
-RECIPE_FILE = "recipe.json"
 _PROGRESS_BYTES = 1_000_000
-
-
-class Recipe(BaseModel):
-    """tokenizer/recipe.json: what the tokenizer was made from.
-
-    Attributes:
-        val_split: None where validation has a source of its own and nothing is split.
-        sample_bytes: about how much of the text was learnt from; None: all of it.
-        files: SHA-256 (hex) of each file that was saved; empty until all of them are.
-    """
-
-    model_config = ConfigDict(frozen=True)
-
-    format: Literal[1] = 1
-    tokenizer: str
-    options: dict[str, object]
-    control_tokens: tuple[str, ...] = ()
-    chat_template: str | None = None
-    source: str
-    val_split: float | None
-    deduplicate: bool = False
-    sample_bytes: int | None = None
-    files: dict[str, str] = {}
 
 
 def ensure_tokenizer(
@@ -85,12 +59,12 @@ def ensure_tokenizer(
     with _one_at_a_time(project, progress):
         if has_own_tokenizer(project):
             return load_tokenizer(config.tokenizer.part, project.tokenizer)
-        source = data_source(project, config)
+        source = data_source(project, config, progress)
         recipe = _recipe(project, config, source, control_tokens)
-        stored = _read_recipe(project.tokenizer)
-        if stored is None or not _is_made(stored, recipe, project.tokenizer):
+        stored = read_recipe(project.tokenizer)
+        if stored is None or not stored.is_of(recipe, project.tokenizer):
             return _train(project, config, source, recipe, progress)
-        _check_files(project.tokenizer, stored)
+        stored.check_files(project.tokenizer)
         return load_tokenizer(config.tokenizer.part, project.tokenizer)
 
 
@@ -115,7 +89,7 @@ def train_tokenizer(
             fixes=(f"move it away first: mv {path} {path.with_name('my-tokenizer.json')}",),
         )
     with _one_at_a_time(project, progress):
-        source = data_source(project, config)
+        source = data_source(project, config, progress)
         recipe = _recipe(project, config, source, control_tokens)
         return _train(project, config, source, recipe, progress)
 
@@ -128,7 +102,7 @@ def ensure_data(
     Raises:
         DataError: too little text, or text that cannot be read.
     """
-    source = data_source(project, config)
+    source = data_source(project, config, progress)
     with _one_at_a_time(project, progress):
         return prepare(
             project.processed,
@@ -163,10 +137,10 @@ def changes_of_text(
     Raises:
         DataError: the tokenizer or the text cannot be read.
     """
-    source, stored = data_source(project, config), _read_recipe(project.tokenizer)
+    source, stored = data_source(project, config), read_recipe(project.tokenizer)
     if stored is None and not has_own_tokenizer(project):
         return []
-    if stored is not None and not _is_complete(stored, project.tokenizer):
+    if stored is not None and not stored.is_complete(project.tokenizer):
         return []
     tokenizer = load_tokenizer(config.tokenizer.part, project.tokenizer)
     if tokenizer_sha256(tokenizer) == tokenizer_hash:
@@ -177,47 +151,28 @@ def changes_of_text(
             source, tokenizer, settings.val_split, separate, settings.deduplicate, template
         )
         return [] if now == key else ["data: the text has changed since it began"]
-    stays = stored is None or _is_made(
-        stored, _recipe(project, config, source, control_tokens), project.tokenizer
+    stays = stored is None or stored.is_of(
+        _recipe(project, config, source, control_tokens), project.tokenizer
     )
     return ["tokenizer: another one than it began with"] if stays else []
 
 
-def load_tokenizer(part: Part, folder: Path) -> Tokenizer:
-    """Read a tokenizer that was saved into `folder`.
+def data_source(project: Project, config: Config, progress: Progress | None = None) -> DataSource:
+    """The source that the configuration chose, or the mixture of several.
 
-    Raises:
-        DataError: there is none, or it is damaged.
+    Args:
+        progress: hears of text that has to be brought here first.
     """
-    tokenizer: Tokenizer = part.load().load(folder)
-    return tokenizer
+    if config.mixture:
+        made = {each.name: _made(project, each.source, progress) for each in config.mixture}
+        return Mixture(made)
+    return _made(project, config.source, progress)
 
 
-def has_own_tokenizer(project: Project) -> bool:
-    """Whether the tokenizer was put there by hand."""
-    file, recipe = project.tokenizer / TOKENIZER_FILE, project.tokenizer / RECIPE_FILE
-    return file.exists() and not recipe.exists()
-
-
-def data_source(project: Project, config: Config) -> DataSource:
-    """The source that the configuration chose."""
-    source: DataSource = config.source.part.load()(config.source.options, project.root)
+def _made(project: Project, chosen: Selected, progress: Progress | None) -> DataSource:
+    source: DataSource = chosen.part.load()(chosen.options, project.root)
+    fetch_text(source, progress)
     return source
-
-
-def validation_source(source: DataSource) -> DataSource | None:
-    """The separate source of validation documents; None: a part of the documents is split off.
-
-    A source offers one by a method `validation() -> DataSource | None`, which it need not have.
-    """
-    validation = getattr(source, "validation", None)
-    separate: DataSource | None = validation() if validation is not None else None
-    return separate
-
-
-def skipped_files(source: DataSource) -> list[str]:
-    """What a source passed over, as it tells in an attribute `skipped`, which it need not have."""
-    return list(getattr(source, "skipped", ()))
 
 
 def conversation_template(project: Project, config: Config) -> ChatTemplate | None:
@@ -236,6 +191,8 @@ def _recipe(
     project: Project, config: Config, source: DataSource, control_tokens: Sequence[str]
 ) -> Recipe:
     part, template = config.tokenizer.part, conversation_template(project, config)
+    sides = sides_of([source], validation_source(source))
+    is_split = any(side.use == "split" for side in sides)
     needed = (*control_tokens, *(template.control_tokens if template else ()))
     return Recipe(
         tokenizer=f"{part.distribution}/{part.name}",
@@ -243,7 +200,7 @@ def _recipe(
         control_tokens=tuple(dict.fromkeys(needed)),
         chat_template=template.source if template else None,
         source=source.fingerprint(),
-        val_split=None if validation_source(source) else config.data.val_split,
+        val_split=config.data.val_split if is_split else None,
         deduplicate=config.data.deduplicate,
         sample_bytes=sampling.SAMPLE_BYTES if sampling.is_sampled(source) else None,
     )
@@ -261,6 +218,8 @@ def _train(
         val_split=config.data.val_split,
         val_source=validation_source(source),
         deduplicate=config.data.deduplicate,
+        template=conversation_template(project, config),
+        control_tokens=recipe.control_tokens,
     )
     stage, total = "training the tokenizer", source.total_bytes()
     if recipe.sample_bytes is not None and total is not None:
@@ -272,7 +231,7 @@ def _train(
     tokenizer: Tokenizer = in_background(
         lambda: kind.train(counted, options, recipe.control_tokens)
     )
-    _save(tokenizer, project.tokenizer, recipe)
+    save_tokenizer(tokenizer, project.tokenizer, recipe)
     return tokenizer
 
 
@@ -288,59 +247,6 @@ def _with_progress(
             told = done
     if progress is not None:
         progress(stage, done, done)
-
-
-def _save(tokenizer: Tokenizer, folder: Path, recipe: Recipe) -> None:
-    """Put the files in place, each at once; the recipe is complete when all of them are."""
-    folder.mkdir(parents=True, exist_ok=True)
-    before = _read_recipe(folder)
-    files = tokenizer_files(tokenizer)
-    if recipe.chat_template is not None:
-        files[CHAT_TEMPLATE_FILE] = recipe.chat_template.encode()
-    hashes = {name: hashlib.sha256(data).hexdigest() for name, data in files.items()}
-    storage = Storage()
-    _write_recipe(storage, folder, recipe)
-    for name in before.files if before else ():
-        if name not in files:
-            (folder / name).unlink(missing_ok=True)
-    for name, data in files.items():
-        storage.replace_file(folder / name, data)
-    _write_recipe(storage, folder, recipe.model_copy(update={"files": hashes}))
-
-
-def _write_recipe(storage: Storage, folder: Path, recipe: Recipe) -> None:
-    storage.replace_file(folder / RECIPE_FILE, recipe.model_dump_json(indent=2).encode())
-
-
-def _read_recipe(folder: Path) -> Recipe | None:
-    """The recipe, or None where there is none that can be read: then training is due."""
-    try:
-        return Recipe.model_validate_json((folder / RECIPE_FILE).read_bytes())
-    except (FileNotFoundError, ValidationError):
-        return None
-
-
-def _is_made(stored: Recipe, wanted: Recipe, folder: Path) -> bool:
-    return _is_complete(stored, folder) and stored.model_copy(update={"files": {}}) == wanted
-
-
-def _is_complete(stored: Recipe, folder: Path) -> bool:
-    return bool(stored.files) and all((folder / name).is_file() for name in stored.files)
-
-
-def _check_files(folder: Path, recipe: Recipe) -> None:
-    """Raise DataError if a file is not what was saved."""
-    for name, sha256 in recipe.files.items():
-        path = folder / name
-        if hashlib.sha256(path.read_bytes()).hexdigest() != sha256:
-            raise DataError(
-                f"the tokenizer is damaged: {name} is not what was trained",
-                where=str(path),
-                fixes=(
-                    "train it again: llm tokenizer train",
-                    f"if you put a file of your own there, remove {folder / RECIPE_FILE}",
-                ),
-            )
 
 
 @contextlib.contextmanager

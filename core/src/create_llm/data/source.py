@@ -38,14 +38,15 @@ class FileSurvey:
     Attributes:
         path: as origins name it.
         format: "text", "csv", "json", "jsonl" …; with the compression: "jsonl.gz".
-        structure: text, instruction, messages, preference or prompt_completion.
+        structure: text, instruction, messages, preference or prompt_completion; None where the
+            file does not show it.
         evidence: why, one reason a line, the encoding's among them.
         bytes: of the file on disk.
     """
 
     path: str
     format: str
-    structure: str
+    structure: str | None
     evidence: tuple[str, ...]
     bytes: int
 
@@ -125,3 +126,43 @@ def documents_of(
             yield document
         elif rejected is not None:
             rejected(Rejected(document.origin, "it holds no text", "remove it, or fill it"))
+
+
+def validation_source(source: DataSource) -> DataSource | None:
+    """The separate source of validation documents; None: a part of the documents is split off.
+
+    A source offers one by a method `validation() -> DataSource | None`, which it need not have.
+    """
+    validation = getattr(source, "validation", None)
+    separate: DataSource | None = validation() if validation is not None else None
+    return separate
+
+
+def fetch_text(source: DataSource, progress: Callable[[str, int, int | None], None] | None) -> None:
+    """Bring the text of a source here, and tell `progress` how far it is.
+
+    A source whose text is elsewhere offers it by a method `fetch(progress)`, which it need not
+    have; where nobody calls it, the first method that needs the text does the same unseen.
+
+    Raises:
+        CreateLLMError: as the source does.
+    """
+    fetch = getattr(source, "fetch", None)
+    if fetch is not None and progress is not None:
+        fetch(progress)
+
+
+def skipped_files(source: DataSource) -> list[str]:
+    """What a source passed over, as it tells in an attribute `skipped`, which it need not have."""
+    return list(getattr(source, "skipped", ()))
+
+
+def kind_of(source: DataSource) -> str:
+    """What reads the text: two sources may read one file in different ways."""
+    kind = type(source)
+    return f"{kind.__module__}.{kind.__qualname__}"
+
+
+def identity_of(source: DataSource) -> str:
+    """Which source, and its text."""
+    return f"{kind_of(source)} {source.fingerprint()}"

@@ -3,11 +3,19 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import groupby
 
+from create_llm.data.chat.rendering import Renderer
+from create_llm.data.chat.template import PLAIN, ChatTemplate, chat_template
+from create_llm.data.control_tokens import DEFAULT_SPECIAL_TOKENS, kinds_by_place
+from create_llm.data.corpus import sides_of
+from create_llm.data.documents import Document
 from create_llm.data.duplicates import Seen
+from create_llm.data.encoding import is_conversation
 from create_llm.data.source import DataSource, documents_of
-from create_llm.data.split import is_validation, utf8_size, working_fraction
+from create_llm.data.split import is_validation, utf8_size
+from create_llm.errors import DataError
 
 SAMPLE_BYTES = 256_000_000
 """More text makes a vocabulary hardly better, and takes time and memory in proportion."""
@@ -22,8 +30,12 @@ def training_texts(
     val_split: float,
     val_source: DataSource | None = None,
     deduplicate: bool = False,
+    template: ChatTemplate | None = None,
+    control_tokens: Sequence[str] = (),
 ) -> Iterator[str]:
     """The texts of the training side alone, for what learns from text before the model does.
+
+    Conversations are written out as the model will see them, without the control tokens.
 
     Of a corpus larger than `SAMPLE_BYTES` about as much: documents chosen by a hash of their
     text, so that they are the same ones each time. Of a source that does not know its size, the
@@ -31,21 +43,60 @@ def training_texts(
 
     Args:
         deduplicate: only the first of equal documents.
+        template: how conversations are written out; None: as a plain script.
+        control_tokens: spellings that the tokenizer will have beside its own.
 
     Raises:
-        DataError: too little text to divide.
+        DataError: too little text to divide, or a conversation that the template refuses.
     """
-    texts = _training_side(source, val_split, val_source)
+    documents = _training_side(source, val_split, val_source)
     if deduplicate:
         seen = Seen()
-        texts = (text for text in texts if not seen.again(text))
+        documents = (each for each in documents if not seen.again(each.text))
     total = source.total_bytes()
     if total is None:
-        return _first(texts, SAMPLE_BYTES)
-    if not is_sampled(source):
-        return texts
-    share = SAMPLE_BYTES / total
-    return (text for text in texts if _position(text) < share)
+        documents = _first(documents, SAMPLE_BYTES)
+    elif is_sampled(source):
+        share = SAMPLE_BYTES / total
+        documents = (each for each in documents if _position(each.text) < share)
+    texts = ModelTexts(template, control_tokens)
+    return (text for document in documents for text in texts.of(document))
+
+
+class ModelTexts:
+    """What a tokenizer has to divide of a document: all that the model sees but control tokens."""
+
+    def __init__(self, template: ChatTemplate | None, control_tokens: Sequence[str]) -> None:
+        """
+        Args:
+            template: how conversations are written out; None: as a plain script.
+            control_tokens: spellings of those that the tokenizer has beside the template's.
+        """
+        template = template or chat_template(PLAIN)
+        # Those of the kinds stand in for the tokenizer's own, whatever their spelling: they end a
+        # text, and go.
+        kinds = kinds_by_place(DEFAULT_SPECIAL_TOKENS)
+        variables = {f"{kind}_token": name for kind, name in kinds.items()}
+        names = dict.fromkeys((*control_tokens, *template.control_tokens, *kinds.values()))
+        self._renderer = Renderer(template, list(names), variables)
+
+    def of(self, document: Document) -> list[str]:
+        """The texts, each of which is encoded by itself.
+
+        Raises:
+            DataError: the template refuses a conversation; says where that came from.
+        """
+        if not is_conversation(document):
+            return [segment.text for segment in document.segments]
+        try:
+            pieces = self._renderer.pieces(document.segments)
+        except DataError as error:
+            raise DataError(error.what, where=str(document.origin), fixes=error.fixes) from error
+        stretches = groupby(pieces, lambda piece: piece.control)
+        joined = (
+            "".join(each.text for each in group) for is_token, group in stretches if not is_token
+        )
+        return [text for text in joined if text]
 
 
 def is_sampled(source: DataSource) -> bool:
@@ -56,21 +107,21 @@ def is_sampled(source: DataSource) -> bool:
 
 def _training_side(
     source: DataSource, val_split: float, val_source: DataSource | None
-) -> Iterator[str]:
-    fraction = 0.0
-    if val_source is None:
-        texts = (document.text for document in documents_of(source))
-        fraction = working_fraction(texts, val_split)
-    for document in documents_of(source):
-        if not is_validation(document.text, fraction):
-            yield document.text
+) -> Iterator[Document]:
+    for side in sides_of([source], val_source):
+        if side.use == "val":
+            continue
+        fraction = side.fraction(val_split)
+        for document in documents_of(side.source):
+            if not is_validation(document.text, fraction):
+                yield document
 
 
-def _first(texts: Iterable[str], most: int) -> Iterator[str]:
+def _first(documents: Iterable[Document], most: int) -> Iterator[Document]:
     size = 0
-    for text in texts:
-        yield text
-        size += utf8_size(text)
+    for document in documents:
+        yield document
+        size += utf8_size(document.text)
         if size >= most:
             return
 

@@ -9,11 +9,13 @@ from itertools import islice, takewhile
 from pathlib import PurePosixPath
 from typing import Self
 
+from create_llm.data.chat.template import ChatTemplate
 from create_llm.data.corpus import Corpus
 from create_llm.data.documents import Document
 from create_llm.data.source import documents_of
 from create_llm.data.split import split_position, utf8_size
 from create_llm.data.tokenizer import Tokenizer
+from create_llm.data.training_texts import ModelTexts
 
 MEASURED_BYTES = 2_000_000
 """How much of each side is encoded, about; more changes the third digit."""
@@ -77,13 +79,23 @@ class VocabularyFit:
     uses: Mapping[int, int]
 
     @classmethod
-    def of(cls, tokenizer: Tokenizer, corpus: Corpus, sample_bytes: int = MEASURED_BYTES) -> Self:
+    def of(
+        cls,
+        tokenizer: Tokenizer,
+        corpus: Corpus,
+        sample_bytes: int = MEASURED_BYTES,
+        template: ChatTemplate | None = None,
+    ) -> Self:
         """Encode about `sample_bytes` of each side.
+
+        Args:
+            template: how conversations are written out; None: as a plain script.
 
         Raises:
             DataError: the text cannot be read.
         """
-        measured = {True: _Measured(tokenizer), False: _Measured(tokenizer)}
+        texts = ModelTexts(template, list(tokenizer.special.named))
+        measured = {kept_back: _Measured(tokenizer, texts) for kept_back in (True, False)}
         sample = iter(_sampled(corpus, sample_bytes))
         while batch := list(islice(sample, _BATCH)):
             for in_validation, side in measured.items():
@@ -95,17 +107,16 @@ class VocabularyFit:
 class _Measured:
     """What is known so far of one side, by file."""
 
-    def __init__(self, tokenizer: Tokenizer) -> None:
-        self._tokenizer = tokenizer
+    def __init__(self, tokenizer: Tokenizer, texts: ModelTexts) -> None:
+        self._tokenizer, self._texts = tokenizer, texts
         self.files: dict[str, Fit] = {}
         self.uses: Counter[int] = Counter()
 
     def add(self, documents: list[Document]) -> None:
-        texts = [document.text for document in documents]
+        pairs = [(each.origin.path, text) for each in documents for text in self._texts.of(each)]
         unknown = self._tokenizer.special.unk
-        encoded = self._tokenizer.encode_batch(texts)
-        for document, text, ids in zip(documents, texts, encoded, strict=True):
-            path = document.origin.path
+        encoded = self._tokenizer.encode_batch([text for _, text in pairs])
+        for (path, text), ids in zip(pairs, encoded, strict=True):
             missed = 0 if unknown is None else ids.count(unknown)
             fit = Fit(path, utf8_size(text), len(text.split()), len(ids), missed)
             self.files[path] = self.files.get(path, Fit(path)).plus(fit)
@@ -118,13 +129,14 @@ def _sampled(corpus: Corpus, most: int) -> Iterator[tuple[bool, Document]]:
     Chosen by the place that the split gives them, which is even on both sides. Of a source that
     does not know its size, the first ones.
     """
-    fraction = corpus.fraction()
-    for side, source in corpus.sides():
-        total = source.total_bytes()
-        documents = documents_of(source)
+    split = corpus.fraction()
+    for side in corpus.sides():
+        total = side.source.total_bytes()
+        documents = documents_of(side.source)
+        fraction = split if side.use == "split" else 0.0
         for document in _first(documents, most) if total is None else documents:
             place = split_position(document.text)
-            kept_back = side == "val" or place < fraction
+            kept_back = side.use == "val" or place < fraction
             start, end = _bounds(kept_back, fraction)
             share = 1.0 if total is None else most / max(total * (end - start), 1.0)
             if place < start + (end - start) * share:

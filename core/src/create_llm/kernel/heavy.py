@@ -4,12 +4,16 @@ from __future__ import annotations
 
 HEAVY = (
     "huggingface_hub",
+    "jinja2",
     "numpy",
+    "pyarrow",
     "pydantic",
     "requests",
     "rich",
     "safetensors",
+    "sentencepiece",
     "tensorboard",
+    "tiktoken",
     "tokenizers",
     "torch",
     "transformers",

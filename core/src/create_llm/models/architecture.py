@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar, Protocol, TypeVar
 
@@ -206,23 +206,35 @@ class Decoder(Architecture):
     def decode(self, module: nn.Module, tokens: Tensor, cache: Cache) -> Tensor:
         """Logits [batch, vocabulary] that follow `tokens` [batch, n], which join the cache."""
 
+    def gather(self, rows: Sequence[tuple[Cache, int]]) -> Cache | None:
+        """One cache of rows of others, each a cache and the number of its row, to decode at once.
+
+        The rows may differ in length; what is decoded for one does not depend on the others. The
+        cache has room for as much as the roomiest of the given ones. Those are not used again.
+
+        Returns:
+            None, the default, from an architecture that decodes each text by itself.
+        """
+        del rows
+        return None
+
 
 @dataclass(slots=True)
 class _TokenCache:
     """Keeps the tokens themselves: decoding recomputes, which any causal model can do."""
 
-    tokens: Tensor
+    rows: list[Tensor]
 
     @property
     def length(self) -> int:
-        return self.tokens.shape[1]
+        return max(len(row) for row in self.rows)
 
 
 class CausalLM(Decoder):
     """Base of decoder-only models, which read from left to right and predict the next token.
 
     The module maps tokens [batch, length] to a `ModelOutput`. A model with a key-value cache
-    overrides `new_cache` and `decode`.
+    overrides `new_cache` and `decode`, and `gather` to decode several texts at once.
     """
 
     capabilities = frozenset({"causal", "generate"})
@@ -238,13 +250,20 @@ class CausalLM(Decoder):
     def new_cache(self, module: nn.Module, batch: int, length: int) -> Cache:
         """An empty cache for `batch` sequences of at most `length` tokens."""
         device = next(module.parameters()).device
-        return _TokenCache(torch.empty((batch, 0), dtype=torch.long, device=device))
+        return _TokenCache([torch.empty(0, dtype=torch.long, device=device)] * batch)
 
     def decode(self, module: nn.Module, tokens: Tensor, cache: Cache) -> Tensor:
         assert isinstance(cache, _TokenCache)
-        cache.tokens = torch.cat([cache.tokens, tokens], dim=1)
-        output: ModelOutput = module(cache.tokens)
-        return output.head(output.hidden[:, -1])
+        cache.rows = [torch.cat(pair) for pair in zip(cache.rows, tokens, strict=True)]
+        # Padding stands behind the text, where a causal model cannot see it from.
+        output: ModelOutput = module(nn.utils.rnn.pad_sequence(cache.rows, batch_first=True))
+        ends = torch.tensor([len(row) - 1 for row in cache.rows], device=tokens.device)
+        return output.head(output.hidden[torch.arange(len(ends), device=tokens.device), ends])
+
+    def gather(self, rows: Sequence[tuple[Cache, int]]) -> Cache | None:
+        kept = [cache.rows[row] for cache, row in rows if isinstance(cache, _TokenCache)]
+        # A model with a cache of its own need not know how to gather.
+        return _TokenCache(kept) if len(kept) == len(rows) else None
 
 
 def _embedding_parameters(module: nn.Module) -> Iterator[Tensor]:

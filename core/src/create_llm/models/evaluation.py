@@ -68,7 +68,7 @@ def evaluate(
     device: torch.device,
     precision: str,
     chosen: Sequence[int] | None = None,
-    between: Callable[[], None] = lambda: None,
+    between: Callable[[int], None] = lambda done: None,
 ) -> Score:
     """Score a module on the windows of a text.
 
@@ -77,7 +77,8 @@ def evaluate(
             draws is the same each time: sample i has the seed i.
         text_bytes: UTF-8 bytes of that text.
         chosen: the numbers of the windows that count; all by default.
-        between: called between batches, to answer requests; may raise to abandon the score.
+        between: called before each batch with the number of windows that are scored, to show
+            progress and to answer requests; may raise to abandon the score.
     """
     training = module.training
     module.eval()
@@ -86,7 +87,7 @@ def evaluate(
     chosen = range(len(windows)) if chosen is None else chosen
     try:
         for first in range(0, len(chosen), batch_size):
-            between()
+            between(first)
             indices = chosen[first : first + batch_size]
             batch = objective.batch([windows[i] for i in indices], indices).to(device)
             with autocast(device, precision):

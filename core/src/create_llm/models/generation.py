@@ -1,56 +1,76 @@
-"""Continuing a prompt: sampling, stop conditions, and text that grows as it is made."""
+"""Continuing prompts: text that grows as it is made, and where it ends."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
-import torch
-from torch import Tensor
-
+from create_llm.data.tokenizer import Tokenizer
 from create_llm.errors import ConfigError
-from create_llm.models.architecture import Cache, Decoder
+from create_llm.models.decoding import Decoding, Notice
 from create_llm.models.loaded import LoadedModel
+from create_llm.models.sampling import Sampling
 
-Notice = Callable[[str], None]
+__all__ = ["Completion", "Notice", "Prompt", "Sampling", "TextBatch", "TextStream", "complete"]
+
+_AT_ONCE = 32
+"""Texts that are in memory at one time; the next begins when one of them is over."""
+_SHOWN = 30
+"""Characters of a prompt that a message shows."""
 
 
 @dataclass(frozen=True, slots=True)
-class Sampling:
-    """How the next token is chosen.
+class Prompt:
+    """What a model continues.
 
     Attributes:
-        temperature: logits are divided by it; 0 always takes the most likely token.
-        top_k: keep the k most likely tokens; 0 keeps all.
-        top_p: then keep the fewest tokens whose probabilities reach p (Holtzman et al. 2019,
-            arXiv 1904.09751); 1 keeps all.
-        stop: the text ends before the first of these strings.
-        seed: the same seed gives the same text; None draws one.
+        text: as a person wrote it.
+        ids: as the model reads it.
+        ends: ids that end the answer, beside those that end any text.
+        stop: the answer ends before the first of these strings, too.
     """
 
-    max_new_tokens: int = 100
-    temperature: float = 1.0
-    top_k: int = 50
-    top_p: float = 0.95
+    text: str
+    ids: tuple[int, ...]
+    ends: frozenset[int] = frozenset()
     stop: tuple[str, ...] = ()
-    seed: int | None = None
 
-    def __post_init__(self) -> None:
-        checks = (
-            ("max_new_tokens", self.max_new_tokens >= 1, "1 or more"),
-            (
-                "temperature",
-                self.temperature == 0 or self.temperature >= 1e-3,
-                "0, or 0.001 or more",
-            ),
-            ("top_k", self.top_k >= 0, "0 or more (0 keeps all)"),
-            ("top_p", 1e-6 <= self.top_p <= 1, "above 0 and at most 1"),
-            ("seed", self.seed is None or 0 <= self.seed < 2**63, "from 0 to 2^63 - 1"),
-        )
-        for name, fine, allowed in checks:
-            if not fine:
-                raise ConfigError(f"{name} must be {allowed}, got {getattr(self, name)}")
+    @classmethod
+    def of(cls, text: str, model: LoadedModel) -> Prompt:
+        """The prompt as it is; an empty one begins a document.
+
+        Raises:
+            ConfigError: it is longer than what the model reads at once.
+        """
+        prompt = cls._encoded(text, model)
+        if len(prompt.ids) > model.longest_prompt:
+            raise ConfigError(
+                f"the prompt has {len(prompt.ids)} tokens, and the model reads "
+                f"{model.longest_prompt} at once",
+                where=f"the prompt that begins {text[:_SHOWN]!r}",
+                fixes=(
+                    "shorten the prompt, or give its end only",
+                    "train a model that reads more: llm config explain model.max_length",
+                ),
+            )
+        return prompt
+
+    @classmethod
+    def end_of(cls, text: str, model: LoadedModel, notice: Notice) -> Prompt:
+        """The prompt, or as much of its end as the model reads at once."""
+        prompt, most = cls._encoded(text, model), model.longest_prompt
+        if len(prompt.ids) > most:
+            notice(
+                f"the prompt has {len(prompt.ids)} tokens and the model reads {most}: "
+                "only its end is used"
+            )
+        return cls(text, prompt.ids[-most:])
+
+    @classmethod
+    def _encoded(cls, text: str, model: LoadedModel) -> Prompt:
+        ids = model.tokenizer.encode_batch([text])[0]
+        return cls(text, tuple(ids or [model.tokenizer.special.eos]))
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,13 +91,13 @@ def complete(
     notice: Notice = lambda text: None,
     between: Callable[[], None] = lambda: None,
 ) -> Completion:
-    """The whole continuation of a prompt.
+    """The whole continuation of a prompt, of whose end the model reads as much as it can.
 
     Args:
         notice: hears what a person should know.
         between: called after each piece; may raise to abandon the text.
     """
-    stream = TextStream(model, prompt, sampling, notice)
+    stream = TextStream(model, Prompt.end_of(prompt, model, notice), sampling, notice)
     for _ in stream:
         between()
     return stream.result()
@@ -86,50 +106,127 @@ def complete(
 class TextStream:
     """Iterate to receive the text piece by piece; `result()` afterwards is the whole of it."""
 
-    def __init__(self, model: LoadedModel, prompt: str, sampling: Sampling, notice: Notice) -> None:
-        self._model = model
-        self._prompt = prompt
-        self._sampling = sampling
-        self._notice = notice
-        self._text = ""
-        self._tokens = 0
-        self._reason = "length"
-        self._seconds = 0.0
+    def __init__(
+        self, model: LoadedModel, prompt: str | Prompt, sampling: Sampling, notice: Notice
+    ) -> None:
+        """
+        Raises:
+            ConfigError: the prompt is longer than what the model reads, or the model only reads.
+        """
+        if isinstance(prompt, str):
+            prompt = Prompt.of(prompt, model)
+        self._batch = TextBatch(model, [prompt], sampling, notice)
 
     def __iter__(self) -> Iterator[str]:
-        started = time.perf_counter()
-        ids: list[int] = []
-        ends = {self._model.tokenizer.special.eos, *self._model.objective.stop_tokens}
-        for token in _next_tokens(self._model, self._prompt, self._sampling, self._notice):
-            self._tokens += 1
-            if token in ends:
-                self._reason = "eos"
-                break
-            ids.append(token)
-            piece = self._grow(self._model.tokenizer.decode(ids))
-            if piece:
-                yield piece
-            if self._reason == "stop":
-                break
-        self._seconds = time.perf_counter() - started
-        rest = "" if self._reason == "stop" else self._model.tokenizer.decode(ids)
-        if len(rest) > len(self._text):
-            piece, self._text = rest[len(self._text) :], rest
-            yield piece
+        return (piece for _, piece in self._batch)
 
     def result(self) -> Completion:
-        speed = self._tokens / self._seconds if self._seconds else 0.0
-        return Completion(self._prompt, self._text, self._tokens, speed, self._reason)
+        """The text as far as it has come."""
+        return self._batch.results()[0]
 
-    def _grow(self, text: str) -> str:
-        """What of the decoded text is new and final, cut before a stop string."""
-        found = [at for stop in self._sampling.stop if (at := text.find(stop)) >= 0]
+
+class TextBatch:
+    """Continues several prompts at once, each as if it were alone.
+
+    Iterate to receive (number of the prompt, piece of its text) in the order that pieces are
+    made; `results()` afterwards are all texts.
+    """
+
+    def __init__(
+        self, model: LoadedModel, prompts: Sequence[Prompt], sampling: Sampling, notice: Notice
+    ) -> None:
+        """
+        Raises:
+            ConfigError: the model only reads.
+        """
+        self._sampling = sampling
+        self._texts = [_Text(prompt, model, sampling) for prompt in prompts]
+        self._decoding = Decoding(model, notice)
+
+    def __iter__(self) -> Iterator[tuple[int, str]]:
+        waiting = iter(range(len(self._texts)))
+        while self._begin(waiting):
+            for number, token in self._decoding.step():
+                text = self._texts[number]
+                piece = text.take(token)
+                if text.over and token is not None:
+                    self._decoding.drop(number)
+                if piece:
+                    yield number, piece
+
+    def in_order(self) -> Iterator[Iterator[str]]:
+        """The pieces of the first text, then those of the second: what comes early waits."""
+        made = iter(self)
+        waiting: list[list[str]] = [[] for _ in self._texts]
+        return (self._pieces_of(number, made, waiting) for number in range(len(waiting)))
+
+    def results(self) -> list[Completion]:
+        """The texts as far as they have come, in the order of the prompts."""
+        return [text.completion() for text in self._texts]
+
+    def _pieces_of(
+        self, number: int, made: Iterator[tuple[int, str]], waiting: list[list[str]]
+    ) -> Iterator[str]:
+        yield from waiting[number]
+        while not self._texts[number].over and (piece := next(made, None)) is not None:
+            if piece[0] == number:
+                yield piece[1]
+            else:
+                waiting[piece[0]].append(piece[1])
+
+    def _begin(self, waiting: Iterator[int]) -> int:
+        """Let texts begin while there is room; how many are being written then."""
+        while len(self._decoding) < _AT_ONCE and (number := next(waiting, None)) is not None:
+            text = self._texts[number]
+            text.started = time.perf_counter()
+            self._decoding.add(number, text.prompt.ids, self._sampling)
+        return len(self._decoding)
+
+
+class _Text:
+    """One text as its tokens come."""
+
+    def __init__(self, prompt: Prompt, model: LoadedModel, sampling: Sampling) -> None:
+        self.prompt, self.started, self.over = prompt, 0.0, False
+        self._tokenizer: Tokenizer = model.tokenizer
+        self._most, self._stop = sampling.max_new_tokens, (*sampling.stop, *prompt.stop)
+        self._ends = {model.tokenizer.special.eos, *model.objective.stop_tokens, *prompt.ends}
+        self._ids: list[int] = []
+        self._told, self._reason = "", "length"
+        self._tokens, self._seconds = 0, 0.0
+
+    def take(self, token: int | None) -> str:
+        """What the next token adds; None if there is none, which ends the text."""
+        if token is None:
+            return self._close()
+        self._tokens += 1
+        self._seconds = time.perf_counter() - self.started
+        if token in self._ends:
+            self._reason = "eos"
+            return self._close()
+        self._ids.append(token)
+        text = self._tokenizer.decode(self._ids)
+        found = [at for stop in self._stop if (at := text.find(stop)) >= 0]
         if found:
-            self._reason = "stop"
-            text = text[: min(found)]
-        else:
-            text = text[: len(text) - self._held_back(text)]
-        piece, self._text = text[len(self._text) :], max(text, self._text, key=len)
+            self._reason, self.over = "stop", True
+            return self._tell(text[: min(found)])
+        if self._tokens == self._most:
+            return self._close()
+        return self._tell(text[: len(text) - self._held_back(text)])
+
+    def completion(self) -> Completion:
+        speed = self._tokens / self._seconds if self._seconds else 0.0
+        return Completion(self.prompt.text, self._told, self._tokens, speed, self._reason)
+
+    def _close(self) -> str:
+        """What was held back, as no more is to come."""
+        self.over = True
+        return self._tell(self._tokenizer.decode(self._ids))
+
+    def _tell(self, text: str) -> str:
+        """What is new in the text, which is final."""
+        piece = text[len(self._told) :]
+        self._told += piece
         return piece
 
     def _held_back(self, text: str) -> int:
@@ -139,84 +236,10 @@ class TextStream:
         begun = max(
             (
                 size
-                for stop in self._sampling.stop
+                for stop in self._stop
                 for size in range(1, len(stop))
                 if text.endswith(stop[:size])
             ),
             default=0,
         )
         return max(unfinished, begun)
-
-
-@torch.inference_mode()
-def _next_tokens(
-    model: LoadedModel, prompt: str, sampling: Sampling, notice: Notice
-) -> Iterator[int]:
-    """Token ids that follow the prompt, without end; an empty prompt begins a document."""
-    decoder, generator = _decoder(model), torch.Generator()
-    generator.manual_seed(sampling.seed) if sampling.seed is not None else generator.seed()
-    ids = model.tokenizer.encode_batch([prompt])[0] or [model.tokenizer.special.eos]
-    if len(ids) >= model.context:
-        notice(
-            f"the prompt has {len(ids)} tokens and the model reads {model.context}: "
-            "only its end is used"
-        )
-    window, slid = ids[-max(model.context - 1, 1) :], False
-    cache, logits = _begin(model, decoder, window)
-    for made in range(1, sampling.max_new_tokens + 1):
-        token = choose(logits[0].float().cpu(), sampling, generator)
-        yield token
-        if made == sampling.max_new_tokens:
-            return
-        window = [*window, token]
-        if cache.length + 1 < model.context:
-            tokens = torch.tensor([[token]], device=model.device)
-            logits = decoder.decode(model.module, tokens, cache)
-            continue
-        if "causal" not in decoder.capabilities:
-            return  # what it writes is apart from what it reads: there is no beginning to forget
-        if not slid:
-            notice(f"past {model.context} tokens the model forgets the beginning of the text")
-        slid = True
-        # Half of the context is read again, so that this costs one prefill per half.
-        window = window[-max(model.context // 2, 1) :]
-        cache, logits = _begin(model, decoder, window)
-
-
-def _begin(model: LoadedModel, decoder: Decoder, tokens: list[int]) -> tuple[Cache, Tensor]:
-    """Read the text so far."""
-    inputs = {n: t.to(model.device) for n, t in model.objective.prompt(tokens).items()}
-    return decoder.begin(model.module, inputs, model.context)
-
-
-def _decoder(model: LoadedModel) -> Decoder:
-    if isinstance(model.architecture, Decoder):
-        return model.architecture
-    raise ConfigError(
-        f"a model of the kind {type(model.architecture).__name__} reads text and does not write it",
-        fixes=(
-            "score a text with it: llm evaluate",
-            "to generate, train an architecture that can: llm config explain model.name",
-        ),
-    )
-
-
-def choose(logits: Tensor, sampling: Sampling, generator: torch.Generator) -> int:
-    """One token id from logits [vocabulary]."""
-    if sampling.temperature == 0:
-        return int(logits.argmax())
-    logits = logits / sampling.temperature
-    if 0 < sampling.top_k < logits.numel():
-        least = logits.topk(sampling.top_k).values[-1]
-        logits = logits.masked_fill(logits < least, float("-inf"))
-    probabilities = logits.softmax(-1)
-    if sampling.top_p < 1:
-        probabilities = _nucleus(probabilities, sampling.top_p)
-    return int(torch.multinomial(probabilities, 1, generator=generator))
-
-
-def _nucleus(probabilities: Tensor, top_p: float) -> Tensor:
-    ordered, places = probabilities.sort(descending=True)
-    # The token that crosses top_p is kept: what stands *before* it must be below.
-    ordered = ordered.masked_fill(ordered.cumsum(-1) - ordered >= top_p, 0.0)
-    return torch.zeros_like(probabilities).scatter(-1, places, ordered)

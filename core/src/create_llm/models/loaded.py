@@ -8,6 +8,7 @@ from typing import Any
 import torch
 from torch import nn
 
+from create_llm.data.chat.template import ChatTemplate, load_chat_template
 from create_llm.data.tokenizer import Tokenizer
 from create_llm.errors import ConfigError
 from create_llm.kernel.registry import Registry
@@ -27,6 +28,7 @@ class LoadedModel:
     Attributes:
         config: the architecture's own configuration, with `max_length`, the context in tokens.
         isolated: whether it has learnt to read each document of a window as if it stood alone.
+        template: how conversations are written out for it; None where it has learnt none.
     """
 
     architecture: Architecture
@@ -36,6 +38,7 @@ class LoadedModel:
     objective: Objective
     device: torch.device
     isolated: bool = False
+    template: ChatTemplate | None = None
 
     @classmethod
     def from_bundle(
@@ -48,6 +51,7 @@ class LoadedModel:
 
         Raises:
             DataError: a file is missing or differs from what was written.
+            ConfigError: there is no such device.
             PluginError: the architecture or tokenizer it needs is not installed.
         """
         verify(bundle.path)
@@ -66,7 +70,16 @@ class LoadedModel:
         objective = objective_of_bundle(bundle, architecture, registry).build(tokenizer)
         # Not in the recipe of bundles from before there was a choice.
         isolated = info["recipe"]["data"].get("packing") == "isolated"
-        return cls(architecture, module, config, tokenizer, objective, _device(device), isolated)
+        return cls(
+            architecture,
+            module,
+            config,
+            tokenizer,
+            objective,
+            _device(device),
+            isolated,
+            load_chat_template(bundle.path),
+        )
 
     @property
     def generates(self) -> bool:
@@ -77,6 +90,12 @@ class LoadedModel:
     def context(self) -> int:
         """The longest sequence the model can read at once, in tokens."""
         return int(self.config.max_length)
+
+    @property
+    def longest_prompt(self) -> int:
+        """In tokens: the context, less what the objective adds to a prompt."""
+        made = self.objective.prompt([self.tokenizer.special.eos])
+        return self.context + 1 - max(tensor.shape[1] for tensor in made.values())
 
 
 def _device(name: str) -> torch.device:

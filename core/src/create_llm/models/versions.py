@@ -1,32 +1,83 @@
-"""Versions of a project's model: models/v1, v2 …, and which of them is active."""
+"""Versions of a project's model: models/v1, v2 …, and which of them is active.
+
+A version that was removed or archived leaves its folder with a note in it, so that its number is
+never given again: reports, logs and archives speak of it.
+"""
 
 from __future__ import annotations
 
 import re
+import shlex
 from pathlib import Path
 
-from create_llm.errors import ConfigError, did_you_mean
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from create_llm.errors import ConfigError, DataError, did_you_mean
 from create_llm.models.bundle import INFO, ModelBundle
 from create_llm.storage.durable import Storage
 
 ACTIVE = "active"
+GONE = "removed.json"
 _VERSION = re.compile(r"v(\d+)")
+
+
+class Gone(BaseModel):
+    """removed.json: what is left of a version.
+
+    Attributes:
+        removed: when, UTC.
+        archive: the file that it was packed into, relative to models/ where it lies below it.
+    """
+
+    model_config = ConfigDict(frozen=True)
+
+    format: int = 1
+    removed: str
+    run: str | None = None
+    archive: str | None = None
+
+
+def numbered(models: Path) -> list[str]:
+    """Every version that ever was and has its folder, oldest first."""
+    names = [path.name for path in models.iterdir()] if models.is_dir() else []
+    found = [match for name in names if (match := _VERSION.fullmatch(name))]
+    return [match[0] for match in sorted(found, key=lambda match: int(match[1]))]
 
 
 def versions(models: Path) -> list[str]:
     """The committed versions, oldest first."""
-    if not models.is_dir():
-        return []
-    found = [match for path in models.iterdir() if (match := _VERSION.fullmatch(path.name))]
-    present = [match for match in found if (models / match[0] / INFO).is_file()]
-    return [match[0] for match in sorted(present, key=lambda match: int(match[1]))]
+    return [name for name in numbered(models) if (models / name / INFO).is_file()]
 
 
 def next_version(models: Path) -> str:
     """One above every folder of that form, also those that hold no model (any more)."""
-    names = [path.name for path in models.iterdir()] if models.is_dir() else []
-    taken = [int(match[1]) for name in names if (match := _VERSION.fullmatch(name))]
-    return f"v{max(taken, default=0) + 1}"
+    taken = numbered(models)
+    return f"v{int(taken[-1][1:]) + 1}" if taken else "v1"
+
+
+def retire(models: Path, version: str, gone: Gone) -> None:
+    """Put a note in the place of a version; at every moment one of the two is there."""
+    with Storage().commit(models / version) as writer:
+        writer.write_json(GONE, gone.model_dump())
+
+
+def gone_version(models: Path, version: str) -> Gone | None:
+    """The note that a version left; None while it is there, or where it left none.
+
+    Raises:
+        DataError: the note cannot be read.
+    """
+    path = models / version / GONE
+    if (models / version / INFO).is_file() or not path.is_file():
+        return None
+    try:
+        return Gone.model_validate_json(path.read_bytes())
+    except ValidationError as error:
+        raise DataError(
+            f"what is left of {version} cannot be read: {error.errors()[0]['msg']}",
+            where=str(path),
+            fixes=(f"remove {path.parent}",),
+        ) from error
 
 
 def active_version(models: Path) -> str | None:
@@ -62,6 +113,9 @@ def find_bundle(reference: str | None, models: Path | None) -> ModelBundle:
             where=str(models) if models else None,
             fixes=("train one: llm train", "or name a bundle folder in place of a version"),
         )
+    gone = gone_version(models, version)
+    if gone is not None:
+        raise gone_error(models, version, gone)
     return ModelBundle.open(models / version)
 
 
@@ -83,4 +137,17 @@ def _by_run(reference: str, models: Path | None) -> ModelBundle:
             *did_you_mean(reference, known),
             f"there are: {', '.join(known)}" if known else "train one: llm train",
         ),
+    )
+
+
+def gone_error(models: Path, version: str, gone: Gone) -> ConfigError:
+    """The error for who asks for a version that is not there any more."""
+    others = f"there are: {', '.join(versions(models)) or 'none'}"
+    if gone.archive is None:
+        return ConfigError(f"{version} was removed on {gone.removed[:10]}", fixes=(others,))
+    back = shlex.join(["tar", "-xzf", str(models / gone.archive), "-C", str(models)])
+    return ConfigError(
+        f"{version} was archived on {gone.removed[:10]}",
+        where=str(models / gone.archive),
+        fixes=(f"bring it back: {back}", others),
     )

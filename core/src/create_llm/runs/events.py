@@ -14,16 +14,23 @@ from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Literal
 
 SCHEMA = 1
+
+Doing = Literal["train", "evaluate", "sample"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Event:
-    """Base of all events; `step` counts completed optimizer updates."""
+    """Base of all events; `step` counts completed optimizer updates.
+
+    Attributes:
+        kept: whether it is written to events.jsonl; callbacks hear of it in any case.
+    """
 
     name: ClassVar[str]
+    kept: ClassVar[bool] = True
     step: int
 
 
@@ -63,6 +70,8 @@ class StepEnd(Event):
         loss: mean nats per counted token since the last `step` event.
         tokens_per_second: counted tokens, all ranks, since the last `step` event.
         grad_norm: of the last step, before clipping.
+        eta_seconds: until the end of the run, with the evaluations, samples and checkpoints that
+            are to come, as long as those before took.
         memory_bytes: in use by this process (resident on a CPU, allocated on a GPU).
     """
 
@@ -75,6 +84,24 @@ class StepEnd(Event):
     epoch: float
     tokens: int
     memory_bytes: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ProgressMade(Event):
+    """How far the run is in what it is doing; a few times a second, and for displays alone.
+
+    Attributes:
+        done, total: of a training, steps; of an evaluation, windows of text. `total` is None where
+            it is not known.
+        eta_seconds: until the end of the run; None before a step was measured.
+    """
+
+    name: ClassVar[str] = "progress"
+    kept: ClassVar[bool] = False
+    doing: Doing
+    done: int
+    total: int | None
+    eta_seconds: float | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

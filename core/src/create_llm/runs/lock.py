@@ -81,6 +81,16 @@ def is_held(run_folder: Path) -> bool:
         return True
 
 
+def refuse_if_live(logs: Path) -> None:
+    """
+    Raises:
+        LockedError: a process works on the newest of the runs in that folder.
+    """
+    newest = max((path.parent for path in logs.glob("*/lock")), default=None)
+    if newest is not None and is_held(newest):
+        raise locked(newest)
+
+
 def holder_of(run_folder: Path) -> Holder | None:
     """Who took the lock last; None if nobody did, or has not yet said so."""
     try:

@@ -54,7 +54,7 @@ def read_progress(events: Path) -> Progress:
 def progress_of(events: Iterable[dict[str, Any]]) -> Progress:
     """Add up events as they were written."""
     progress, session = Progress(), None
-    for event in filter(_is_event, events):
+    for event in filter(is_event, events):
         time = datetime.fromisoformat(event["time"])
         if session == event["session"] and progress.last_event is not None:
             passed = (time - progress.last_event).total_seconds()
@@ -66,7 +66,7 @@ def progress_of(events: Iterable[dict[str, Any]]) -> Progress:
     return progress
 
 
-def _is_event(line: object) -> bool:
+def is_event(line: object) -> bool:
     """Whether it is whole: a power cut can leave anything, and an editor too."""
     if not isinstance(line, dict) or not {"event", "time", "step", "session"} <= line.keys():
         return False

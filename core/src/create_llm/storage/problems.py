@@ -24,16 +24,18 @@ TRANSIENT = frozenset(
 
 _ELSEWHERE = "work in a folder on another disk: -C DIR"
 _AGAIN = "run the same command again"
-_FEWER = "keep fewer checkpoints: --set checkpoints.save_total_limit=2"
+KEEP_FEWER = "keep fewer checkpoints: --set checkpoints.save_total_limit=2"
+"""Among the fixes of every error that is about too little space."""
+
 _OWNER = "see who may: ls -ld {folder}"
 _OPEN_FILES = ("allow more: ulimit -n 4096", "close other programs, then run it again")
 _NETWORK = ("check the connection to it", _AGAIN)
 
 _PROBLEMS: dict[int, tuple[str, tuple[str, ...]]] = {
-    errno.ENOSPC: ("the disk is full", ("free {needed} on the disk of {folder}", _FEWER)),
+    errno.ENOSPC: ("the disk is full", ("free {needed} on the disk of {folder}", KEEP_FEWER)),
     errno.EDQUOT: (
         "your share of the disk (quota) is used up",
-        ("free {needed} of yours on the disk of {folder}", _FEWER),
+        ("free {needed} of yours on the disk of {folder}", KEEP_FEWER),
     ),
     errno.EROFS: (
         "the disk is read-only",
@@ -108,7 +110,7 @@ def too_little_space(path: Path, free: int, needed: int, what: str) -> StorageEr
     return StorageError(
         f"{what} needs {size(needed)}, and the disk of {path} has {size(free)} free",
         where=str(path),
-        fixes=(f"free at least {size(needed - free)} there", _FEWER, _ELSEWHERE),
+        fixes=(f"free at least {size(needed - free)} there", KEEP_FEWER, _ELSEWHERE),
     )
 
 

@@ -13,7 +13,6 @@ import psutil
 import torch
 
 from create_llm.config.resolved import Selected
-from create_llm.data.order import SampleOrder
 from create_llm.data.windows import Windows
 from create_llm.errors import DataError, PluginError
 from create_llm.models.architecture import count_parameters
@@ -24,7 +23,6 @@ from create_llm.runs.events import TrainStart
 from create_llm.runs.run import RunFolder
 from create_llm.storage.checkpoints import CheckpointStore
 from create_llm.storage.durable import Storage
-from create_llm.training.batches import Batches
 from create_llm.training.blocks import choose_compile, compile_blocks, recompute
 from create_llm.training.callbacks import Callback
 from create_llm.training.checkpointing import Model, TrainState, read_checkpoint
@@ -32,7 +30,9 @@ from create_llm.training.code import changed_code, code_of
 from create_llm.training.frozen import Frozen, write_manifest
 from create_llm.training.job import Job, Surroundings, optimizer_settings
 from create_llm.training.memory import keep_freed_memory, memory_in_use
+from create_llm.training.mixing import batches_of, tell_passes
 from create_llm.training.optimizers import build_updates
+from create_llm.training.parts import LoopSettings, Parts
 from create_llm.training.pick_run import Picked
 from create_llm.training.planned import Rehearsals, plan_of_run
 from create_llm.training.randomness import derive_seed
@@ -41,7 +41,7 @@ from create_llm.training.session import Session, Texts
 from create_llm.training.speed import steps_until
 from create_llm.training.step import StepSettings
 from create_llm.training.stopping import Abandoned, StopWatch
-from create_llm.training.trainer import LoopSettings, Parts, Trainer
+from create_llm.training.trainer import Trainer
 from create_llm.training.wrapped import WrappedModel
 from create_llm.world import SingleProcess
 
@@ -64,6 +64,8 @@ class Assembled:
 def assemble(job: Job, picked: Picked, around: Surroundings) -> Iterator[Assembled]:
     """Build everything, and close the run's files afterwards."""
     frozen, number = write_manifest(job, picked, around)
+    if picked.step is None:
+        tell_passes(job, around.notice)
     torch.set_num_threads(frozen.threads)  # another number gives other last bits
     device = torch.device(frozen.device)
     if device.type == "cpu":
@@ -144,7 +146,7 @@ def _build_trainer(
     job: Job, run: RunFolder, model: Model, frozen: Frozen, number: int
 ) -> tuple[Trainer, Session]:
     callbacks = _build_callbacks(job)
-    windows = job.windows(job.data.train, job.config.data.stride)
+    windows = job.windows(job.data.train_streams, job.config.data.stride)
     every_step = any(callback.every_step for _, callback in callbacks)
     divided = int(run.manifest().get("divided", 1))
     settings = loop_settings(job, windows, frozen, divided, every_step=every_step)
@@ -209,8 +211,8 @@ def _build_session(
         callbacks,
         loaded,
         Texts(
-            job.windows(job.data.train),
-            job.windows(job.data.val),
+            job.windows(job.data.train_streams),
+            job.windows(job.data.val_streams),
             job.data.val.bytes,
             job.config.training.batch_size,
         ),
@@ -273,12 +275,6 @@ def schedule_of(job: Job, total_steps: int) -> Schedule:
         training.schedule,
         training.decay_ratio,
     )
-
-
-def batches_of(job: Job, windows: Windows) -> Batches:
-    seed = job.config.training.seed
-    order = SampleOrder(len(windows), seed, job.config.data.shuffle)
-    return Batches(windows, order, job.objective, seed)
 
 
 def _restore(trainer: Trainer, step: int, looked: int, warn: Callable[[str], None]) -> None:

@@ -7,7 +7,7 @@ from concurrent.futures import Future, wait
 from dataclasses import dataclass
 from threading import Event
 
-from create_llm.data.order import SampleOrder
+from create_llm.data.order import Order
 from create_llm.data.windows import Windows
 from create_llm.models.objective import Batch, Objective
 from create_llm.training.beside import thread_beside
@@ -26,7 +26,7 @@ class Batches:
     """
 
     windows: Windows
-    order: SampleOrder
+    order: Order
     objective: Objective
     seed: int
 

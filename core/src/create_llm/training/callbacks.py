@@ -10,6 +10,7 @@ from create_llm.runs.events import (
     EpochEnd,
     EpochStart,
     EvalEnd,
+    ProgressMade,
     RunWarning,
     SampleGenerated,
     StepEnd,
@@ -36,6 +37,8 @@ class Callback:
           on_epoch_start
             on_step_end      every `logging.log_interval` steps: reading the loss makes the
                              device wait (`every_step = True` opts in, at that price)
+            on_progress      a few times a second at the most, in evaluations too: how far the
+                             run is, without any measure of the model
             on_eval_end, on_sample, on_checkpoint
           on_epoch_end
         on_train_end         always, also after an error or a signal
@@ -47,6 +50,7 @@ class Callback:
     def on_train_start(self, event: TrainStart) -> Signal | None: ...
     def on_epoch_start(self, event: EpochStart) -> Signal | None: ...
     def on_step_end(self, event: StepEnd) -> Signal | None: ...
+    def on_progress(self, event: ProgressMade) -> Signal | None: ...
     def on_eval_end(self, event: EvalEnd) -> Signal | None: ...
     def on_sample(self, event: SampleGenerated) -> Signal | None: ...
     def on_checkpoint(self, event: CheckpointSaved) -> Signal | None: ...

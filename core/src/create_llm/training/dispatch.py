@@ -14,6 +14,7 @@ METHODS = {
     "train_start": "on_train_start",
     "epoch_start": "on_epoch_start",
     "step": "on_step_end",
+    "progress": "on_progress",
     "eval": "on_eval_end",
     "sample": "on_sample",
     "checkpoint": "on_checkpoint",

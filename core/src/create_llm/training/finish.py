@@ -13,7 +13,7 @@ from create_llm.data.preparation.ingredients import tokenizer_files
 from create_llm.models.architecture import Decoder
 from create_llm.models.bundle import FORMAT, INFO, WEIGHTS
 from create_llm.models.card import model_card
-from create_llm.models.versions import bundle_of_run, next_version, set_active
+from create_llm.models.versions import active_version, bundle_of_run, next_version, set_active
 from create_llm.runs.events import TrainEnd
 from create_llm.storage.durable import Storage, read_manifest
 from create_llm.training.assemble import Assembled
@@ -30,6 +30,7 @@ class Ended:
     Attributes:
         summary: what summary.json says.
         model: the bundle's folder, for a completed run.
+        before: that of the model which was active until then, if another was.
         generates: whether the model continues texts.
     """
 
@@ -37,11 +38,13 @@ class Ended:
     stop: Stop
     summary: dict[str, Any]
     model: Path | None
+    before: Path | None
     generates: bool
 
 
 def end_run(job: Job, run: Assembled, stop: Stop, *, error: str | None = None) -> Ended:
     """Write the bundle (of a completed run), the summary and the last event."""
+    active = active_version(job.project.models)
     model = _save_bundle(job, run) if stop.status == "completed" else None
     summary = summarize(job, run, stop, model)
     run.run.write_summary(summary)
@@ -59,7 +62,15 @@ def end_run(job: Job, run: Assembled, stop: Stop, *, error: str | None = None) -
             error=error,
         )
     )
-    return Ended(run.run.name, stop, summary, model, isinstance(job.architecture, Decoder))
+    other = active if model is not None and active != model.name else None
+    return Ended(
+        run=run.run.name,
+        stop=stop,
+        summary=summary,
+        model=model,
+        before=job.project.models / other if other else None,
+        generates=isinstance(job.architecture, Decoder),
+    )
 
 
 def _save_bundle(job: Job, run: Assembled) -> Path:

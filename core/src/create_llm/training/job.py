@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 
@@ -99,13 +99,13 @@ class Job:
         """Tokens that the model reads at once while training."""
         return _sequence_length(self.config)
 
-    def windows(self, shards: TokenShards, stride: int | None = None) -> Windows:
+    def windows(self, streams: Sequence[TokenShards], stride: int | None = None) -> Windows:
         """The samples of a text, as the objective shapes them."""
         size, shared = self.objective.window(self.sequence_length), self.objective.shared
         # Unset, the stride is the sequence length, which windows may exceed or fall short of.
         chosen = None if stride in (None, self.sequence_length) else min(stride, size - shared)
         isolated = self.config.data.packing == "isolated"
-        return Windows(shards, size, shared=shared, stride=chosen, isolated=isolated)
+        return Windows(streams, size, shared=shared, stride=chosen, isolated=isolated)
 
 
 def prepare_job(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable
+from functools import partial
 
 from create_llm.config import Config
 from create_llm.config.hardware import detect
@@ -18,7 +19,13 @@ from create_llm.training.assemble import Assembled, announce, assemble
 from create_llm.training.finish import Ended, end_run
 from create_llm.training.job import Job, Surroundings, prepare_job
 from create_llm.training.machine import announce_machine, record_machine
-from create_llm.training.pick_run import Chooser, Picked, claim_run, find_unfinished
+from create_llm.training.pick_run import (
+    Chooser,
+    Picked,
+    claim_run,
+    find_unfinished,
+    refuse_if_another,
+)
 from create_llm.training.stopping import Stop
 
 
@@ -31,17 +38,23 @@ def train(project: Project, config: Config, plugins: Plugins, around: Surroundin
     """
     chooser = _chooser(project, config, plugins, around)
     found = find_unfinished(chooser)
-    saved = disk_bytes(found.run.checkpoints) if found else 0
-    job = prepare_job(project, config, plugins, around, saved)
     ended: list[Ended] = []
     try:
-        with claim_run(chooser, found, job.identity()) as picked:
-            _run(job, picked, around, ended.append)
+        with claim_run(chooser, found) as picked:
+            _run(partial(_prepare, chooser, plugins, around), picked, around, ended.append)
     except KeyboardInterrupt:
         # The run's end was on disk, and only the closing of its files was cut short.
         if not ended:
             raise
     return ended[0]
+
+
+def _prepare(chooser: Chooser, plugins: Plugins, around: Surroundings, picked: Picked) -> Job:
+    """Make what is missing; whoever goes on with a run needs what that began with."""
+    saved = disk_bytes(picked.run.checkpoints)
+    job = prepare_job(chooser.project, chooser.config, plugins, around, saved)
+    refuse_if_another(chooser, picked, job.identity())
+    return job
 
 
 def _chooser(project: Project, config: Config, plugins: Plugins, around: Surroundings) -> Chooser:
@@ -60,11 +73,17 @@ def _chooser(project: Project, config: Config, plugins: Plugins, around: Surroun
     )
 
 
-def _run(job: Job, picked: Picked, around: Surroundings, ended: Callable[[Ended], None]) -> None:
+def _run(
+    prepare: Callable[[Picked], Job],
+    picked: Picked,
+    around: Surroundings,
+    ended: Callable[[Ended], None],
+) -> None:
     """One session of a run; one that fails before it began leaves the run as it was."""
     summary, began = picked.run.summary(), False
-    Control(picked.run.path).clear()
     try:
+        job = prepare(picked)
+        Control(picked.run.path).clear()
         with assemble(job, picked, around) as run:
             _refuse_if_beyond(run, picked)
             record_machine(picked.run)
@@ -100,8 +119,8 @@ def _refuse_if_beyond(run: Assembled, picked: Picked) -> None:
     total = run.trainer.settings.total_steps
     if picked.step is not None and picked.step > total:
         raise ConfigError(
-            f"run {picked.run.name} has taken {picked.step} steps already, more than the {total} "
-            "that are asked for",
+            f"run {picked.run.name} has taken {picked.step:,} steps already, more than the "
+            f"{total:,} that are asked for",
             where="training.max_steps, training.epochs",
             fixes=(
                 f"let it go on to more steps: --max-steps {2 * picked.step}",

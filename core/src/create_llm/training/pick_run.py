@@ -1,14 +1,16 @@
 """Which run `llm train` works on: a new one, or one that was left unfinished.
 
-Two stages. `find_unfinished` decides, and refuses, before any work is done: training a tokenizer
-over that of a run that cannot go on would be a loss. `claim_run` follows when tokenizer and text
-are on disk: it compares these once more and takes the run's lock.
+All of it comes before any work: training a tokenizer over that of a run that cannot go on would
+be a loss. `find_unfinished` decides and refuses, `claim_run` takes the run's lock, so that nobody
+prepares what another process is training on. Once tokenizer and text are on disk,
+`refuse_if_another` compares these as well.
 """
 
 from __future__ import annotations
 
 import contextlib
 import math
+import shutil
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -21,7 +23,7 @@ from create_llm.config.values import DEFAULT
 from create_llm.data.pipeline import changes_of_text
 from create_llm.errors import ConfigError, DataError, LockedError, did_you_mean
 from create_llm.project.folder import Project
-from create_llm.runs.lock import RunLock, is_held, locked
+from create_llm.runs.lock import RunLock, is_held, locked, refuse_if_live
 from create_llm.runs.report import read_progress
 from create_llm.runs.run import RunFolder, new_run, runs_of
 from create_llm.storage.checkpoints import CheckpointStore
@@ -114,16 +116,10 @@ def find_unfinished(chooser: Chooser) -> Picked | None:
 
 
 @contextlib.contextmanager
-def claim_run(
-    chooser: Chooser, found: Picked | None, identity: Mapping[str, object]
-) -> Iterator[Picked]:
+def claim_run(chooser: Chooser, found: Picked | None) -> Iterator[Picked]:
     """Hold the lock of the run that was found, or of a new one.
 
-    Args:
-        identity: with the hashes of the data and the tokenizer, which exist by now.
-
     Raises:
-        ConfigError: data or tokenizer are not those that the run began with.
         LockedError: of several starters, another was first.
     """
     with contextlib.ExitStack() as held:
@@ -132,20 +128,33 @@ def claim_run(
             held.enter_context(RunLock(picked.run.path))
         if found is not None:
             _refuse_if_moved_on(found)
-            _refuse_if_different(found, _differences(chooser, found.run, identity))
         yield picked
+
+
+def refuse_if_another(chooser: Chooser, picked: Picked, identity: Mapping[str, object]) -> None:
+    """
+    Args:
+        identity: with the hashes of the data and the tokenizer, which exist by now.
+
+    Raises:
+        ConfigError: data or tokenizer are not those that the run began with.
+    """
+    if picked.step is not None:
+        _refuse_if_different(picked, _differences(chooser, picked.run, identity))
 
 
 def _candidate(chooser: Chooser) -> RunFolder | None:
     """The run that is spoken of: the newest, if it is not complete, or the one that was named."""
     if chooser.resume == "never":
         return None
+    if chooser.resume == "auto":
+        refuse_if_live(chooser.logs)
     runs = chooser.runs()
     if chooser.resume == "auto":
         # Only the newest run counts: what was left behind before it was left on purpose.
         newest = runs[-1] if runs else None
         if newest is not None and newest.status() == "completed":
-            chooser.notice(f"run {newest.name} is complete; this is a new one, from the beginning")
+            chooser.notice(_complete(newest))
             return None
         return newest
     named = next((run for run in runs if run.name == chooser.resume), None)
@@ -163,6 +172,12 @@ def _candidate(chooser: Chooser) -> RunFolder | None:
     return named
 
 
+def _complete(run: RunFolder) -> str:
+    model = run.summary().get("model")
+    made = f" and made {Path(model).name}" if isinstance(model, str) else ""
+    return f"run {run.name} is complete{made}; this is a new run, from the beginning"
+
+
 def _newest_step(run: RunFolder, notice: Callable[[str], None]) -> int | None:
     store = CheckpointStore(run.checkpoints, limit=2, storage=Storage())
     return store.newest_valid(lambda error: notice(f"{error.what}; not used"))
@@ -170,9 +185,9 @@ def _newest_step(run: RunFolder, notice: Callable[[str], None]) -> int | None:
 
 def _wanted(found: Picked, ask: Ask | None) -> bool:
     total = read_progress(found.run.events).total_steps
-    state = f"stopped at step {found.step}. Continue it?"
+    state = f"stopped at step {found.step:,}. Continue it?"
     if found.step == total:
-        state = f"took all its {total} steps and did not write its model. Finish it?"
+        state = f"took all its {total:,} steps and did not write its model. Finish it?"
     return ask is None or ask(f"Run {found.run.name} {state} (no: start a new one)")
 
 
@@ -219,7 +234,7 @@ def _effective_batch(identity: Mapping[str, Any]) -> int:
 def _refuse_if_different(found: Picked, changed: list[str]) -> None:
     if changed:
         raise ConfigError(
-            f"run {found.run.name} (step {found.step}) was made with another configuration, so "
+            f"run {found.run.name} (step {found.step:,}) was made with another configuration, so "
             f"it cannot go on as the same run: {'; '.join(changed[:8])}",
             fixes=(_NEW, "or set these back and run the same command again"),
         )
@@ -233,7 +248,7 @@ def _refuse_other_device(chooser: Chooser, found: Picked) -> None:
     gone = {"cuda": not chooser.hardware.gpu_name, "mps": not chooser.hardware.mps}.get(then, False)
     if then is not None and then != now and (asked or gone):
         raise ConfigError(
-            f"run {found.run.name} (step {found.step}) cannot go on here: device: {then} then, "
+            f"run {found.run.name} (step {found.step:,}) cannot go on here: device: {then} then, "
             f"{now} now",
             fixes=(
                 f"go on with it where there is {then}",
@@ -248,7 +263,7 @@ def _refuse_other_length(chooser: Chooser, found: Picked) -> None:
     fitted = found.run.manifest().get("frozen", {}).get("fitted_steps") is not None
     if told and (fitted or chooser.config.training.max_seconds is not None):
         raise ConfigError(
-            f"run {found.run.name} (step {found.step}) cannot be given another length, since a "
+            f"run {found.run.name} (step {found.step:,}) cannot be given another length, since a "
             f"time limit settles it at a run's start: {'; '.join(told)}",
             fixes=(_NEW, "or set these back and run the same command again"),
         )
@@ -285,11 +300,17 @@ def _say_what_changes_bits(chooser: Chooser, found: Picked) -> None:
 def _begin(chooser: Chooser) -> Picked:
     """A folder for a new run, unless somebody else has just begun one."""
     if chooser.resume == "auto":
-        newest = max((path.parent for path in chooser.logs.glob("*/lock")), default=None)
-        if newest is not None and is_held(newest):
-            raise locked(newest)
+        refuse_if_live(chooser.logs)
+    _clear(chooser.logs)
     now = datetime.now().astimezone()
     return Picked(new_run(chooser.logs, chooser.project.checkpoints, now), None)
+
+
+def _clear(logs: Path) -> None:
+    """Remove runs that were killed before they began: of them there is a lock and no more."""
+    for lock in list(logs.glob("*/lock")):
+        if list(lock.parent.iterdir()) == [lock] and not is_held(lock.parent):
+            shutil.rmtree(lock.parent, ignore_errors=True)
 
 
 def _refuse_if_moved_on(found: Picked) -> None:

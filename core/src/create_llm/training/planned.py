@@ -82,7 +82,7 @@ def _time(
 ) -> tuple[float, float, float]:
     """The least and the most seconds of the run, and tokens per second."""
     steps, epochs = rehearsals.last_two(), trainer.epochs
-    windows = len(job.windows(job.data.val))
+    windows = len(job.windows(job.data.val_streams))
     pace = Pace(steps, evaluation_seconds(min(steps), epochs.samples_per_step, windows))
     low, high = seconds_of(trainer.settings.total_steps, occasions, pace)
     low, high = low + rehearsals.spent, high + rehearsals.spent

@@ -12,7 +12,7 @@ from statistics import median
 import torch
 
 from create_llm.config import Config
-from create_llm.data.pipeline import TOKENIZER_FILE
+from create_llm.data.tokenizer_files import TOKENIZER_FILE
 from create_llm.data.windows import Windows
 from create_llm.kernel.plugins import Plugins
 from create_llm.models.architecture import Decoder, count_parameters
@@ -22,7 +22,7 @@ from create_llm.models.loaded import LoadedModel
 from create_llm.project.folder import Project
 from create_llm.runs.report import disk_bytes
 from create_llm.storage.disk import Disk
-from create_llm.training.assemble import batches_of, build_model, loop_settings, schedule_of
+from create_llm.training.assemble import build_model, loop_settings, schedule_of
 from create_llm.training.blocks import choice_without_trial
 from create_llm.training.checkpointing import TrainState, snapshot
 from create_llm.training.epochs import Epochs
@@ -31,7 +31,9 @@ from create_llm.training.frozen import Frozen, decide
 from create_llm.training.job import Job, Surroundings, optimizer_settings, prepare_job
 from create_llm.training.machine import in_words
 from create_llm.training.memory import keep_freed_memory, memory_in_use
+from create_llm.training.mixing import batches_of, passes_of
 from create_llm.training.optimizers import build_updates
+from create_llm.training.parts import LoopSettings
 from create_llm.training.plan import (
     Intervals,
     Occasions,
@@ -43,7 +45,6 @@ from create_llm.training.plan import (
     seconds_of,
 )
 from create_llm.training.step import TrainStep
-from create_llm.training.trainer import LoopSettings
 from create_llm.training.wrapped import WrappedModel
 from create_llm.world import SingleProcess
 
@@ -60,6 +61,7 @@ class Preview:
     Attributes:
         steps_set_by: "max_steps", "epochs" or "max_seconds".
         epochs: passes over the text.
+        passes: of each source of a mixture, how often an epoch reads it.
         memory_unknown: why the memory of activations is left out; None: it is not.
         disk_bytes: at the end; `disk_most_bytes` while the run replaces old checkpoints.
         compile: "on", "off" or "tried": then a trial at the start of the run decides.
@@ -76,6 +78,7 @@ class Preview:
     steps: int
     steps_set_by: str
     epochs: float
+    passes: dict[str, float]
     peak_memory_bytes: int
     available_memory_bytes: int
     memory_unknown: str | None
@@ -133,7 +136,7 @@ class _Trial:
         if self.device.type == "cpu":
             keep_freed_memory()
         self.resident = memory_in_use(self.device)
-        self.windows = job.windows(job.data.train, job.config.data.stride)
+        self.windows = job.windows(job.data.train_streams, job.config.data.stride)
         self.settings = loop_settings(job, self.windows, frozen, 1, every_step=False)
         self.kit = _kit(job, self.settings, self.windows, self.device)
         # One micro-batch is enough: a step takes as many times as long as it has of them.
@@ -175,7 +178,7 @@ class _Trial:
 
     def _evaluation(self) -> float:
         """Of the whole validation part, from the first of its batches."""
-        windows, size = self.job.windows(self.job.data.val), self.settings.step.batch_size
+        windows, size = self.job.windows(self.job.data.val_streams), self.settings.step.batch_size
         few = _First(windows, min(_SCORED * size, len(windows)))
         seconds = _seconds(lambda: self._score(few))
         return seconds * len(windows) / max(len(few), 1)
@@ -210,7 +213,9 @@ class _First(Windows):
     """The first windows of a text."""
 
     def __init__(self, windows: Windows, count: int) -> None:
-        super().__init__(windows.shards, windows.size, shared=windows.shared, stride=windows.stride)
+        super().__init__(
+            windows.streams, windows.size, shared=windows.shared, stride=windows.stride
+        )
         self._count = count
 
     def __len__(self) -> int:
@@ -257,6 +262,7 @@ def _preview(job: Job, trial: _Trial, prepared: tuple[str, ...]) -> Preview:
         steps=steps,
         steps_set_by=set_by,
         epochs=steps / epochs.steps,
+        passes=passes_of(job, trial.windows),
         peak_memory_bytes=trial.resident
         + peak_memory(job.footprint, occasions, trial.device, job.hardware.available_ram_bytes),
         available_memory_bytes=job.hardware.available_ram_bytes,
@@ -308,5 +314,5 @@ def _disk(job: Job, occasions: Occasions) -> dict[str, int]:
 def _tokens_per_epoch(windows: Windows) -> int:
     own = windows.size - windows.shared
     if windows.stride == own:
-        return windows.shards.tokens
+        return sum(stream.tokens for stream in windows.streams)
     return len(windows) * own

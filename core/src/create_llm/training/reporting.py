@@ -9,12 +9,24 @@ from dataclasses import dataclass
 import torch
 
 from create_llm.models.evaluation import Scores
-from create_llm.runs.events import EpochEnd, EpochStart, EvalEnd, Event, StepEnd
+from create_llm.runs.events import (
+    Doing,
+    EpochEnd,
+    EpochStart,
+    EvalEnd,
+    Event,
+    ProgressMade,
+    StepEnd,
+)
 from create_llm.training.checkpointing import TrainState
 from create_llm.training.epochs import Epochs
+from create_llm.training.eta import Eta
 from create_llm.training.memory import memory_in_use
 from create_llm.training.meter import Meter, Reading, total_of
 from create_llm.training.schedule import Schedule
+
+_AGAIN_SECONDS = 0.2
+"""Between two words of progress: as often as an eye can follow, and no burden to a fast step."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,15 +46,18 @@ class Reporter:
         self,
         emit: Callable[[Event], None],
         schedule: Schedule,
+        eta: Eta,
         epochs: Epochs,
-        total_steps: int,
         device: torch.device,
     ) -> None:
         self.figures = Figures()
         self.meter = Meter(device)
-        self._emit, self._schedule, self._epochs = emit, schedule, epochs
-        self._total_steps, self._device = total_steps, device
+        self._emit, self._schedule, self._device = emit, schedule, device
+        self._eta, self._epochs = eta, epochs
         self._since_log: list[Reading] = []
+        self._per_step: float | None = None
+        self._doing: Doing | None = None
+        self._moved = 0.0
         self._epoch_started = time.perf_counter()
 
     def read(self, state: TrainState) -> int | None:
@@ -87,9 +102,8 @@ class Reporter:
     def step(self, state: TrainState) -> None:
         """Tell how training goes since the last time; the meter has been read."""
         reading, step = total_of(self._since_log), state.step
+        eta_seconds = self._seconds_left(state)
         self._since_log = []
-        # By the speed since the last reading: that of the whole run is slow to notice a change.
-        per_step = reading.seconds / max(reading.steps, 1)
         self._emit(
             StepEnd(
                 step=step,
@@ -97,12 +111,39 @@ class Reporter:
                 learning_rate=self._schedule.at(step - 1),
                 tokens_per_second=reading.tokens / max(reading.seconds, 1e-9),
                 grad_norm=reading.grad_norm,
-                eta_seconds=per_step * (self._total_steps - step),
+                eta_seconds=eta_seconds or 0.0,
                 epoch=step / self._epochs.steps,
                 tokens=state.tokens,
                 memory_bytes=memory_in_use(self._device),
             )
         )
+
+    def moved(
+        self, state: TrainState, doing: Doing, done: int = 0, total: int | None = None
+    ) -> None:
+        """Tell how far the run is in what it does, unless that was told just now.
+
+        Nothing is read from the device for it.
+        """
+        now = time.monotonic()
+        if doing == self._doing and now - self._moved < _AGAIN_SECONDS:
+            return
+        self._doing, self._moved = doing, now
+        eta_seconds = self._seconds_left(state)
+        self._emit(
+            ProgressMade(
+                step=state.step, doing=doing, done=done, total=total, eta_seconds=eta_seconds
+            )
+        )
+
+    def _seconds_left(self, state: TrainState) -> float | None:
+        """By the speed since the last log: that of the whole run is slow to notice a change."""
+        steps = sum(reading.steps for reading in self._since_log)
+        if steps:
+            self._per_step = sum(reading.seconds for reading in self._since_log) / steps
+        if self._per_step is None:
+            return None
+        return self._eta.seconds_left(state.step, state.looked, self._per_step)
 
     def scored(self, state: TrainState, scores: Scores, *, best: bool) -> None:
         val = scores.val

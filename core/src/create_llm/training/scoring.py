@@ -8,12 +8,12 @@ from itertools import pairwise
 from pathlib import Path
 
 from create_llm.config import Config
-from create_llm.data.pipeline import load_tokenizer
 from create_llm.data.preparation.ingredients import tokenizer_sha256
 from create_llm.data.preparation.prepared import open_prepared
 from create_llm.data.preparation.shard_writer import ShardWriter
 from create_llm.data.shards import TokenShards
 from create_llm.data.split import utf8_size
+from create_llm.data.tokenizer_files import load_tokenizer
 from create_llm.data.windows import SlidingWindows
 from create_llm.errors import DataError
 from create_llm.models.evaluation import Score, evaluate

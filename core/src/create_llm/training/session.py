@@ -76,15 +76,17 @@ class Session:
 
     def emit(self, event: Event) -> set[Signal]:
         self._step = event.step
-        self._log.append(event)
-        self._text.event(event)
+        if event.kept:
+            self._log.append(event)
+            self._text.event(event)
         return self._dispatcher.emit(event)
 
     def warn(self, message: str, suggestion: str | None = None) -> None:
         self.emit(RunWarning(step=self._step, message=message, suggestion=suggestion))
 
-    def score(self, between: Callable[[], None]) -> Scores:
-        texts = self._texts
+    def score(self, between: Callable[[int, int], None]) -> Scores:
+        texts, some = self._texts, self._texts.some_of_train()
+        first, total = len(texts.val), len(texts.val) + len(some)
         score = partial(
             evaluate,
             self._model.module,
@@ -92,11 +94,15 @@ class Session:
             batch_size=texts.batch_size,
             device=self._model.device,
             precision=self._precision,
-            between=between,
         )
         return Scores(
-            val=score(texts.val, text_bytes=texts.bytes),
-            train=score(texts.train, text_bytes=0, chosen=texts.some_of_train()),
+            val=score(texts.val, text_bytes=texts.bytes, between=lambda done: between(done, total)),
+            train=score(
+                texts.train,
+                text_bytes=0,
+                chosen=some,
+                between=lambda done: between(first + done, total),
+            ),
         )
 
     def sample(self, step: int, between: Callable[[], None]) -> tuple[str, str] | None:

@@ -5,85 +5,23 @@ from __future__ import annotations
 import contextlib
 import math
 import time
-from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Protocol
+from collections.abc import Iterator
 
 import torch
 
 from create_llm.config.intervals import Interval
-from create_llm.errors import DivergedError, MemoryExhausted, StorageError
-from create_llm.models.evaluation import Scores
-from create_llm.runs.events import CheckpointSaved, Event, SampleGenerated
-from create_llm.storage.checkpoints import CheckpointStore
+from create_llm.errors import DivergedError, MemoryExhausted
+from create_llm.runs.events import Event, SampleGenerated
 from create_llm.training import words
-from create_llm.training.batches import Batches
 from create_llm.training.callbacks import Signal
-from create_llm.training.checkpointing import Model, TrainState, snapshot
+from create_llm.training.checkpointing import TrainState
 from create_llm.training.epochs import Epochs
-from create_llm.training.optimizers import Updates
+from create_llm.training.eta import Eta, Pause
+from create_llm.training.keeping import Keeper
+from create_llm.training.parts import LoopSettings, Parts
 from create_llm.training.reporting import Reporter
-from create_llm.training.saving import Saver
-from create_llm.training.schedule import Schedule
-from create_llm.training.step import OutOfMemory, StepSettings, TrainStep
-from create_llm.training.stopping import Abandoned, Stop, StopWatch
-from create_llm.training.wrapped import WrappedModel
-from create_llm.world import World
-
-
-@dataclass(frozen=True, slots=True)
-class LoopSettings:
-    """The numbers of the loop; log_interval in steps.
-
-    Attributes:
-        set_by: which key settled `total_steps`: max_steps, epochs or max_seconds.
-        deadline: when the run ends at the latest (seconds of `time.monotonic`), or None.
-    """
-
-    total_steps: int
-    step: StepSettings
-    log_interval: int
-    eval_interval: Interval
-    save_interval: Interval
-    sample_interval: Interval
-    save_on_interrupt: bool
-    set_by: str = "max_steps"
-    deadline: float | None = None
-
-
-class Outside(Protocol):
-    """What the loop asks of its surroundings."""
-
-    def emit(self, event: Event) -> set[Signal]:
-        """Log an event and tell the callbacks; returns what they ask for."""
-        ...
-
-    def score(self, between: Callable[[], None]) -> Scores:
-        """Evaluate the model on the validation part, and on some of the training part."""
-        ...
-
-    def sample(self, step: int, between: Callable[[], None]) -> tuple[str, str] | None:
-        """A prompt and how the model continues it; None for a model that does not write."""
-        ...
-
-    def keep(self, name: str, value: object) -> None:
-        """Write down what a resume of the run needs to know, or what a person should look at."""
-        ...
-
-
-@dataclass(frozen=True, slots=True)
-class Parts:
-    """What a trainer is put together from."""
-
-    model: Model
-    wrapped: WrappedModel
-    updates: Updates
-    schedule: Schedule
-    batches: Batches
-    store: CheckpointStore
-    watch: StopWatch
-    world: World
-    outside: Outside
+from create_llm.training.step import OutOfMemory, TrainStep
+from create_llm.training.stopping import Abandoned, Stop
 
 
 class Trainer:
@@ -99,11 +37,11 @@ class Trainer:
         size = settings.step.batch_size * settings.step.accumulation * parts.world.size
         self.epochs = Epochs(len(parts.batches.windows), size)
         self.step = TrainStep(settings.step, parts)
+        self.eta = Eta(settings.total_steps, self.epochs, settings.intervals())
         self.reporter = Reporter(
-            self.emit, parts.schedule, self.epochs, settings.total_steps, settings.step.device
+            self.emit, parts.schedule, self.eta, self.epochs, settings.step.device
         )
-        self._saver = Saver(parts.store)
-        self._saved_step: int | None = None
+        self._keeper = Keeper(parts, self.emit)
         self._evaluated_step: int | None = None
         self._wall_since = time.perf_counter()
 
@@ -120,7 +58,7 @@ class Trainer:
                 if self._due(settings.save_interval):
                     self._save("interval")
                 self._look()
-            self._tell_saved()
+            self._keeper.tell()
             if self.parts.watch.take_checkpoint():
                 self._save("request")
             stop = self.parts.watch.poll() or self._out_of_time()
@@ -186,7 +124,7 @@ class Trainer:
 
     def _exhausted(self, what: str) -> MemoryExhausted:
         length = self.parts.batches.windows.size
-        return words.exhausted(self.state.step + 1, what, length, self._last_good())
+        return words.exhausted(self.state.step + 1, what, length, self._keeper.last_good())
 
     def _due(self, interval: Interval) -> bool:
         """Every `interval`, and at the last step."""
@@ -201,6 +139,7 @@ class Trainer:
             self._read_meter()
         if due:
             self.reporter.step(self.state)
+        self.reporter.moved(self.state, "train", self.state.step, self.settings.total_steps)
 
     def _read_meter(self) -> None:
         """
@@ -215,43 +154,23 @@ class Trainer:
         batches, numbers = self.parts.batches, self.step.samples(step)
         windows = [batches.order.index(n) for micro in numbers for n in micro]
         self.parts.outside.keep("diverged", {"step": step + 1, "windows": windows})
-        return words.diverged(step + 1, windows, self.parts.schedule.peak, self._last_good())
-
-    def _last_good(self) -> str | None:
-        with contextlib.suppress(StorageError):
-            self._tell_saved(wait=True)
-        steps = self.parts.store.steps()
-        return f"last good checkpoint: {self.parts.store.path(steps[-1])}" if steps else None
+        return words.diverged(step + 1, windows, self.parts.schedule.peak, self._keeper.last_good())
 
     def _save(self, reason: str) -> None:
         """Begin to write a checkpoint, unless this step already has one."""
         step = self.state.step
-        if self._saved_step == step or step == 0:
+        if self._keeper.saved_step == step or step == 0:
             return
+        with self._pause("save"):
+            self.count_wall_seconds()
+            self._keeper.save(self.state, self.step.scale, reason)
+
+    @contextlib.contextmanager
+    def _pause(self, kind: Pause) -> Iterator[None]:
+        """Measure what is no step, from when the device has finished those it was given."""
         self._read_meter()
-        self.count_wall_seconds()
-        self.parts.world.barrier()
-        if self.parts.world.rank == 0:
-            taken = snapshot(self.parts, self.step.scale, self.state)
-            self._saver.begin(taken, reason)
-        self._saved_step = step
-
-    def _tell_saved(self, *, wait: bool = False) -> None:
-        """Tell of checkpoints that have become durable.
-
-        Raises:
-            StorageError: one could not be written.
-        """
-        for saved in self._saver.wait() if wait else self._saver.finished():
-            self.emit(
-                CheckpointSaved(
-                    step=saved.step,
-                    path=str(saved.path),
-                    reason=saved.reason,
-                    seconds=saved.seconds,
-                    stall_seconds=saved.stall_seconds,
-                )
-            )
+        with self.eta.timed(kind):
+            yield
 
     def _look(self) -> None:
         """Whatever follows a step and its checkpoint: score, sample, end of the epoch. Cut short,
@@ -265,7 +184,7 @@ class Trainer:
             return
         self._end_epoch()
         self.state.looked = self.state.step
-        if self._saved_step == self.state.step:  # without a word of this
+        if self._keeper.saved_step == self.state.step:  # without a word of this
             self.parts.outside.keep("looked", self.state.step)
 
     def _evaluate(self) -> None:
@@ -276,24 +195,30 @@ class Trainer:
         """
         if self._evaluated_step == self.state.step:
             return
-        self._save("evaluation")
-        self._tell_saved(wait=True)
-        scores = self.parts.outside.score(self.parts.watch.raise_if_stopped)
+        with self._pause("evaluate"):
+            self._save("evaluation")
+            self._keeper.tell(wait=True)
+            scores = self.parts.outside.score(self._scoring)
         self._evaluated_step = self.state.step
         best = self._keep_if_best(scores.val.loss)
         self.reporter.scored(self.state, scores, best=best)
+
+    def _scoring(self, done: int, total: int) -> None:
+        self.reporter.moved(self.state, "evaluate", done, total)
+        self.parts.watch.raise_if_stopped()
 
     def _keep_if_best(self, val_loss: float) -> bool:
         best = self.state.best_val_loss
         if not math.isfinite(val_loss) or (best is not None and val_loss >= best):
             return False
         self.state.best_val_loss = val_loss
-        if self.parts.world.rank == 0:
-            self._saver.mark("best", self.state.step, {"val_loss": val_loss})
+        self._keeper.mark("best", self.state.step, {"val_loss": val_loss})
         return True
 
     def _sample(self) -> None:
-        sample = self.parts.outside.sample(self.state.step, self.parts.watch.raise_if_stopped)
+        with self._pause("sample"):
+            self.reporter.moved(self.state, "sample")
+            sample = self.parts.outside.sample(self.state.step, self.parts.watch.raise_if_stopped)
         if sample is not None:
             self.emit(SampleGenerated(step=self.state.step, prompt=sample[0], text=sample[1]))
 
@@ -311,13 +236,12 @@ class Trainer:
             # Asked to stop during the score: the next start makes up for it.
             stop = self.parts.watch.poll() or stop or Stop("completed", self.settings.set_by)
         if stop.status == "completed":
-            self._tell_saved(wait=True)
-            if self.parts.world.rank == 0:
-                why = {"val_loss": self.reporter.figures.val_loss}
-                self._saver.mark("final", self.state.step, why)
+            self._keeper.tell(wait=True)
+            why = {"val_loss": self.reporter.figures.val_loss}
+            self._keeper.mark("final", self.state.step, why)
         elif self.settings.save_on_interrupt or stop.status == "paused":
             self._save("pause" if stop.status == "paused" else "interrupt")
-        self._tell_saved(wait=True)
+        self._keeper.tell(wait=True)
         return stop
 
     def restore(self, state: TrainState, looked: int) -> None:
@@ -328,14 +252,14 @@ class Trainer:
                 cut short.
         """
         self.state = state
-        self._saved_step = state.step
+        self._keeper.saved_step = state.step
         state.looked = max(state.looked, looked)
         if state.looked >= state.step and self.reporter.ends_epoch(state):
             state.epoch_loss, state.epoch_tokens = 0.0, 0
 
     def close(self) -> None:
         """End the threads; what is being written comes to its end first."""
-        self._saver.close()
+        self._keeper.close()
         self.step.close()
 
     def count_wall_seconds(self) -> None:

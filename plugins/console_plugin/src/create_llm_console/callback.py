@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from rich.console import Console as Terminal
 
+from create_llm.cli.units import UNKNOWN, bits, count, counted, duration, loss, rate
 from create_llm.runs.events import (
     CheckpointSaved,
+    Doing,
     EpochEnd,
     EvalEnd,
+    ProgressMade,
     RunWarning,
     SampleGenerated,
     StepEnd,
@@ -16,8 +19,7 @@ from create_llm.runs.events import (
 )
 from create_llm.training.callbacks import Callback
 from create_llm_console.config import ConsoleConfig
-from create_llm_console.screens import LiveScreen, PlainScreen, Progressed, Screen, Tone
-from create_llm_console.words import count, duration, loss
+from create_llm_console.screens import Aside, LiveScreen, PlainScreen, Progressed, Screen, Tone
 
 
 class Console(Callback):
@@ -41,28 +43,36 @@ class Console(Callback):
             f"{count(event.train_tokens)} tokens to learn from, {count(event.val_tokens)} held out"
         )
         self._screen.line(
-            f"{_steps(event.total_steps)} of {count(event.tokens_per_step)} tokens, "
+            f"{counted(event.total_steps, 'step')} of {count(event.tokens_per_step)} tokens, "
             f"{event.optimizer}, {event.precision} on {event.device}, seed {event.seed}",
             "quiet",
         )
         if event.resumed_from is not None:
-            self._screen.line(f"resumed from step {event.resumed_from}", "good")
+            self._screen.line(f"resumed from step {count(event.resumed_from)}", "good")
         self._screen.start(event.step, event.total_steps)
 
     def on_step_end(self, event: StepEnd) -> None:
         figures = (
             f"loss {loss(event.loss)}",
             f"{count(event.tokens_per_second)} tokens/s",
-            f"lr {event.learning_rate:.2e}",
+            f"lr {rate(event.learning_rate)}",
             *_bits_per_byte("val", self._bits_per_byte),
         )
         eta = duration(event.eta_seconds)
         self._screen.progress(Progressed(event.step, self._total, eta, figures))
 
+    def on_progress(self, event: ProgressMade) -> None:
+        if event.doing == "train":
+            eta = UNKNOWN if event.eta_seconds is None else duration(event.eta_seconds)
+            self._screen.moved(event.step, eta)
+        else:
+            self._screen.aside(Aside(_ASIDES[event.doing], event.done, event.total))
+
     def on_eval_end(self, event: EvalEnd) -> None:
+        self._screen.aside(None)
         self._bits_per_byte = event.val_bits_per_byte
         figures = (
-            f"step {event.step}: validation loss {loss(event.val_loss)}",
+            f"step {count(event.step)}: validation loss {loss(event.val_loss)}",
             *_bits_per_byte("", event.val_bits_per_byte),
             f"train loss {loss(event.train_loss)}",
             *(("the best so far",) if event.best else ()),
@@ -70,11 +80,12 @@ class Console(Callback):
         self._screen.line(", ".join(figures))
 
     def on_sample(self, event: SampleGenerated) -> None:
+        self._screen.aside(None)
         if self._config.samples:
-            self._screen.sample(f"sample at step {event.step}", event.prompt + event.text)
+            self._screen.sample(f"sample at step {count(event.step)}", event.prompt + event.text)
 
     def on_checkpoint(self, event: CheckpointSaved) -> None:
-        took = f"{event.seconds:.1f}s"
+        took = f"{event.seconds:.1f} s"
         self._screen.line(f"checkpoint ({event.reason}, {took}): {event.path}", "quiet")
 
     def on_warning(self, event: RunWarning) -> None:
@@ -84,9 +95,9 @@ class Console(Callback):
 
     def on_epoch_end(self, event: EpochEnd) -> None:
         figures = (
-            f"epoch {event.epoch}: mean train loss {loss(event.train_loss)} over its steps",
+            f"epoch {count(event.epoch)}: mean train loss {loss(event.train_loss)} over its steps",
             *(("last validation loss " + loss(event.val_loss),) if event.val_loss else ()),
-            f"lr {event.learning_rate:.2e}",
+            f"lr {rate(event.learning_rate)}",
             duration(event.seconds),
         )
         self._screen.line(", ".join(figures))
@@ -95,7 +106,7 @@ class Console(Callback):
         self._screen.stop()
         tone = _TONES.get(event.status, "bad")
         self._screen.line(
-            f"{event.status} at step {event.step} of {self._total} after "
+            f"{event.status} at step {count(event.step)} of {count(self._total)} after "
             f"{duration(event.seconds)} ({event.stopped_by})",
             tone,
         )
@@ -103,16 +114,13 @@ class Console(Callback):
             self._screen.line(event.error, tone)
 
 
+_ASIDES: dict[Doing, str] = {"evaluate": "evaluating", "sample": "writing a sample"}
 _TONES: dict[str, Tone] = {"completed": "good", "paused": "warning", "interrupted": "warning"}
-
-
-def _steps(number: int) -> str:
-    return f"{number} step" if number == 1 else f"{number} steps"
 
 
 def _bits_per_byte(label: str, value: float | None) -> tuple[str, ...]:
     """One figure, or none where nothing was measured."""
-    return () if value is None else (f"{label} {value:.3f} bits/byte".lstrip(),)
+    return () if value is None else (f"{label} {bits(value)}".lstrip(),)
 
 
 def _screen(config: ConsoleConfig, terminal: Terminal) -> Screen:

@@ -1,8 +1,7 @@
-"""Numbers and foreign text as a terminal may show them."""
+"""Foreign text as a terminal may show it."""
 
 from __future__ import annotations
 
-import math
 import unicodedata
 
 # They reorder what stands around them on the screen, so that a line can read as another.
@@ -24,31 +23,3 @@ def _shown(character: str) -> str:
     if category == "Cs":
         return "\N{REPLACEMENT CHARACTER}"
     return "" if category == "Cc" or character in _BIDI_CONTROLS else character
-
-
-def loss(value: float) -> str:
-    return f"{value:.4f}"
-
-
-def duration(seconds: float) -> str:
-    """As a person says it: 42s, 3m 05s, 2h 07m, 1d 03h; `?` where it is not known."""
-    if not math.isfinite(seconds) or seconds < 0:
-        return "?"
-    minutes, rest = divmod(round(seconds), 60)
-    hours, minutes = divmod(minutes, 60)
-    days, hours = divmod(hours, 24)
-    if days:
-        return f"{days}d {hours:02}h"
-    if hours:
-        return f"{hours}h {minutes:02}m"
-    return f"{minutes}m {rest:02}s" if minutes else f"{rest}s"
-
-
-def count(value: float) -> str:
-    """With three digits: 987, 12.3k, 4.56M, 7.89B; `?` where it is not known."""
-    if not math.isfinite(value):
-        return "?"
-    for size, unit in ((1e9, "B"), (1e6, "M"), (1e3, "k")):
-        if abs(value) >= size * 0.9995:
-            return f"{value / size:#.3g}".rstrip(".") + unit
-    return f"{value:.0f}"

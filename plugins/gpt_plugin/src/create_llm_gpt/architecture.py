@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import ClassVar
 
 import torch
@@ -10,10 +10,11 @@ from pydantic import BaseModel
 from torch import Tensor, nn
 
 from create_llm.models.architecture import Cache, CausalLM, HFConfig, ParamGroups, on_meta
+from create_llm_gpt.cache import KeyValueCache, gathered
 from create_llm_gpt.config import GPTConfig
 from create_llm_gpt.hf import from_hf_config, to_hf_config
 from create_llm_gpt.hf_tensors import from_hf_tensors, to_hf_tensors
-from create_llm_gpt.model import GPTModel, KeyValueCache
+from create_llm_gpt.model import GPTModel
 
 _RESIDUAL_OUTPUTS = ("attention.out.weight", "ffn.down.weight")
 _STANDARD_DEVIATION = 0.02
@@ -83,10 +84,12 @@ class GPT(CausalLM):
         Raises:
             ValueError: the tokens do not fit the cache; what then goes is the caller's choice.
         """
-        assert isinstance(cache, KeyValueCache)
         model = _gpt(module)
-        hidden = model(tokens, cache).hidden
+        hidden = model(tokens, _kept(cache)).hidden
         return model.project(hidden[:, -1])
+
+    def gather(self, rows: Sequence[tuple[Cache, int]]) -> KeyValueCache:
+        return gathered([(_kept(cache), row) for cache, row in rows])
 
     def to_hf(
         self, config: GPTConfig, vocab_size: int, state: Mapping[str, Tensor]
@@ -105,3 +108,8 @@ class GPT(CausalLM):
 def _gpt(module: nn.Module) -> GPTModel:
     assert isinstance(module, GPTModel)
     return module
+
+
+def _kept(cache: Cache) -> KeyValueCache:
+    assert isinstance(cache, KeyValueCache)
+    return cache

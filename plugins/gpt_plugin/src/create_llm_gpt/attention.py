@@ -24,7 +24,12 @@ _MOST_WEIGHTS = 1 << 27
 
 
 def causal_attention(
-    q: Tensor, k: Tensor, v: Tensor, dropout: float, segments: Tensor | None = None
+    q: Tensor,
+    k: Tensor,
+    v: Tensor,
+    dropout: float,
+    segments: Tensor | None = None,
+    visible: Tensor | None = None,
 ) -> Tensor:
     """Attention of the last n positions to all before them, scaled by 1 / sqrt(head_dim).
 
@@ -34,6 +39,7 @@ def causal_attention(
         dropout: share of the weights that are dropped.
         segments: [batch, length], which document each position belongs to: those of others are
             not looked at. Only where n = length.
+        visible: bool [batch, 1, n, length], where each may look, in place of all of its past.
 
     Returns:
         [batch, n, heads, head_dim].
@@ -46,7 +52,7 @@ def causal_attention(
         # The one fused CUDA kernel for fp32 does not share key heads.
         k, v = _for_each_head(q, k, v)
         grouped = False
-    mask = _mask(n, total, segments, q.device)
+    mask = _mask(n, total, segments, q.device) if visible is None else visible
     q, k, v = (part.transpose(1, 2) for part in (q, k, v))
     attended = F.scaled_dot_product_attention(
         q,

@@ -10,7 +10,6 @@ two halves of a head turn together), so that weights need no permutation. Groupe
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import NamedTuple
 
 import torch
@@ -20,45 +19,14 @@ from torch import Tensor, nn
 from create_llm.models.architecture import ModelOutput
 from create_llm.models.precision import compute_dtype
 from create_llm_gpt.attention import causal_attention
+from create_llm_gpt.cache import KeyValueCache, LayerCache
 from create_llm_gpt.config import GPTConfig
 from create_llm_gpt.ops import dropout, gelu, layer_norm, rms_norm, rotate, swiglu
 
 
-@dataclass(slots=True)
-class KeyValueCache:
-    """Keys and values of every layer: [layers, batch, kv_heads, capacity, head_dim]."""
-
-    keys: Tensor
-    values: Tensor
-    length: int = 0
-
-    @property
-    def capacity(self) -> int:
-        return self.keys.shape[3]
-
-    def layer(self, index: int) -> LayerCache:
-        return LayerCache(self.keys[index], self.values[index], self.length)
-
-
-@dataclass(frozen=True, slots=True)
-class LayerCache:
-    """One layer's view of a cache whose first `start` positions are filled."""
-
-    keys: Tensor
-    values: Tensor
-    start: int
-
-    def extend(self, keys: Tensor, values: Tensor) -> tuple[Tensor, Tensor]:
-        """Store [batch, n, kv_heads, head_dim]; return all positions up to them."""
-        end = self.start + keys.shape[1]
-        keys_here, values_here = self.keys.transpose(1, 2), self.values.transpose(1, 2)
-        keys_here[:, self.start : end] = keys
-        values_here[:, self.start : end] = values
-        return keys_here[:, :end], values_here[:, :end]
-
-
 class Rotation(NamedTuple):
-    """By how much rotary positions turn: cosines and sines [length, 1, head_dim / 2], fp32."""
+    """By how much rotary positions turn: cosines and sines [length, 1, head_dim / 2], fp32; of
+    each row where they differ, [batch, length, 1, head_dim / 2]."""
 
     cos: Tensor
     sin: Tensor
@@ -113,10 +81,12 @@ class Attention(nn.Module):
         q, k = self.q_norm(q), self.k_norm(k)
         if rotation is not None:
             q, k = rotate(q, *rotation), rotate(k, *rotation)
+        visible = None
         if past is not None:
             k, v = past.extend(k, v)
+            visible = past.visible
         dropped = self.dropout if self.training else 0.0
-        attended = causal_attention(q, k, v, dropped, segments)
+        attended = causal_attention(q, k, v, dropped, segments, visible)
         joined: Tensor = self.out(attended.reshape(batch, length, -1))
         return joined
 
@@ -196,26 +166,27 @@ class GPTModel(nn.Module):
         Raises:
             ValueError: more tokens than `max_length`, or than the cache has room for.
         """
-        start = 0 if cache is None else cache.length
-        end = start + tokens.shape[1]
+        count = tokens.shape[1]
+        end = count if cache is None else cache.length + count
         self._check_room(end, cache)
-        x = self._embed(tokens, start, segments)
-        rotation = None
-        if self.positions is None:
-            rotation = _rotation(self.config, start, end, tokens.device)
+        if cache is None:
+            places, visible = torch.arange(count, device=tokens.device), None
+        else:
+            places, visible = cache.positions(count), cache.visible(count)
+        x = self._embed(tokens, places, segments)
+        rotation = None if self.positions is not None else _rotation(self.config, places)
         for index, block in enumerate(self.layers):
-            x = block(x, rotation, None if cache is None else cache.layer(index), segments)
+            past = None if cache is None else cache.layer(index, visible)
+            x = block(x, rotation, past, segments)
         if cache is not None:
             cache.length = end
         return ModelOutput(self.norm(x), self.project, self.head_weight)
 
-    def _embed(self, tokens: Tensor, start: int, segments: Tensor | None) -> Tensor:
+    def _embed(self, tokens: Tensor, places: Tensor, segments: Tensor | None) -> Tensor:
         """[batch, length, dim] in the dtype that the blocks compute in, and pass on."""
         x: Tensor = self.embedding(tokens)
         if self.positions is None:
             return x.to(compute_dtype(x))
-        end = start + tokens.shape[1]
-        places = torch.arange(start, end, device=tokens.device)
         if segments is not None:
             places = _places_within(segments, places)
         x = x + self.positions(places)
@@ -248,14 +219,13 @@ def _places_within(segments: Tensor, places: Tensor) -> Tensor:
     return places - (places * begins).cummax(dim=1).values
 
 
-def _rotation(config: GPTConfig, start: int, end: int, device: torch.device) -> Rotation:
-    """Of positions start … end.
+def _rotation(config: GPTConfig, places: Tensor) -> Rotation:
+    """Of positions [length] or [batch, length].
 
     Computed at each forward, once for all layers: well below a thousandth of its time, and
     nothing is left to go stale when the module moves, is built on the meta device or compiled.
     """
     width = config.head_width
-    exponents = torch.arange(0, width, 2, dtype=torch.float32, device=device) / width
-    positions = torch.arange(start, end, dtype=torch.float32, device=device)
-    angles = positions[:, None, None] * (1.0 / config.rope_theta**exponents)
+    exponents = torch.arange(0, width, 2, dtype=torch.float32, device=places.device) / width
+    angles = places.float()[..., None, None] * (1.0 / config.rope_theta**exponents)
     return Rotation(angles.cos(), angles.sin())

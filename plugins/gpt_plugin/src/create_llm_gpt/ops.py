@@ -40,7 +40,8 @@ def rotate(x: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
 
     Args:
         x: [batch, length, heads, head_dim].
-        cos: [length, 1, head_dim / 2], as sin; they get no gradient.
+        cos: [length, 1, head_dim / 2] or [batch, length, 1, head_dim / 2], as sin; they get no
+            gradient.
     """
     cos, sin = cos.to(x.dtype), sin.to(x.dtype)
     if _eager_cpu(x):

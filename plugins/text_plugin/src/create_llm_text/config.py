@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic_core import InitErrorDetails
+
+from create_llm.errors import nearest
 
 ColumnField = Literal[
     "text", "messages", "prompt", "input", "completion", "system", "chosen", "rejected"
@@ -31,6 +35,17 @@ class Columns(BaseModel):
     )
     chosen: str | None = Field(default=None, description="The column of the better answers.")
     rejected: str | None = Field(default=None, description="The column of the worse answers.")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _known(cls, values: object) -> object:
+        """Names the key that was meant, at the place of the one that is wrong."""
+        known = cls.model_fields
+        wrong = [key for key in values if key not in known] if isinstance(values, dict) else []
+        if wrong:
+            errors = [_unknown(str(key), known) for key in wrong]
+            raise ValidationError.from_exception_data(cls.__name__, errors)
+        return values
 
     @model_validator(mode="after")
     def _one_structure(self) -> Self:
@@ -60,6 +75,20 @@ class Columns(BaseModel):
             "rejected": self.rejected,
         }
         return {field: column for field, column in columns.items() if column is not None}
+
+
+def _unknown(key: str, known: Collection[str]) -> InitErrorDetails:
+    match = nearest(key, known)
+    near = f"did you mean '{match}'? There" if match else "there"
+    error = ValueError(f"there is no such key; {near} are {', '.join(known)}")
+    return InitErrorDetails(type="value_error", loc=(key,), input=key, ctx={"error": error})
+
+
+def _explained() -> str:
+    """What each key of `columns` is for, in one line."""
+    fields = Columns.model_fields.items()
+    each = (f"{name}: {(field.description or '').rstrip('.')}" for name, field in fields)
+    return "; ".join(each)
 
 
 class TextConfig(BaseModel):
@@ -100,7 +129,8 @@ class TextConfig(BaseModel):
     columns: Columns | None = Field(
         default=None,
         description="Which column of your .csv, .json, .jsonl or .parquet files is what, such as "
-        '{ prompt = "title", completion = "body" }; without it, their names and values tell.',
+        '{ prompt = "title", completion = "body" }; without it, their names and values tell. '
+        f"Its keys: {_explained()}.",
         json_schema_extra={
             "cost": "None.",
             "try": "Leave it; set it when llm data check says that it cannot tell.",

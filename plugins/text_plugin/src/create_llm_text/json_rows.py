@@ -20,6 +20,8 @@ from create_llm_text.rows import LARGEST_ROW, Row, RowError, Rows, too_long
 Shape = Literal["lines", "array", "rows under a key", "one row"]
 _DECODER = json.JSONDecoder()
 _GAP = re.compile(r"[\s,:]*")
+_FIRST = re.compile(r"\[\s*\{")
+_ROLES = frozenset(("role", "from"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,13 +114,14 @@ def _is_json(line: bytes) -> bool:
 def _list_under_key(head: bytes) -> tuple[str, int] | None:
     """The key of an object whose value is a list of objects, and the place after its bracket.
 
-    A conversation is such an object too, and a row of its own: its list is of messages.
+    A conversation is such an object too, and a row of its own: its list is of messages. A list of
+    rows that hold conversations is none.
     """
     text = head.decode("utf-8", "ignore")
     for key, start in _keys(text):
-        if re.match(r"\[\s*\{", text[start : start + 200]):
-            first = text[start : start + 2000]
-            if re.search(r'"(role|from)"\s*:', first):
+        first = _FIRST.match(text, start)
+        if first is not None:
+            if _ROLES.intersection(name for name, _ in _keys(text[first.end() - 1 :])):
                 return None
             return key, len(text[: start + 1].encode())
     return None

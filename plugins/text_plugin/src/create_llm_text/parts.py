@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable, Iterator
+from typing import TYPE_CHECKING
 
-from create_llm_text.files import DataFile
+if TYPE_CHECKING:
+    from create_llm_text.files import DataFile
 
 _LARGEST = 64 << 20
 # The mean: 16 MB make shards of some megabytes, and rarely does a group reach the limit, at which
@@ -19,7 +21,8 @@ def grouped(files: Iterable[DataFile]) -> Iterator[tuple[DataFile, ...]]:
     Where a group ends depends on its last file alone (its name and size), so that another file
     changes the group it falls into, and no other unless that reaches the limit.
     """
-    group, size = list[DataFile](), 0
+    group: list[DataFile] = []
+    size = 0
     for file in files:
         if group and size + file.text_size > _LARGEST:
             yield tuple(group)

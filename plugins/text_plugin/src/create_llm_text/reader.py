@@ -99,7 +99,7 @@ class FileReader:
         Raises:
             ConfigError: as `documents`.
         """
-        kind, structure = self._file.format, "unknown"
+        kind, structure = self._file.format, None
         try:
             opened = self._open(Content(self._file.path, self._file.compression))
             kind, layout = opened.format, opened.layout or self._layout(_sample(opened))
@@ -190,12 +190,14 @@ class FileReader:
                 yield self._rejected(piece)
 
     def _layout(self, sample: Sequence[Row | Bad]) -> Layout:
-        values = [row.value for row in sample if isinstance(row, Row)]
-        if not values:
+        rows = [row for row in sample if isinstance(row, Row)]
+        if not rows:
             first = next(row for row in (*sample, _EMPTY) if isinstance(row, Bad))
             raise RowError(f"none of the first rows can be read: {first.problem}", first.suggestion)
+        values = [row.value for row in rows]
         if self._reading.columns is not None:
-            return chosen(values, self._reading.columns, self._shown)
+            line = 1 if self._file.format == "csv" else rows[0].line
+            return chosen(values, self._reading.columns, self._shown, line)
         return detect(values)
 
     def _made(self, row: Row | Bad, layout: Layout) -> Document | Rejected:

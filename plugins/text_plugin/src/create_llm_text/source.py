@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from create_llm.data.documents import Document, Rejected
 from create_llm.data.source import FileSurvey, SourcePart
 from create_llm.errors import DataError
 from create_llm_text.config import TextConfig
-from create_llm_text.files import FIXES, DataFile, Found, Side, find_files
-from create_llm_text.parquet_rows import is_readable
-from create_llm_text.parts import grouped
+from create_llm_text.files import FIXES, DataFile, Found, Side
+from create_llm_text.fingerprints import fingerprint_of
 from create_llm_text.reader import FileReader, Reading
+from create_llm_text.walk import files_before, find_files
 
 # A document of 16 KB is a few thousand tokens: enough for any context worth training here. A
 # small corpus is cut finer, so that a tenth of its documents is close to a tenth of its text
@@ -25,7 +25,6 @@ _USUAL_SMALLEST_BLOCK = 1024
 _FEWEST_BLOCKS = 64
 _SMALLEST_BLOCK = 256
 _FILES_MEASURED = 16
-_FORMAT = 2  # of what files become; another one makes other documents
 
 
 class TextSource:
@@ -53,9 +52,9 @@ class TextSource:
             DataError: no file at all; or, after the last rejection, no document.
             ConfigError: data.columns names a column that a file does not have.
         """
-        files = self._found().files
+        found = self._found()
         usable, first = False, None
-        for item in self._read(files, files):
+        for item in self._read(found.files, found):
             usable = usable or isinstance(item, Document)
             if isinstance(item, Rejected):
                 first = first or item
@@ -68,15 +67,16 @@ class TextSource:
             )
 
     def survey(self) -> Iterator[FileSurvey]:
-        files = self._found().files
-        reading = self._reading(files)
-        for file in files:
-            yield FileReader(file, self._shown(file), reading).survey()
+        found = self._found()
+        for reader in self._readers(found.files, found):
+            yield reader.survey()
 
     def parts(self) -> list[SourcePart]:
-        files = self._found().files
-        reading = self._reading(files)
-        return [SourcePart(group[0].name, _fingerprint(group, reading)) for group in grouped(files)]
+        found = self._found()
+        reading = self._reading(found)
+        return [
+            SourcePart(name, fingerprint_of(group, reading)) for name, group in found.groups.items()
+        ]
 
     def documents_in(self, part: SourcePart) -> Iterator[Document | Rejected]:
         """Those of one part.
@@ -84,35 +84,36 @@ class TextSource:
         Raises:
             DataError: its files are no longer there.
         """
-        files = self._found().files
-        for group in grouped(files):
-            if group[0].name == part.name:
-                return self._read(group, files)
-        raise DataError(
-            f"the files of {self._config.train_path} changed while they were read",
-            where=str(self._base / part.name),
-            fixes=("run the command again",),
-        )
+        # Of millions of files only those of the part are looked at once more.
+        found = self._found_before()
+        group = found.groups.get(part.name, ()) if found else ()
+        if found is None or not group or not all(file.is_unchanged() for file in group):
+            found = self._found()
+            group = found.groups.get(part.name, ())
+        if not group:
+            raise DataError(
+                f"the files of {self._config.train_path} changed while they were read",
+                where=str(self._base / part.name),
+                fixes=("run the command again",),
+            )
+        return self._read(group, found)
 
     def fingerprint(self) -> str:
-        files = self._found().files
-        return _fingerprint(files, self._reading(files))
+        prints = [part.fingerprint for part in self.parts()]
+        return hashlib.sha256(json.dumps(["text", prints]).encode()).hexdigest()
 
     def total_bytes(self) -> int | None:
-        files = self._found().files
-        if any(file.compression or file.format == "parquet" for file in files):
+        found = self._found()
+        if any(file.compression or file.format == "parquet" for file in found.files):
             return None
-        reading = self._reading(files)
-        rows = [file for file in files if not file.is_text]
-        measured = rows[:_FILES_MEASURED]
+        rows = [file for file in found.files if not file.is_text]
+        measured = rows[:: len(rows) // _FILES_MEASURED + 1]
+        readers = self._readers(measured, found)
         text = sum(
-            FileReader(file, self._shown(file), reading).text_share() * file.size
-            for file in measured
+            reader.text_share() * file.size for reader, file in zip(readers, measured, strict=True)
         )
         share = text / max(sum(file.size for file in measured), 1)
-        return sum(file.size for file in files if file.is_text) + round(
-            share * sum(file.size for file in rows)
-        )
+        return found.plain_bytes + round(share * sum(file.size for file in rows))
 
     def validation(self) -> TextSource | None:
         """The source of the validation side, where the configuration or the files name one."""
@@ -129,51 +130,41 @@ class TextSource:
         return self._root / self._config.train_path
 
     def _found(self) -> Found:
-        val_path = self._config.val_path
-        apart = None if val_path is None else self._root / val_path
+        apart = self._apart
         found = find_files(self._base, self._config.train_path, apart=apart)
-        return found if apart is not None else found.side(self._side)
+        return found if apart is not None else found.sides[self._side]
 
-    def _read(
-        self, files: tuple[DataFile, ...], corpus: tuple[DataFile, ...]
-    ) -> Iterator[Document | Rejected]:
-        reading = self._reading(corpus)
+    def _found_before(self) -> Found | None:
+        """What was found last, whether or not it is still so."""
+        apart = self._apart
+        found = files_before(self._base, apart=apart)
+        return found if apart is not None or found is None else found.sides[self._side]
+
+    @property
+    def _apart(self) -> Path | None:
+        val_path = self._config.val_path
+        return None if val_path is None else self._root / val_path
+
+    def _read(self, files: Iterable[DataFile], corpus: Found) -> Iterator[Document | Rejected]:
+        for reader in self._readers(files, corpus):
+            yield from reader.documents()
+
+    def _readers(self, files: Iterable[DataFile], corpus: Found) -> Iterator[FileReader]:
+        reading, folder = self._reading(corpus), self._shown.rstrip("/")
         for file in files:
-            yield from FileReader(file, self._shown(file), reading).documents()
+            path = f"{folder}/{file.name}".removeprefix("./").removesuffix("/.")
+            yield FileReader(file, path.encode("utf-8", "backslashreplace").decode(), reading)
 
-    def _reading(self, corpus: tuple[DataFile, ...]) -> Reading:
-        block = _block_size(sum(file.text_size for file in corpus if file.is_text))
+    def _reading(self, corpus: Found) -> Reading:
+        block = _block_size(corpus.plain_bytes)
         return Reading(block, self._config.separator, self._config.columns)
 
-    def _shown(self, file: DataFile) -> str:
-        """The path as messages show it: inside the project where it is, and always printable."""
-        inside = file.path.is_relative_to(self._root)
-        path = (file.path.relative_to(self._root) if inside else file.path).as_posix()
-        return path.encode("utf-8", "backslashreplace").decode()
-
-
-def _fingerprint(files: tuple[DataFile, ...], reading: Reading) -> str:
-    """SHA-256 over names, contents and what decides how they are read."""
-    columns = reading.columns.named() if reading.columns else None
-    options: list[object] = ["text", _FORMAT, reading.separator, columns]
-    if any(file.is_text for file in files):
-        options.append(reading.block)
-    if any(file.format == "parquet" for file in files):
-        options.append(is_readable())
-    digest = hashlib.sha256(json.dumps(options, sort_keys=True).encode())
-    for file in files:
-        # The name is relative to the data: a corpus is the same one wherever it lies.
-        digest.update(json.dumps([file.name, _sha256(file.path)]).encode())
-    return digest.hexdigest()
-
-
-def _sha256(path: Path) -> str | None:
-    """Of a file's content; None for one that cannot be read, which is rejected."""
-    try:
-        with path.open("rb") as file:
-            return hashlib.file_digest(file, "sha256").hexdigest()
-    except OSError:
-        return None
+    @property
+    def _shown(self) -> str:
+        """The path as messages show it: inside the project where it is."""
+        base = self._base
+        inside = base.is_relative_to(self._root)
+        return (base.relative_to(self._root) if inside else base).as_posix()
 
 
 def _block_size(total: int) -> int:

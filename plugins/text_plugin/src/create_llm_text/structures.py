@@ -68,8 +68,11 @@ def detect(values: Sequence[object]) -> Layout:
     return _only_text(tables, present)
 
 
-def chosen(values: Sequence[object], wanted: Columns, name: str) -> Layout:
+def chosen(values: Sequence[object], wanted: Columns, name: str, line: int) -> Layout:
     """The layout that the configuration declares for a file.
+
+    Args:
+        line: where its columns are first named.
 
     Raises:
         ConfigError: the file has no such column.
@@ -85,7 +88,7 @@ def chosen(values: Sequence[object], wanted: Columns, name: str) -> Layout:
         if column not in present:
             raise ConfigError(
                 f"data.columns.{field} names '{column}', which is no column of {name}",
-                where=name,
+                where=f"{name}:{line}",
                 fixes=(*did_you_mean(column, present), f"its columns: {', '.join(present)}"),
             )
     return Layout(_structure(columns), columns, ("as data.columns says",))

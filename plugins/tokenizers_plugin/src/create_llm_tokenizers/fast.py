@@ -48,6 +48,9 @@ class FastTokenizer:
         flagged = flagged_tokens(rust)
         with_control_tokens(rust, [name for name in kinds.values() if name not in flagged])
         named = flagged_tokens(rust)
+        hidden = [name for name in kinds.values() if name not in named]
+        if hidden:
+            raise ValueError(f"'{hidden[0]}' has the id of another token")
         _keep_from_text(rust, {name: i for name, i in named.items() if name != kinds.get("unk")})
         self._rust = rust
         self._kinds = dict(kinds)
@@ -80,7 +83,13 @@ class FastTokenizer:
             ) from error
         _try_out(rust, path)
         vocabulary = rust.get_vocab(with_added_tokens=True)
-        return cls(rust, kinds_in_files(folder, vocabulary, list(flagged_tokens(rust))))
+        kinds = kinds_in_files(folder, vocabulary, list(flagged_tokens(rust)))
+        try:
+            return cls(rust, kinds)
+        except ValueError as error:
+            raise DataError(
+                f"the tokenizer is damaged: {error}", where=str(path), fixes=FIXES
+            ) from error
 
     @property
     def vocab_size(self) -> int:

@@ -48,12 +48,15 @@ class WebSource:
         self._opened: tuple[_Text, ...] = ()
 
     def fetch(self, progress: Progress) -> None:
-        """Download what is not here yet, and tell how far it is.
+        """Download what is not here yet, that of the validation side too, and tell how far it is.
 
         Whoever shows progress calls it first; otherwise the first method that needs a text shows
         its own.
         """
         self._open(lambda: nullcontext(progress))
+        validation = self.validation()
+        if validation is not None:
+            validation.fetch(progress)
 
     def documents(self) -> Iterator[Document | Rejected]:
         for text in self._texts:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import accumulate, groupby
+from itertools import accumulate, dropwhile, groupby, takewhile
 
 from create_llm.data.chat.rendering import Piece, Renderer, common_prefix
 from create_llm.data.chat.template import ChatTemplate
@@ -44,6 +44,15 @@ _Stretch = Sequence[_Span]
 """One control token, or all text between two of them: what is encoded at once."""
 
 
+@dataclass(frozen=True, slots=True)
+class EndOfTurn:
+    """What stands behind an answer: a control token, or else text; neither where a template has
+    nothing there but white space."""
+
+    token: int | None = None
+    text: str = ""
+
+
 class ChatEncoder:
     """Encodes conversations by one template.
 
@@ -77,6 +86,22 @@ class ChatEncoder:
             DataError: the template refuses it, or a role is unknown.
         """
         return self._encoded([self._stretches(messages, prompt=True)])[0].ids
+
+    def end_of_turn(self) -> EndOfTurn:
+        """What stands between an answer and the next message.
+
+        Raises:
+            DataError: the template refuses the simplest conversation.
+        """
+        exchange = [Segment("user", "a"), Segment("assistant", "b"), Segment("user", "c")]
+        pieces = iter(self._renderer.pieces(exchange))
+        after_answer = dropwhile(lambda piece: piece.message != 1, pieces)
+        next(after_answer, None)
+        behind = list(takewhile(lambda piece: piece.message is None, after_answer))
+        token = next((self._named[piece.text] for piece in behind if piece.control), None)
+        if token is not None:
+            return EndOfTurn(token)
+        return EndOfTurn(text="".join(piece.text for piece in behind).rstrip())
 
     def _of_document(self, document: Document) -> list[_Stretch]:
         try:

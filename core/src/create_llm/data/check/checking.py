@@ -13,8 +13,8 @@ from create_llm.data.check.reading import Comparing, Counts, read
 from create_llm.data.check.report import Report
 from create_llm.data.corpus import Corpus
 from create_llm.data.encoding import DocumentEncoder
-from create_llm.data.pipeline import skipped_files
 from create_llm.data.preparation.prepare import Progress
+from create_llm.data.source import fetch_text, skipped_files
 from create_llm.errors import DataError
 
 
@@ -29,11 +29,13 @@ def check(
     Raises:
         DataError: there is nothing at all to tell of.
     """
+    for side in corpus.sides():
+        fetch_text(side.source, progress)
     total = corpus.total_bytes()
     counts, comparing, failure = Counts(encoder, total), None, None
     try:
         fraction, failure = _fraction(corpus)
-        counts.survey(corpus)
+        counts.survey(corpus, partial(progress, "recognising the files") if progress else None)
         told = partial(progress, "reading the data") if progress else None
         for seen in read(corpus, fraction, total, told, counts.reject):
             counts.add(seen)
@@ -60,7 +62,7 @@ def _fraction(corpus: Corpus) -> tuple[float, DataError | None]:
 def _report(
     corpus: Corpus, counts: Counts, comparing: Comparing | None, failure: DataError | None
 ) -> Report:
-    skipped = [entry for _, source in corpus.sides() for entry in skipped_files(source)]
+    skipped = [entry for side in corpus.sides() for entry in skipped_files(side.source)]
     return Report(
         files=counts.files(),
         documents=counts.documents,

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
+from itertools import chain
 
 from create_llm.data.check.lengths import LengthMeter
 from create_llm.data.check.overlap import Comparison, Overlap, ValidationRuns
 from create_llm.data.check.repeats import RepeatCounter, Repeats
 from create_llm.data.check.report import SHORT, CheckedFile, RepeatedText
-from create_llm.data.corpus import Corpus
+from create_llm.data.corpus import Corpus, Side
 from create_llm.data.documents import Document, Rejected
 from create_llm.data.encoding import DocumentEncoder
 from create_llm.data.problems import ProblemCounter
@@ -28,13 +30,13 @@ class Seen:
     """A document that passes by.
 
     Attributes:
-        side: what its source is for, as `Corpus.sides` says it.
+        side: its source, and what that is for.
         position: its place in the split, a hash of its text.
         size: UTF-8 bytes of its text.
     """
 
     document: Document
-    side: str
+    side: Side
     position: float
     in_validation: bool
     size: int
@@ -44,9 +46,9 @@ class Seen:
 class _Tally:
     """What is counted of one file."""
 
-    side: str
+    side: Side
     survey: FileSurvey | None = None
-    structure: str = "text"
+    structure: str | None = None
     documents: int = 0
     rejected: int = 0
     text_bytes: int = 0
@@ -64,7 +66,8 @@ class _Tally:
             documents=self.documents,
             rejected=self.rejected,
             bytes=survey.bytes,
-            side=self.side,
+            side=self.side.use,
+            mixed=self.side.mixed,
         )
 
 
@@ -95,18 +98,30 @@ class Counts:
         self.text_bytes = self.val_bytes = 0
         self.short_places: list[str] = []
         self._runs, self._waiting = ValidationRuns(), _Waiting()
-        self._tallies: dict[tuple[str, str], _Tally] = {}
+        self._tallies: dict[tuple[str, str | None], dict[str, _Tally]] = {}
+        self._evidence: dict[tuple[str, ...], tuple[str, ...]] = {}
 
-    def survey(self, corpus: Corpus) -> None:
+    def survey(self, corpus: Corpus, progress: Callable[[int, int | None], None] | None) -> None:
         """Ask the sources that can say it what their files are.
+
+        Args:
+            progress: hears how many bytes the files have that were looked at.
 
         Raises:
             DataError: as the sources do.
         """
-        for side, source in corpus.sides():
-            if isinstance(source, Surveyed):
-                for survey in source.survey():
-                    self._tally(side, survey.path).survey = survey
+        done = told = 0
+        for side in corpus.sides():
+            if not isinstance(side.source, Surveyed):
+                continue
+            for survey in side.source.survey():
+                self._tally(side, survey.path).survey = self._shared(survey)
+                done += survey.bytes
+                if progress is not None and done - told >= _PROGRESS_BYTES:
+                    progress(done, None)
+                    told = done
+        if progress is not None and done:
+            progress(done, done)
 
     def add(self, seen: Seen) -> None:
         document = seen.document
@@ -126,23 +141,29 @@ class Counts:
             if self._waiting.add(seen):
                 self._keep_runs()
 
-    def reject(self, side: str, rejected: Rejected) -> None:
+    def reject(self, side: Side, rejected: Rejected) -> None:
         self._tally(side, rejected.origin.path).rejected += 1
         self.problems.add(rejected)
 
     def files(self) -> tuple[CheckedFile, ...]:
-        return tuple(tally.checked(path) for (_, path), tally in self._tallies.items())
+        tallies = chain.from_iterable(each.items() for each in self._tallies.values())
+        return tuple(tally.checked(path) for path, tally in tallies)
 
     def runs(self) -> ValidationRuns:
         """Those of all validation documents that were added."""
         self._keep_runs()
         return self._runs
 
-    def _tally(self, side: str, path: str) -> _Tally:
-        key = (side, path)
-        if key not in self._tallies:
-            self._tallies[key] = _Tally(side)
-        return self._tallies[key]
+    def _tally(self, side: Side, path: str) -> _Tally:
+        tallies = self._tallies.setdefault((side.use, side.mixed), {})
+        if path not in tallies:
+            tallies[path] = _Tally(side)
+        return tallies[path]
+
+    def _shared(self, survey: FileSurvey) -> FileSurvey:
+        """The same, with the words that it has in common with others held once."""
+        evidence = self._evidence.setdefault(survey.evidence, survey.evidence)
+        return replace(survey, format=sys.intern(survey.format), evidence=evidence)
 
     def _note_short(self, document: Document) -> None:
         if len(document.text) < SHORT:
@@ -195,7 +216,7 @@ def read(
     fraction: float,
     total: int | None,
     progress: Callable[[int, int | None], None] | None,
-    rejected: Callable[[str, Rejected], None] | None = None,
+    rejected: Callable[[Side, Rejected], None] | None = None,
 ) -> Iterator[Seen]:
     """All documents of a corpus, one after the other.
 
@@ -203,22 +224,24 @@ def read(
         fraction: the share of what is to be split that is for validation.
         total: bytes to expect, if that is known.
         progress: hears how many bytes of how many have been read.
-        rejected: hears of what no document could be made of, and the side of its source.
+        rejected: hears of what no document could be made of, and of its source.
 
     Raises:
         DataError: as the sources do.
     """
     done = told = 0
-    for side, source in corpus.sides():
+    for side in corpus.sides():
         hear = None if rejected is None else partial(rejected, side)
-        for document in documents_of(source, hear):
+        for document in documents_of(side.source, hear):
             position, size = split_position(document.text), utf8_size(document.text)
-            in_validation = side == "val" or (side == "split" and position < fraction)
+            in_validation = side.use == "val" or (side.use == "split" and position < fraction)
             yield Seen(document, side, position, in_validation, size)
             done += size
             if progress is not None and done - told >= _PROGRESS_BYTES:
                 progress(done, total)
                 told = done
+    if progress is not None:  # what was to be expected was a guess, of rows at least
+        progress(done, done)
 
 
 def _structure(document: Document) -> str:

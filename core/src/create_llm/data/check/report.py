@@ -19,18 +19,21 @@ class CheckedFile:
     """One file: each of its rows is among the documents or among the rejected.
 
     Attributes:
+        structure: None where the file does not show it, as where nothing in it can be read.
         side: "train", "val", or "split" into both.
         bytes: on disk where the source knows it, else UTF-8 bytes of the documents.
+        mixed: the name of its source in a mixture; None where there is none.
     """
 
     path: str
     format: str
-    structure: str
+    structure: str | None
     evidence: tuple[str, ...]
     documents: int
     rejected: int
     bytes: int
     side: str
+    mixed: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

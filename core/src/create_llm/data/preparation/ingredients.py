@@ -12,7 +12,7 @@ from pydantic import BaseModel, ConfigDict
 
 from create_llm.data.chat.template import ChatTemplate
 from create_llm.data.duplicates import FIRST_RULE
-from create_llm.data.source import DataSource
+from create_llm.data.source import DataSource, identity_of
 from create_llm.data.split import SPLIT_RULE
 from create_llm.data.tokenizer import Tokenizer
 
@@ -77,18 +77,12 @@ def ingredients_of(
         digest = hashlib.sha256(template.source.encode()).hexdigest()
         rules.append(f"conversations by the template {digest}")
     return Ingredients(
-        source=_identified(source),
-        val_source=_identified(val_source) if val_source else None,
+        source=identity_of(source),
+        val_source=identity_of(val_source) if val_source else None,
         tokenizer=tokenizer_sha256(tokenizer),
         val_split=val_split,
         split_rule="; ".join(rules),
     )
-
-
-def _identified(source: DataSource) -> str:
-    """Which source, and its text: two sources may read one file in different ways."""
-    kind = type(source)
-    return f"{kind.__module__}.{kind.__qualname__} {source.fingerprint()}"
 
 
 def key_of(ingredients: Ingredients) -> str:

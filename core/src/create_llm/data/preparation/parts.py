@@ -50,6 +50,7 @@ class PartTask:
         dropped: its documents that are left out, by their number from 0.
         key: SHA-256 (hex) over everything that its tokens depend on.
         template: how conversations are written out.
+        mixed: the name of the source in a mixture; None where there is none.
     """
 
     source: DataSource
@@ -58,6 +59,7 @@ class PartTask:
     dropped: frozenset[int]
     key: str
     template: ChatTemplate | None = None
+    mixed: str | None = None
 
     @property
     def name(self) -> str:

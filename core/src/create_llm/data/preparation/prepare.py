@@ -12,11 +12,13 @@ change.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections import Counter
+from collections.abc import Callable, Sequence
 from itertools import chain
 from pathlib import Path
 
 from create_llm.data.chat.template import ChatTemplate
+from create_llm.data.corpus import Side, sides_of
 from create_llm.data.duplicates import Seen
 from create_llm.data.preparation.ingredients import Ingredients, ingredients_of, key_of
 from create_llm.data.preparation.parts import (
@@ -34,8 +36,8 @@ from create_llm.data.preparation.prepared import (
     remove_others,
     write_manifest,
 )
-from create_llm.data.source import DataSource, Divided, SourcePart, documents_of
-from create_llm.data.split import MORE_TEXT, refuse_too_little, working_fraction
+from create_llm.data.source import DataSource, Divided, SourcePart, documents_of, kind_of
+from create_llm.data.split import MORE_TEXT, refuse_too_little
 from create_llm.data.tokenizer import Tokenizer
 from create_llm.errors import DataError
 
@@ -59,10 +61,12 @@ def prepare(
 ) -> PreparedData:
     """Write the token shards of a corpus into `folder`, unless they are there and intact.
 
-    With a `val_source` its documents are the validation side, and nothing is split.
+    With a `val_source` its documents are the validation side, and nothing is split. Each source of
+    a mixture has parts of its own, which do not depend on the others.
 
     Args:
-        deduplicate: keep the first of equal documents alone, within each source.
+        deduplicate: keep the first of equal documents alone; those of a `val_source` are compared
+            among themselves.
         template: how conversations are written out; None: as a plain script.
         workers: processes among which the parts of a divided source are shared; whatever their
             number, the bytes are the same.
@@ -76,11 +80,14 @@ def prepare(
     current = intact_data(folder, key_of(ingredients))
     if current is not None:
         return current
-    _refuse_too_little(source, val_source)
-    tasks = _tasks(ingredients, source, val_source, deduplicate, template)
+    sides = list(sides_of([source], val_source))
+    _refuse_too_little(sides)
+    tasks = _tasks(sides, ingredients, deduplicate, template)
     bar = _Bar(progress, _total_bytes(source, val_source))
     parts = _prepared_parts(folder, tasks, tokenizer, workers, bar)
-    write_manifest(folder, ingredients, [task.folder for task in tasks], parts)
+    bar.end()
+    _refuse_empty(tasks, parts)
+    write_manifest(folder, ingredients, tasks, parts)
     remove_others(folder)
     return open_prepared(folder, cached=False)
 
@@ -96,31 +103,31 @@ class _Bar:
         if self._progress is not None:
             self._progress(STAGE, self._done, self._total)
 
+    def end(self) -> None:
+        """All is done, whatever was expected: of rows it is a guess, and copies are left out."""
+        if self._progress is not None and self._done != self._total:
+            self._progress(STAGE, self._done, self._done)
+
 
 def _tasks(
+    sides: Sequence[Side],
     ingredients: Ingredients,
-    source: DataSource,
-    val_source: DataSource | None,
     deduplicate: bool,
     template: ChatTemplate | None,
 ) -> list[PartTask]:
-    """All parts in order: those of the source, then those of the validation source."""
-    if val_source is None:
-        texts = (document.text for document in documents_of(source))
-        sides = [(source, ingredients.source, working_fraction(texts, ingredients.val_split))]
-    else:
-        assert ingredients.val_source is not None
-        sides = [(source, ingredients.source, 0.0), (val_source, ingredients.val_source, 1.0)]
+    """All parts in order. Of a mixture, a text that an earlier source holds is a repetition too."""
+    seen = {in_validation: Seen() for in_validation in (False, True)}
+    tokenizer, rule = ingredients.tokenizer, ingredients.split_rule
     tasks = []
-    for side, identity, fraction in sides:
-        seen = Seen() if deduplicate else None
-        for part in _parts_of(side):
-            kind, _, whole = identity.rpartition(" ")
-            fingerprint = whole if part is None else part.fingerprint
-            dropped = frozenset(_repeated(side, part, seen)) if seen else frozenset[int]()
-            rule = ingredients.split_rule
-            key = part_key(kind, fingerprint, ingredients.tokenizer, rule, fraction, dropped)
-            tasks.append(PartTask(side, part, fraction, dropped, key, template))
+    for side in sides:
+        source, kind = side.source, kind_of(side.source)
+        fraction = side.fraction(ingredients.val_split)
+        before = seen[side.use == "val"] if deduplicate else None
+        for part in _parts_of(source):
+            fingerprint = source.fingerprint() if part is None else part.fingerprint
+            dropped = frozenset[int]() if before is None else _repeated(source, part, before)
+            key = part_key(kind, fingerprint, tokenizer, rule, fraction, dropped)
+            tasks.append(PartTask(source, part, fraction, dropped, key, template, side.mixed))
     return tasks
 
 
@@ -128,11 +135,10 @@ def _parts_of(source: DataSource) -> Sequence[SourcePart | None]:
     return source.parts() if isinstance(source, Divided) else [None]
 
 
-def _repeated(source: DataSource, part: SourcePart | None, seen: Seen) -> Iterator[int]:
+def _repeated(source: DataSource, part: SourcePart | None, seen: Seen) -> frozenset[int]:
     """The numbers of the documents that equal an earlier one, of this part or of one before."""
-    for number, document in enumerate(part_documents(source, part)):
-        if seen.again(document.text):
-            yield number
+    documents = enumerate(part_documents(source, part))
+    return frozenset(number for number, document in documents if seen.again(document.text))
 
 
 def _prepared_parts(
@@ -172,16 +178,32 @@ def _total_bytes(source: DataSource, val_source: DataSource | None) -> int | Non
     return sum(known) if len(known) == len(sizes) else None
 
 
-def _refuse_too_little(source: DataSource, val_source: DataSource | None) -> None:
+def _refuse_too_little(sides: Sequence[Side]) -> None:
     """
     Raises:
-        DataError: too little text, or none on one side.
+        DataError: too little text, or a source without any.
     """
-    sources = {"training": source}
-    if val_source is not None:
-        sources["validation"] = val_source
-    documents = (documents_of(each) for each in sources.values())
+    documents = (documents_of(side.source) for side in sides)
     refuse_too_little(document.text for document in chain.from_iterable(documents))
-    for purpose, each in sources.items():
-        if next(documents_of(each), None) is None:
-            raise DataError(f"the source for {purpose} holds no text", fixes=MORE_TEXT)
+    for side in sides:
+        if next(documents_of(side.source), None) is None:
+            purpose = "validation" if side.use == "val" else "training"
+            what = side.named(f"the source for {purpose} holds no text")
+            raise DataError(what, fixes=MORE_TEXT)
+
+
+def _refuse_empty(tasks: Sequence[PartTask], parts: Sequence[PreparedPart]) -> None:
+    """
+    Raises:
+        DataError: all that a source of a mixture has to train on stands in those before it too.
+    """
+    documents: Counter[str] = Counter()
+    for task, part in zip(tasks, parts, strict=True):
+        if task.mixed is not None:
+            documents[task.mixed] += part.record.train.documents
+    for name, count in documents.items():
+        if not count:
+            raise DataError(
+                f"data.mix.{name}: every document to train on repeats one of another source",
+                fixes=(f"take data.mix.{name} out", "or keep repetitions: data.deduplicate=false"),
+            )

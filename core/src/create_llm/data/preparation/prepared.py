@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from itertools import chain, islice
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Self
 
-from pydantic import BaseModel, Field, ValidationError
+from pydantic import BaseModel, Field, ValidationError, model_validator
 
 from create_llm.data.documents import Rejected
 from create_llm.data.preparation.ingredients import Ingredients, key_of
-from create_llm.data.preparation.parts import REJECTIONS_KEPT, PreparedPart, RejectedRow, open_part
+from create_llm.data.preparation.parts import (
+    REJECTIONS_KEPT,
+    PartTask,
+    PreparedPart,
+    RejectedRow,
+    open_part,
+)
 from create_llm.data.preparation.shard_files import PREPARE_FIXES, damaged
 from create_llm.data.shards import TokenShards
 from create_llm.errors import DataError
@@ -36,6 +42,7 @@ class PreparedManifest(Ingredients):
 
     Attributes:
         parts: their folders, in the order of the text.
+        mixed: which source of a mixture each of them is of; left out where there is no mixture.
         earlier: those of what was prepared before, which a live run may be reading.
         rejected: rows that no document could be made of; `rejections` are the first few.
         duplicates: documents left out because an equal one came before.
@@ -43,6 +50,7 @@ class PreparedManifest(Ingredients):
 
     key: str
     parts: tuple[_FolderName, ...] = Field(min_length=1)
+    mixed: tuple[str, ...] = ()
     earlier: tuple[_FolderName, ...] = ()
     train: SideCounts
     val: SideCounts
@@ -50,17 +58,33 @@ class PreparedManifest(Ingredients):
     rejections: tuple[RejectedRow, ...]
     duplicates: int
 
+    @model_validator(mode="after")
+    def _a_name_for_each_part(self) -> Self:
+        if self.mixed and len(self.mixed) != len(self.parts):
+            raise ValueError(f"{len(self.parts)} parts of {len(self.mixed)} sources")
+        return self
+
+
+@dataclass(frozen=True, slots=True)
+class Streams:
+    """Both sides of one source of a mixture."""
+
+    train: TokenShards
+    val: TokenShards
+
 
 @dataclass(frozen=True)
 class PreparedData:
     """Both sides of a prepared corpus; `cached` when nothing had to be done.
 
     Attributes:
+        train, val: of all that there is.
         key: SHA-256 (hex) over everything that the tokens depend on.
         tokenizer: SHA-256 (hex) of the tokenizer that made them.
         rejected: how many rows of the source no document could be made of.
         rejections: the first few of them.
         duplicates: how many documents were left out because an equal one came before.
+        mixed: the same by the sources of a mixture; empty where there is none.
     """
 
     folder: Path
@@ -72,6 +96,16 @@ class PreparedData:
     rejected: int = 0
     rejections: tuple[Rejected, ...] = ()
     duplicates: int = 0
+    mixed: Mapping[str, Streams] = field(default_factory=dict)
+
+    @property
+    def train_streams(self) -> tuple[TokenShards, ...]:
+        """What windows are cut from, each by itself: a stream for each source of a mixture."""
+        return tuple(each.train for each in self.mixed.values()) or (self.train,)
+
+    @property
+    def val_streams(self) -> tuple[TokenShards, ...]:
+        return tuple(each.val for each in self.mixed.values()) or (self.val,)
 
 
 def open_prepared(folder: Path, *, cached: bool = True) -> PreparedData:
@@ -82,8 +116,7 @@ def open_prepared(folder: Path, *, cached: bool = True) -> PreparedData:
     """
     manifest = _read_manifest(folder)
     parts = [open_part(folder / name) for name in manifest.parts]
-    train = TokenShards([part.train for part in parts])
-    val = TokenShards([part.val for part in parts])
+    train, val = _joined(parts)
     if (_counts(train), _counts(val)) != (manifest.train, manifest.val):
         raise damaged(folder / MANIFEST, "contradicts what it names")
     return PreparedData(
@@ -96,7 +129,20 @@ def open_prepared(folder: Path, *, cached: bool = True) -> PreparedData:
         manifest.rejected,
         tuple(row.rejected() for row in manifest.rejections),
         manifest.duplicates,
+        _by_source(manifest, parts),
     )
+
+
+def _joined(parts: Sequence[PreparedPart]) -> tuple[TokenShards, TokenShards]:
+    train, val = ([part.train for part in parts], [part.val for part in parts])
+    return TokenShards(train), TokenShards(val)
+
+
+def _by_source(manifest: PreparedManifest, parts: Sequence[PreparedPart]) -> dict[str, Streams]:
+    grouped: dict[str, list[PreparedPart]] = {}
+    for name, part in zip(manifest.mixed, parts, strict=False):
+        grouped.setdefault(name, []).append(part)
+    return {name: Streams(*_joined(its)) for name, its in grouped.items()}
 
 
 def intact_data(folder: Path, key: str) -> PreparedData | None:
@@ -114,22 +160,28 @@ def intact_data(folder: Path, key: str) -> PreparedData | None:
 
 
 def write_manifest(
-    folder: Path, ingredients: Ingredients, names: Sequence[str], parts: Sequence[PreparedPart]
+    folder: Path, ingredients: Ingredients, tasks: Sequence[PartTask], parts: Sequence[PreparedPart]
 ) -> None:
+    """Name the parts as what is prepared now; `parts` are those of `tasks`."""
+    train, val = _joined(parts)
+    names = tuple(task.folder for task in tasks)
+    mixed = tuple(task.mixed for task in tasks if task.mixed is not None)
     records = [part.record for part in parts]
     rejections = chain.from_iterable(record.rejections for record in records)
     manifest = PreparedManifest(
         **ingredients.model_dump(),
         key=key_of(ingredients),
-        parts=tuple(names),
+        parts=names,
+        mixed=mixed,
         earlier=tuple(sorted(_named_before(folder).difference(names))),
-        train=_counts(TokenShards([part.train for part in parts])),
-        val=_counts(TokenShards([part.val for part in parts])),
+        train=_counts(train),
+        val=_counts(val),
         rejected=sum(record.rejected for record in records),
         rejections=tuple(islice(rejections, REJECTIONS_KEPT)),
         duplicates=sum(record.duplicates for record in records),
     )
-    Storage().replace_file(folder / MANIFEST, manifest.model_dump_json(indent=2).encode())
+    text = manifest.model_dump_json(indent=2, exclude=None if mixed else {"mixed"})
+    Storage().replace_file(folder / MANIFEST, text.encode())
 
 
 def _named_before(folder: Path) -> set[str]:

@@ -1,0 +1,163 @@
+"""Models side by side: what was measured of each, and what can be said of all."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+from create_llm.data.preparation.ingredients import tokenizer_sha256
+from create_llm.models.bundle import ModelBundle
+from create_llm.models.generation import Notice, Sampling, complete
+from create_llm.models.loaded import LoadedModel
+from create_llm.runs.curves import Points
+from create_llm.runs.report import disk_bytes
+from create_llm.runs.settings import differences
+
+SCHEMA = 1
+METRICS = (
+    "bits_per_byte", "loss", "perplexity", "tokens_per_second", "parameters", "bytes",
+)  # fmt: skip
+"""What the models are compared by, in the order in which one would ask."""
+_BETTER: Mapping[str, Callable[[Sequence[float]], float]] = {
+    "bits_per_byte": min,
+    "loss": min,
+    "perplexity": min,
+    "tokens_per_second": max,
+    "parameters": min,
+    "bytes": min,
+}
+_PER_TOKEN = ("loss", "perplexity")
+
+
+@dataclass(slots=True)
+class ScoredText:
+    """Documents on their way to a model, and what they were once all of them have passed."""
+
+    name: str
+    documents: int = 0
+    bytes: int = 0
+    _digest: Any = field(default_factory=hashlib.sha256)
+
+    def read(self, texts: Iterable[str]) -> Iterator[str]:
+        for text in texts:
+            data = text.encode()
+            self.documents += 1
+            self.bytes += len(data)
+            self._digest.update(len(data).to_bytes(8, "big") + data)
+            yield text
+
+    def as_dict(self) -> dict[str, object]:
+        return {
+            "name": self.name,
+            "documents": self.documents,
+            "bytes": self.bytes,
+            "sha256": self._digest.hexdigest(),
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class Compared:
+    """One of the models.
+
+    Attributes:
+        name: as the person called it.
+        figures: loss (nats per token), perplexity, bits_per_byte, tokens, tokens_per_second.
+        tokenizer: SHA-256 (hex); models with the same one have the same tokens.
+        samples: prompt → how it goes on; empty for a model that does not write.
+        curves: what its run measured; empty where the run's events are not at hand.
+    """
+
+    name: str
+    bundle: ModelBundle
+    figures: Mapping[str, float | int | None]
+    tokenizer: str
+    samples: Mapping[str, str]
+    curves: Mapping[str, Points]
+
+    @classmethod
+    def of(
+        cls,
+        name: str,
+        bundle: ModelBundle,
+        model: LoadedModel,
+        figures: Mapping[str, float | int | None],
+        curves: Mapping[str, Points],
+        *,
+        prompts: Sequence[str],
+        sampling: Sampling,
+        notice: Notice,
+    ) -> Compared:
+        """With its samples, which are made here."""
+        asked = prompts if model.generates else ()
+        samples = {p: complete(model, p, sampling, notice).text for p in asked}
+        return cls(name, bundle, figures, tokenizer_sha256(model.tokenizer), samples, curves)
+
+    @property
+    def recipe(self) -> dict[str, Any]:
+        """The settings that it was made with."""
+        return dict(self.bundle.info.get("recipe", {}))
+
+    def as_dict(self) -> dict[str, Any]:
+        info = self.bundle.info
+        return {
+            "name": self.name,
+            "model": str(self.bundle.path),
+            "run": info.get("run"),
+            "architecture": info["architecture"],
+            "tokenizer": info["tokenizer"],
+            "tokenizer_sha256": self.tokenizer,
+            "objective": info.get("objective", {}).get("name"),
+            "parameters": info["parameters"],
+            "bytes": disk_bytes(self.bundle.path),
+            **self.figures,
+            "samples": dict(self.samples),
+            "curves": {metric: [list(p) for p in points] for metric, points in self.curves.items()},
+        }
+
+
+def comparable_by_token(rows: Sequence[Mapping[str, Any]]) -> bool:
+    """Whether a loss per token means the same in all of them: the same tokens, the same task."""
+    return len({(row["tokenizer_sha256"], row["objective"]) for row in rows}) == 1
+
+
+def best_of(rows: Sequence[Mapping[str, Any]]) -> dict[str, list[str]]:
+    """Metric → the names of the models that are best by it.
+
+    What does not tell models apart has no best: a metric that is the same in all of them, or one
+    per token where they do not have the same tokens.
+    """
+    left_out = () if comparable_by_token(rows) else _PER_TOKEN
+    best = {}
+    for metric in (m for m in METRICS if m not in left_out):
+        values = {row["name"]: row[metric] for row in rows if row[metric] is not None}
+        if len(set(values.values())) > 1:
+            winner = _BETTER[metric](list(values.values()))
+            best[metric] = [name for name, value in values.items() if value == winner]
+    return best
+
+
+def comparison(
+    models: Sequence[Compared],
+    text: Mapping[str, object],
+    sampling: Sampling,
+    notes: Sequence[str],
+    time: str,
+) -> dict[str, Any]:
+    """All that was found, as the JSON report has it."""
+    rows = [model.as_dict() for model in models]
+    prompts = dict.fromkeys(prompt for model in models for prompt in model.samples)
+    changed = differences([model.recipe for model in models])
+    return {
+        "schema": SCHEMA,
+        "time": time,
+        "text": dict(text),
+        "models": rows,
+        "best": best_of(rows),
+        "comparable_by_token": comparable_by_token(rows),
+        "differences": {key: list(values) for key, values in changed.items()},
+        "prompts": list(prompts),
+        "sampling": asdict(sampling),
+        "notes": list(notes),
+    }

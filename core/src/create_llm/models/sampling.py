@@ -1,0 +1,106 @@
+"""How the next token is chosen from what a model computes."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from create_llm.errors import ConfigError
+
+_TEMPERATURE = "0.7 to 1 suits most models; 0 always takes the likeliest token"
+
+
+@dataclass(frozen=True, slots=True)
+class Sampling:
+    """How the next token is chosen. What is kept is decided in the order of these attributes.
+
+    Attributes:
+        temperature: logits are divided by it; 0 always takes the most likely token.
+        top_k: keep the k most likely tokens; 0 keeps all.
+        top_p: then keep the fewest tokens whose probabilities reach p (Holtzman et al. 2019,
+            arXiv 1904.09751); 1 keeps all.
+        stop: the text ends before the first of these strings.
+        seed: the same seed gives the same text; None draws one.
+        min_p: then keep the tokens that have at least this share of the likeliest one's
+            probability (Nguyen et al. 2024, arXiv 2407.01082); 0 keeps all.
+        repetition_penalty: before all else, positive logits of tokens that the text already has,
+            prompt included, are divided by it and negative ones multiplied (Keskar et al. 2019,
+            arXiv 1909.05858); 1 changes nothing.
+    """
+
+    max_new_tokens: int = 100
+    temperature: float = 1.0
+    top_k: int = 50
+    top_p: float = 0.95
+    stop: tuple[str, ...] = ()
+    seed: int | None = None
+    min_p: float = 0.0
+    repetition_penalty: float = 1.0
+
+    def __post_init__(self) -> None:
+        for name, fine, allowed, advice in self._checks():
+            if not fine:
+                raise ConfigError(
+                    f"{name} must be {allowed}, got {getattr(self, name)!r}",
+                    where=f"--{name.replace('_', '-')}",
+                    fixes=(advice, "leave it out to take what the model brings"),
+                )
+
+    def _checks(self) -> Sequence[tuple[str, bool, str, str]]:
+        """Name, whether it is fine, what is allowed, what to try."""
+        heat, penalty = self.temperature, self.repetition_penalty
+        warm = heat == 0 or 1e-3 <= heat < math.inf
+        seeded = self.seed is None or 0 <= self.seed < 2**63
+        return (
+            ("max_new_tokens", self.max_new_tokens >= 1, "1 or more", "100 is a paragraph"),
+            ("temperature", warm, "0, or a number from 0.001", _TEMPERATURE),
+            ("top_k", self.top_k >= 0, "0 or more (0 keeps all)", "20 to 100 is usual"),
+            ("top_p", 1e-6 <= self.top_p <= 1, "above 0 and at most 1", "0.9 to 1 is usual"),
+            ("stop", all(self.stop), "text that is not empty", "name the text to stop before"),
+            ("seed", seeded, "from 0 to 2^63 - 1", "any small number will do"),
+            ("min_p", 0 <= self.min_p <= 1, "from 0 to 1", "0.05 to 0.1 is usual"),
+            ("repetition_penalty", 0.01 <= penalty <= 100, "from 0.01 to 100", "1.05 to 1.3"),
+        )
+
+
+def choose(
+    logits: Tensor, sampling: Sampling, generator: torch.Generator, text: Sequence[int] = ()
+) -> int:
+    """One token id.
+
+    Args:
+        logits: fp32 [vocabulary], on the CPU.
+        text: the tokens so far, for the repetition penalty.
+    """
+    if sampling.repetition_penalty != 1 and text:
+        logits = _penalized(logits, sampling.repetition_penalty, text)
+    if sampling.temperature == 0:
+        return int(logits.argmax())
+    logits = logits / sampling.temperature
+    if 0 < sampling.top_k < logits.numel():
+        least = logits.topk(sampling.top_k).values[-1]
+        logits = logits.masked_fill(logits < least, -math.inf)
+    probabilities = logits.softmax(-1)
+    if sampling.top_p < 1:
+        probabilities = _nucleus(probabilities, sampling.top_p)
+    if sampling.min_p > 0:
+        rare = probabilities < sampling.min_p * probabilities.max()
+        probabilities = probabilities.masked_fill(rare, 0.0)
+    return int(torch.multinomial(probabilities, 1, generator=generator))
+
+
+def _penalized(logits: Tensor, penalty: float, text: Sequence[int]) -> Tensor:
+    used = torch.tensor(list(set(text)))
+    kept = logits[used]
+    return logits.index_copy(0, used, torch.where(kept > 0, kept / penalty, kept * penalty))
+
+
+def _nucleus(probabilities: Tensor, top_p: float) -> Tensor:
+    ordered, places = probabilities.sort(descending=True)
+    # The token that crosses top_p is kept: what stands *before* it must be below.
+    ordered = ordered.masked_fill(ordered.cumsum(-1) - ordered >= top_p, 0.0)
+    return torch.zeros_like(probabilities).scatter(-1, places, ordered)

@@ -1,0 +1,1 @@
+"""create-llm's models in Simon Willison's llm."""

@@ -1,0 +1,1 @@
+"""EleutherAI's lm-evaluation-harness, with create-llm's models."""
