@@ -173,7 +173,7 @@ def _pack(bundle: ModelBundle, target: Path) -> None:
         # Weights are noise to a compressor: the fastest level saves what there is to save.
         with (
             gzip.GzipFile("", "wb", 1, cast("IO[bytes]", _Sink(writer)), mtime=0) as packed,
-            tarfile.open(fileobj=packed, mode="w|") as tar,
+            tarfile.open(fileobj=packed, mode="w|", encoding="utf-8") as tar,
         ):
             for name in (*read_manifest(bundle.path), MANIFEST):
                 tar.add(bundle.path / name, f"{bundle.name}/{name}", recursive=False)
