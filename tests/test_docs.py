@@ -53,7 +53,7 @@ def test_every_package_is_installed_listed_and_described(package):
 
 def test_public_names_are_exact():
     assert sorted(create_llm.__all__) == [
-        "CreateLLMError", "__version__", "evaluate", "hookimpl", "load", "prepare", "train",
+        "CreateLLMError", "__version__", "check", "evaluate", "hookimpl", "load", "prepare", "train",
     ]  # fmt: skip
     for name in create_llm.__all__:
         assert getattr(create_llm, name) is not None
