@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 
 import pytest
 
+import create_llm
 from create_llm.data.preparation.prepared import open_prepared
+from create_llm.models.conversation import Message, form_of
 
 from .conftest import CommandLine
 
@@ -68,6 +71,29 @@ def test_the_model_brings_the_template_that_transformers_renders_the_same(traine
     learnt = theirs.decode([token for token, counts in zip(ids, counted, strict=True) if counts])
     assert learnt.startswith("It is ")
     assert "What is" not in learnt
+
+
+def test_without_a_choice_the_model_brings_the_plain_template(
+    trained: Path, llm: CommandLine, tmp_path: Path
+) -> None:
+    transformers = pytest.importorskip("transformers", reason="transformers is not installed")
+    project = tmp_path / "plain"
+    ignored = shutil.ignore_patterns("models", "checkpoints", "logs", "processed", "tokenizer")
+    shutil.copytree(trained, project, ignore=ignored)
+    sizes = ("tokenizer.vocab_size=400", "model.layers=1", "model.dim=32", "model.heads=2")
+    flags = [word for value in sizes for word in ("--set", value)]
+    done = llm("train", "--max-steps", "2", *flags, cwd=project)
+    assert done.returncode == 0, done.stderr
+    model = create_llm.load(project / "models" / "v1").loaded
+    theirs = transformers.AutoTokenizer.from_pretrained(project / "models" / "v1")
+    prompt = theirs.apply_chat_template(CHATS[1][:1], add_generation_prompt=True)["input_ids"]
+    assert list(form_of(model).prompt([Message(**CHATS[1][0])]).ids) == prompt
+    assert theirs.decode(prompt) == "User: What is 1 plus 1?\nAssistant:"
+    shards = open_prepared(project / "data" / "processed").train
+    start, stop = (int(shards.document_starts(n, n + 1)[0]) for n in (0, 1))
+    plain = [[{**t, "content": t["content"].replace("<|im_end|>", "x")} for t in c] for c in CHATS]
+    wanted = [theirs.apply_chat_template(chat, tokenize=False) for chat in plain]
+    assert theirs.decode(shards.read(start, stop).tolist()).replace("<|im_end|>", "x") in wanted
 
 
 def test_another_template_is_another_text(trained: Path, llm: CommandLine) -> None:

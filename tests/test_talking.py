@@ -211,6 +211,15 @@ def test_settings_act_and_are_shown(talk):
     assert len(done.stdout.splitlines()) == 2
 
 
+def test_answers_as_json_are_a_line_each(talk):
+    done = talk("Hello", "/settings", "Bye", model=["--json"])
+    answers = [json.loads(line) for line in done.stdout.splitlines()]
+    assert [answer["prompt"] for answer in answers] == ["Hello", "Bye"]
+    assert [answer["text"].strip() for answer in answers] == [ANSWERS["Hello"], ANSWERS["Bye"]]
+    assert set(answers[0]) == {"prompt", "text", "tokens", "tokens_per_second", "finish_reason"}
+    assert "stop                none" in done.stderr
+
+
 def test_bytes_that_are_no_text_are_answered_too(project, talk):
     talk(b"caf\xe9 \x00\r\n", "/save bytes.json")
     said, _ = messages(project / "bytes.json")
@@ -225,6 +234,7 @@ def test_a_model_without_a_template_says_so(project, talk, tmp_path):
     (tmp_path / "b" / "manifest.json").write_text(json.dumps(manifest), encoding="utf-8")
     done = talk("Hello", model=["b"], root=tmp_path)
     assert "no chat template" in done.stderr
+    assert 'try: train on conversations, with [data] chat_template = "chatml"' in done.stderr
     assert done.stdout
 
 

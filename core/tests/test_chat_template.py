@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import tracemalloc
 
 import pytest
 
@@ -85,6 +86,12 @@ def test_a_file_needs_what_it_declares_or_else_what_it_spells(tmp_path):
         (b"x" * (sandbox.MOST_SOURCE + 1), "too long"),
         (b"{{ 9999999999 }}", "too large"),
         (b"{{ x | nothing }}", "no Jinja template"),
+        (b"{{ " + b"(" * 3000, "nested too deeply"),
+        (b"{{ " + b"1+" * 20_000 + b"1 }}", "nested too deeply"),
+        (b"{{ " + b"9" * 5000 + b" }}", "no Jinja template"),
+        (b"{% for i in x %}" * 30 + b"{% endfor %}" * 30, "too many statically nested blocks"),
+        (b"{% if x %}" * 120 + b"{% endif %}" * 120, "too many levels of indentation"),
+        (b"{% break %}", "'break' outside loop"),
     ],
 )
 def test_a_file_that_is_no_template(tmp_path, source, said):
@@ -155,6 +162,38 @@ BOMBS = [
     "{% for i in range(9999) %}{{ 'x' * 9999 }}{% endfor %}",
     "{{ range(9999999) }}",
 ]
+X = "{% set x = 'a' * 16000000 %}"
+LARGE = [  # each would hold a gigabyte or more, if it were made
+    X + "{{ ([x] * 200) | join }}",
+    X + "{{ ''.join([x] * 200) }}",
+    X + "{{ x.join('a' * 200) }}",
+    X + "{{ [x] * 200 }}",
+    X + "{{ ([x] * 200) | string }}",
+    X + "{{ ([x] * 200) ~ '' }}",
+    X + "{{ '%s' % ([x] * 200) }}",
+    X + "{{ ('%s' * 200) | format(*[x] * 200) }}",
+    X + "{{ ('{0}' * 200).format(x) }}",
+    X + "{{ ('%(a)s' * 200) % dict(a=x) }}",
+    X + "{{ x | replace('a', 'b' * 100) }}",
+    X + "{{ ('a' * 100).replace('', x) }}",
+    X + "{{ ([x] * 200) | tojson }}",
+    "{{ ([1] * 200) | tojson(indent=16000000) }}",
+    "{{ ('\n' * 200) | indent(16000000) }}",
+    "{{ '%999999999d%999999999d' % (1, 2) }}",
+    "{{ '{:999999999}{:999999999}'.format(1, 2) }}",
+    "{{ '{:{}}'.format('a', [999999, 9999] | sum * 200) }}",
+]
+TOO_MUCH = [  # each value is small enough
+    X + "{{ ([x] * 200) | map('upper') | join }}",
+    "{% for i in range(100000) %}{% set x = 'a' * 16000000 %}{% endfor %}",
+    X + "{% for i in range(100000) %}{% set y = x + 'a' %}{% endfor %}",
+    X + "{% for i in range(100000) %}{% set y = x ~ i %}{% endfor %}",
+    X + "{% for i in range(100000) %}{% set y = x[1:] %}{% endfor %}",
+    X + "{% for i in range(100000) %}{% set y = x.upper() %}{% endfor %}",
+    X + "{% for i in range(100000) %}{% set y = x | upper %}{% endfor %}",
+    X + "{% set b %}{% for i in range(100000) %}{{ x }}{% endfor %}{% endset %}",
+    "{% set b %}{% for i in range(100000) %}" + "text " * 10_000 + "{% endfor %}{% endset %}",
+]
 
 
 @pytest.mark.parametrize("source", ESCAPES)
@@ -174,6 +213,35 @@ def test_what_a_template_may_not(monkeypatch, source):
         rendered(source, messages=[1])
 
 
+@pytest.mark.parametrize("source", LARGE)
+def test_nothing_large_is_made_first_and_refused_then(source):
+    tracemalloc.start()
+    try:
+        with pytest.raises(DataError, match="larger than"):
+            rendered(source)
+        assert tracemalloc.get_traced_memory()[1] < 4 * sandbox.LARGEST
+    finally:
+        tracemalloc.stop()
+
+
+@pytest.mark.parametrize("source", TOO_MUCH)
+def test_what_is_made_on_the_way_counts_together(source):
+    with pytest.raises(DataError, match="on its way"):
+        rendered(source)
+
+
+def test_what_no_template_needs_is_refused():
+    for source in ("{{ 'a' | wordwrap(1) }}", "{{ 'a'.translate({97: 'b'}) }}"):
+        with pytest.raises(DataError):
+            rendered(source)
+
+
+def test_large_numbers_in_messages_may_be_shown():
+    messages = [{"time": 1_700_000_000}]
+    source = "{{ messages[0].time }} {{ messages[0].get('time') }} {{ messages[1:] | length }}"
+    assert rendered(source, messages=messages) == "1700000000 1700000000 0"
+
+
 def test_limits_do_not_add_up_over_renderings(monkeypatch):
     monkeypatch.setattr(sandbox, "MOST_TURNS", 100)
     source = "{% for i in range(60) %}{{ i % 2 }}{% endfor %}"
@@ -188,6 +256,14 @@ def test_operators_keep_their_meaning():
         "{% for i in [1, 2] recursive %}{{ i }}{% else %}none{% endfor %}"
         "{% for i in [] %}{% else %}none{% endfor %}"
         "{% macro m(x) %}<{{ x }}{{ caller() }}>{% endmacro %}{% call m(1) %}in{% endcall %}"
+        "{{ '%-3s|%(x)s'[:3] }} {{ '{:>3}{}'.format(1, 'a') }} {{ ['a', 1] | join(', ') }} "
+        "{{ 'aXbX'.replace('X', '--') }} {{ [3, 1] | map('string') | join }} "
+        "{% for x in 'ab' %}{{ 'aXb'.replace('X', x) + '-'.join([x, x]) + '{}'.format(x) }}"
+        "{% endfor %}{% block b %}{% set y = '1' %}{{ 'aXb'.replace('X', y) }}{% endblock %} "
+        "{{ '; '.join(['a', 'b']) }} {{ 'a\nb' | indent(2) }} {{ '%s-%s' | format('a', 2) }} "
         "{{ '7' | int }} {{ 'é<' | tojson }} {{ strftime_now('%Y') | length }} {{ dict(a=1).a }}"
     )
-    assert rendered(source) == '1024 a1None bbb c! [1, 2] 12none<1in>7 "é<" 4 1'
+    assert rendered(source) == (
+        "1024 a1None bbb c! [1, 2] 12none<1in>%-3   1a a, 1 a--b-- 31 aaba-aaabbb-bba1b "
+        'a; b a\n  b a-2 7 "é<" 4 1'
+    )

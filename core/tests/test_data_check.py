@@ -10,6 +10,7 @@ import pytest
 
 from create_llm.data.check.advice import advice
 from create_llm.data.check.checking import check
+from create_llm.data.check.failures import Failures
 from create_llm.data.check.lengths import Bin, LengthCounter
 from create_llm.data.check.overlap import WORDS, Comparison, ValidationRuns, hash_runs, words_of
 from create_llm.data.check.reading import Counts, read
@@ -368,7 +369,7 @@ class Long(Rows):
 def count(corpus):
     """The first reading alone: what the second allocates would hide what it holds."""
     counts = Counts(None, None)
-    for seen in read(corpus, corpus.val_split, None, None):
+    for seen in read(corpus, corpus.val_split, None, None, Failures().note):
         counts.add(seen)
     counts.runs()
 
@@ -387,3 +388,72 @@ def test_a_large_corpus_is_not_held(action):
     peak_of(action, 30)  # what is imported and made once
     small, large = peak_of(action, 60), peak_of(action, 260)
     assert large - small < 1_000_000, "200 documents more are 2 MB of text on either side"
+
+
+class Unusable(Rows):
+    """A source that rejects what it holds, and says in the end that there was nothing else."""
+
+    def documents(self):
+        yield bad(1, "torn", self._path)
+        raise DataError(f"nothing in {self._path} can be used")
+
+
+@pytest.mark.parametrize("turned", [False, True])
+def test_a_source_that_cannot_be_used_keeps_from_reading_no_other(turned):
+    sources = (Unusable([], "bad.txt"), Rows(texts(100)), Unusable([], "worse.txt"))
+    report = check(Corpus(sources[::-1] if turned else sources, 0.1))
+    assert report.usable
+    assert (report.documents, report.rejected) == (100, 2)
+    assert report.val_documents > 0
+    assert report.overlap is not None
+    assert not any("holds no text" in each.problem for each in advice(report))
+
+
+def test_a_source_alone_or_the_validation_that_cannot_be_used_is_a_failure():
+    report = check(Corpus((Unusable([]),), 0.1))
+    assert "nothing in a.txt" in report.failure.what
+    report = check(Corpus((Rows(texts(100)), Rows(texts(9))), 0.1, Unusable([], "val.txt")))
+    assert "nothing in val.txt" in report.failure.what
+    assert report.documents == 109
+    report = check(Corpus((Unusable([], "a"), Unusable([], "b")), 0.1))
+    assert "nothing in a " in report.failure.what
+
+
+def test_rows_in_one_line_are_told_by_their_numbers():
+    row = Document.plain("the same", Origin("a.json", 1))
+    report = checked([row, bad(1, "torn", "a.json"), row, *texts(50)])
+    (text,) = report.repeated
+    assert text.places == ("a.json:1 (row 1)", "a.json:1 (row 3)")
+    assert report.short_places == text.places
+
+
+def test_short_answers_are_not_called_headings():
+    def pair(n):
+        turns = (Segment("user", f"{n}?", loss=False), Segment("assistant", f"{n}!"))
+        return Document(turns, Origin("a.jsonl", n))
+
+    def suggestion(rows):
+        return next(a.suggestion for a in advice(checked(rows)) if "fewer than" in a.problem)
+
+    assert "headings" not in suggestion([pair(n) for n in range(100)])
+    assert "headings" in suggestion([*texts(50), *map(str, range(50))])
+    one = advice(checked([*texts(50), "short"]))
+    assert any("1 document has fewer" in each.problem for each in one)
+
+
+@pytest.mark.parametrize(
+    ("names", "meant"),
+    [
+        (("train.txt", "vall.txt"), "val.txt"),
+        (("train-00001.csv", "vaild-00001.csv"), "valid-00001.csv"),
+        (("data/raw/train/a.txt", "data/raw/validate/a.txt"), "validation"),
+        (("train.txt", "valley.txt"), None),
+        (("train.txt", "value.txt"), None),
+        (("story.txt", "vall.txt"), None),
+        (("train.txt", "val.txt"), None),
+    ],
+)
+def test_a_validation_file_with_a_misspelt_name_is_told(names, meant):
+    rows = [Document.plain(text_of(n), Origin(name, n)) for name in names for n in range(40)]
+    told = [each for each in advice(checked(rows)) if "validation text is known" in each.problem]
+    assert [each.suggestion.split()[3] for each in told] == ([meant] if meant else [])

@@ -320,3 +320,61 @@ def test_preparing_a_path_prepares_that_path(project, capsys):
     made = json.loads(run(capsys, project.root, "data", "prepare", "other.txt", "--json").out)
     size = (project.root / "other.txt").stat().st_size
     assert made["train"]["bytes"] + made["val"]["bytes"] == size
+
+
+@pytest.mark.parametrize("turned", [False, True])
+@pytest.mark.parametrize("name", ["bad.gz", "b.pdf", "empty.txt"])
+def test_the_order_of_paths_makes_no_difference(tmp_path, capsys, name, turned):
+    (tmp_path / "ok.txt").write_text(SENTENCES)
+    content = {"bad.gz": b"no gzip", "b.pdf": b"%PDF-1.4 " + bytes(99), "empty.txt": b""}[name]
+    (tmp_path / name).write_bytes(content)
+    paths = ("ok.txt", name) if turned else (name, "ok.txt")
+    found = check(capsys, tmp_path, *paths)
+    files = {file["path"]: (file["documents"] > 0, file["rejected"]) for file in found["files"]}
+    assert files == {"ok.txt": (True, 0), name: (False, 1)}
+    assert found["usable"]
+    shown = run(capsys, tmp_path, "data", "check", *paths)
+    assert "holds no text" not in shown.out + shown.err
+    assert "1 of " in shown.out
+
+
+@pytest.mark.parametrize("turned", [False, True])
+def test_a_pair_is_compared_wherever_its_path_stands(tmp_path, capsys, turned):
+    (tmp_path / "ok.txt").write_text(SENTENCES)
+    (tmp_path / "pair").mkdir()
+    for name in ("train", "val"):
+        (tmp_path / "pair" / f"{name}.txt").write_text(SENTENCES.replace("geese", name))
+    found = check(capsys, tmp_path, *(("ok.txt", "pair") if turned else ("pair", "ok.txt")))
+    assert {file["path"]: file["side"] for file in found["files"]} == {
+        "ok.txt": "train",
+        "pair/train.txt": "train",
+        "pair/val.txt": "val",
+    }
+
+
+def test_a_check_does_not_send_to_itself(project, capsys):
+    (project.raw / "geese.txt").write_bytes(b"%PDF-1.4 " + bytes(99))
+    output = run(capsys, project.root, "data", "check", code=65)
+    assert "pdftotext" in output.err
+    assert "llm data check" not in output.err
+    assert "1 of 1 row cannot be used and is left out" in output.out
+
+
+def test_of_many_files_the_odd_ones_are_named_and_their_encodings_told_first(project, capsys):
+    for number in range(30):
+        (project.raw / f"story-{number}.txt").write_text(f"A story of {number} geese. " * 20)
+    (project.raw / "table.csv").write_text("text\n" + "geese and ducks\n" * 3)
+    (project.raw / "zoo.txt").write_text("Gänse\n" * 99, "cp1252")
+    lines = run(capsys, project.root, "data", "check").out.splitlines()
+    assert not any("1 files" in line for line in lines)
+    assert any(line.startswith("data/raw/table.csv  csv") for line in lines)
+    told = lines[lines.index("How they were recognised") + 1 :]
+    assert told[0].startswith("data/raw/zoo.txt: Windows-1252")
+    assert "and 30 more: UTF-8: nothing but ASCII was seen; plain text" in told[1]
+
+
+def test_a_wrong_key_of_a_table_on_the_command_line_is_told_there(project, capsys):
+    setting = ("--set", 'data.columns={promt="x"}')
+    output = run(capsys, project.root, "data", "check", *setting, code=2)
+    assert "where: --set" in output.err
+    assert "where: llm.toml" not in output.err

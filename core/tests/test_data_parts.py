@@ -328,3 +328,16 @@ def test_equal_parts_are_written_once_and_read_twice(outside, tmp_path):
     data = prepare(tmp_path, Same(), outside.Bytes(), val_split=0.2)
     assert len(shard_folders(tmp_path)) == 1
     assert data.train.documents + data.val.documents == 2 * len(GROUPS[0])
+
+
+def test_parts_that_changed_places_are_noticed_and_written_again(outside, tmp_path):
+    prepare(tmp_path, outside.Groups(GROUPS), outside.Bytes(), val_split=0.2)
+    before = snapshot(tmp_path)
+    first, second = sorted(tmp_path.glob("shards-*"))[:2]
+    first.rename(tmp_path / "aside")
+    second.rename(first)
+    (tmp_path / "aside").rename(second)
+    with pytest.raises(DataError, match="is that of another part"):
+        open_prepared(tmp_path)
+    assert not prepare(tmp_path, outside.Groups(GROUPS), outside.Bytes(), val_split=0.2).cached
+    assert snapshot(tmp_path) == before

@@ -11,7 +11,13 @@ import pytest
 from create_llm.cli import main
 from create_llm.config import load_config
 from create_llm.data import pipeline
-from create_llm.data.pipeline import ensure_data, ensure_tokenizer, load_tokenizer, train_tokenizer
+from create_llm.data.pipeline import (
+    ensure_data,
+    ensure_tokenizer,
+    learnt_template,
+    load_tokenizer,
+    train_tokenizer,
+)
 from create_llm.data.preparation.ingredients import tokenizer_sha256
 from create_llm.data.preparation.prepared import open_prepared
 from create_llm.data.training_texts import training_texts
@@ -297,6 +303,82 @@ def test_tokenizer_inspect_shows_the_tokens(project, capsys):
     assert got["bytes"] == 11
     shown = run(capsys, project, "tokenizer", "inspect", "geese ñ").out
     assert len(shown.splitlines()) >= 3
+
+
+def test_bytes_are_spelt_as_bytes_and_blanks_are_seen(project, capsys):
+    run(capsys, project, "tokenizer", "train", "--set", "tokenizer.vocab_size=260")
+    inspect = ("tokenizer", "inspect", "w 👍\ufffd</s>")
+    shown = run(capsys, project, *inspect).out.split("\n")
+    spelt = [line.split()[1] for line in shown if line]
+    bytes_of = ["<0xF0>", "<0x9F>", "<0x91>", "<0x8D>", "<0xEF>", "<0xBF>", "<0xBD>"]
+    assert spelt == ["w", "␣", *bytes_of, "<", "/", "s", ">"]
+    tokens = json.loads(run(capsys, project, *inspect, "--json").out)["tokens"]
+    assert [token["text"] for token in tokens] == ["w", " ", *spelt[2:]]
+
+
+def test_a_list_of_tokens_leaves_bytes_out(project, capsys):
+    (project.raw / "geese.txt").write_text(SENTENCES + "👍 👎\n" * 40)
+    figures = json.loads(run(capsys, project, "tokenizer", "train", "--json").out)
+    assert not any("<0x" in token for token in figures["longest"])
+    assert figures["unused"] < 60
+    shown = run(capsys, project, "tokenizer", "train").out
+    assert "␣geese" in shown
+    assert "ð" not in shown
+
+
+def test_inspecting_without_a_tokenizer_says_how_to_get_one(project, capsys):
+    with pytest.raises(SystemExit):
+        main(["-C", str(project.root), "tokenizer", "inspect", "a"])
+    told = capsys.readouterr().err
+    assert "try: train one: llm tokenizer train" in told
+    assert "put the file back" not in told
+
+
+def test_a_tokenizer_that_llm_toml_would_not_make_is_said(project, capsys, monkeypatch):
+    other = ("tokenizer", "train", "--set", "tokenizer.name=byte")
+    told = run(capsys, project, *other).err
+    assert "llm.toml by itself asks for another tokenizer: tokenizer.name was byte, is bpe" in told
+    told = run(capsys, project, "data", "prepare").err
+    assert "training the tokenizer again: tokenizer.name was byte, is bpe …" in told
+    told = run(capsys, project, "tokenizer", "train", "--set", "tokenizer.vocab_size=320").err
+    assert "by itself" not in told, "llm.toml says the same"
+    monkeypatch.setenv("CREATE_LLM_TOKENIZER__VOCAB_SIZE", "300")
+    told = run(capsys, project, "tokenizer", "train").err
+    assert "tokenizer.vocab_size was 300, is 320" in told
+
+
+@pytest.mark.parametrize(
+    ("setting", "words"),
+    [
+        ("data.chat_template=chatml", "control tokens are needed; the chat template is another"),
+        ("data.val_split=0.3", "data.val_split was 0.1, is 0.3"),
+    ],
+)
+def test_a_preview_leaves_the_tokenizer_as_it_is(project, capsys, setting, words):
+    run(capsys, project, "data", "preview")
+    before = files_of(project.tokenizer)
+    told = run(capsys, project, "data", "preview", "--set", setting).err
+    assert f"for this once: {words}" in told or f"for this once: other {words}" in told
+    assert files_of(project.tokenizer) == before
+    run(capsys, project, "data", "prepare", "--set", setting)
+    assert files_of(project.tokenizer) != before, "preparing does replace it"
+
+
+def test_a_model_knows_the_plain_template_where_it_read_conversations(project):
+    config = config_of(project)
+    data = ensure_data(project, config, ensure_tokenizer(project, config))
+    assert data.conversations == 0
+    assert learnt_template(project, config, data) is None
+    assert "conversations" not in next(project.processed.glob("shards-*/part.json")).read_text()
+    turns = [{"role": "user", "content": "Who?"}, {"role": "assistant", "content": "Geese."}]
+    rows = [[{**turn, "content": f"{n} {turn['content']}"} for turn in turns] for n in range(50)]
+    lines = "".join(f"{json.dumps({'messages': row})}\n" for row in rows)
+    (project.raw / "chats.jsonl").write_text(lines)
+    data = ensure_data(project, config, ensure_tokenizer(project, config))
+    assert 30 < data.conversations < 50, "those that are trained on"
+    assert learnt_template(project, config, data).name == "plain"
+    chosen = config_of(project, "data.chat_template=chatml")
+    assert learnt_template(project, chosen, data).name == "chatml"
 
 
 def test_a_mistake_is_told_without_a_stack_trace(project, capsys):

@@ -172,6 +172,7 @@ def test_whatever_the_tokens_depend_on_changes_the_key(tmp_path, changed):
     second = prepare(tmp_path, **{**plain, **changed})
     assert not second.cached
     assert second.key == data_key(**{**plain, **changed}) != first.key
+    assert (second.division == first.division) is ("tokenizer" in changed)
     kept = {folder.path.parent for data in (first, second) for folder in data.train.folders}
     assert set(tmp_path.glob("shards-*")) == kept
 
@@ -444,3 +445,23 @@ def test_a_damaged_record_is_noticed_and_the_part_written_again(tmp_path, name):
     assert caught.value.fixes == ("write it again: llm data prepare",)
     assert not prepare(tmp_path, Texts(CORPUS), Bytes(), val_split=0.1).cached
     assert snapshot(tmp_path) == before
+
+
+class Editing(Bytes):
+    """While it encodes, somebody adds to the text."""
+
+    def __init__(self, source):
+        super().__init__()
+        self.source = source
+
+    def encode_batch(self, texts):
+        self.source.texts = [*CORPUS, "one more"]
+        return super().encode_batch(texts)
+
+
+def test_a_text_that_changes_while_it_is_prepared_is_not_taken_for_either(tmp_path):
+    source = Texts(CORPUS)
+    with pytest.raises(DataError, match="changed while it was being prepared"):
+        prepare(tmp_path, source, Editing(source), val_split=0.1)
+    assert list(tmp_path.iterdir()) == []
+    assert not prepare(tmp_path, source, Bytes(), val_split=0.1).cached

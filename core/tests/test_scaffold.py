@@ -189,6 +189,12 @@ def test_what_comes_after_training_depends_on_whether_the_model_writes(
         text = (scaffold(plugins, tmp_path / name, choices) / "README.md").read_text("utf-8")
         assert ("llm generate --prompt Once\n" in text) == bool(prompt)
         assert text.count("\nllm evaluate\n") == 1
+        assert ("\nllm chat " in text) == bool(prompt)
+        first_steps = ("llm data check ", "llm train ", "llm runs list ", "llm compare v1 v2 ")
+        places = [text.index(f"\n{step}") for step in first_steps]
+        assert places == sorted(places)
+        for readable in (".csv", ".jsonl", ".parquet", ".gz", ".zst", "UTF-16", "Windows-1252"):
+            assert readable in text
 
 
 def test_choices_by_name(plugins: Plugins, tmp_path: Path) -> None:

@@ -152,7 +152,7 @@ def test_training_as_json_has_all_of_it(project, capsys):
     counts = [row["count"] for row in got["rarest"]]
     assert counts == sorted(counts)
     assert counts[0] > 0
-    assert 0 < got["unused"] < 300
+    assert got["unused"] < 44, "of those that are more than a byte"
 
 
 def test_a_tokenizer_without_a_size_is_not_said_to_be_too_small(project, capsys):

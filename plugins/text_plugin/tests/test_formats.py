@@ -114,7 +114,7 @@ GOOD = '{"text": "good"}'
     [
         ('{"text": "a"', "not JSON: Expecting ',' delimiter at column 13"),
         ("{'text': 'a'}", "not JSON: Expecting property name enclosed in double quotes"),
-        ('{"text": "a\tb"}', "not JSON: Invalid control character at at column 12"),
+        ('{"text": "a\tb"}', "not JSON: Invalid control character at column 12"),
         ('{"text": NaN}', "NaN is not JSON"),
         ('{"text": "a", "n": -Infinity}', "-Infinity is not JSON"),
         ('{"text": "a", "text": "b"}', "the key 'text' stands twice in one object"),
@@ -157,6 +157,87 @@ def test_where_a_bracket_or_quote_is_missing_only_that_row_is_lost(tmp_path):
     assert len(problems) == 2
     assert problems[0][0] == 1 + 7 * 6 + 1
     assert problems[1][0] == 1 + 20 * 6 + 1
+
+
+BAD_PARTS = [
+    ('"value": 1', '"value": NaN'),
+    ('"value": 1', '"value": 1,\n"value": 2'),
+    ('"part": "x"', "\"part\": 'x'"),
+]
+
+
+@pytest.mark.parametrize(("right", "wrong"), BAD_PARTS)
+def test_a_bad_row_of_nested_ones_is_told_once_however_it_is_indented(tmp_path, right, wrong):
+    parts = [{"part": "x"}, {"value": 1}]
+    rows = [json.dumps({"text": f"row {n}", "of": parts}, indent=0) for n in range(20)]
+    rows[7] = rows[7].replace(right, wrong)
+    (tmp_path / "a.json").write_text("[\n" + ",\n".join(rows) + "\n]")
+    texts, ((line, _),) = split(read(tmp_path))
+    assert texts == [f"row {n}" for n in range(20) if n != 7]
+    assert line == 2 + 7 * (rows[0].count("\n") + 1)
+
+
+def test_rows_that_run_into_each_other_are_divided_though_the_brackets_add_up(tmp_path):
+    rows = [json.dumps({"text": f"row {n}", "of": [n]}) for n in range(9)]
+    rows[3], rows[5] = rows[3].removesuffix("}"), rows[5] + "}"
+    (tmp_path / "a.json").write_text("[\n" + ",\n".join(rows) + "\n]")
+    texts, problems = split(read(tmp_path))
+    assert texts == [f"row {n}" for n in range(9) if n not in (3, 5)]
+    assert [line for line, _ in problems] == [5, 7]
+
+
+LONG = "x" * 60_000
+WIDE = {"text": "wide", "items": [{"prompt": "p", "completion": "c" * 2000}] * 30}
+GOOD_LINES = [{"text": "good", "n": n} for n in range(100)]
+
+
+@pytest.mark.parametrize(
+    ("first", "others", "told"),
+    [
+        (json.dumps(WIDE), [WIDE] * 49, 0),
+        (json.dumps({"text": LONG}), GOOD_LINES, 0),
+        (json.dumps({"text": LONG}) + "\n\n", GOOD_LINES, 0),
+        ('{"text": "a', GOOD_LINES, 1),
+        ('{"text": "a"', GOOD_LINES, 1),
+        ('{"text": "a"},', GOOD_LINES, 1),
+        ('{"text": NaN}', GOOD_LINES, 1),
+        ('{"text": NaN}', GOOD_LINES[:1], 1),
+        ('{"text": "a', GOOD_LINES[:1], 1),
+        ('{"text": "a, ' + LONG, [{"text": LONG}] * 3, 1),
+        ('{"text": "a", "items": [{"b": 1}, ' + LONG, GOOD_LINES, 1),
+        ('{"text": "a", "items": [{"b": 1}], "c": ' + LONG, GOOD_LINES, 1),
+    ],
+)
+def test_json_lines_are_known_whatever_the_first_is(tmp_path, first, others, told):
+    (tmp_path / "a.json").write_text("\n".join([first, *map(json.dumps, others)]))
+    texts, problems = split(read(tmp_path))
+    assert texts[-len(others) :] == [row["text"] for row in others]
+    assert len(texts) + len(problems) == 1 + len(others)
+    assert [line for line, _ in problems] == [1] * told
+    assert survey(tmp_path)[0].format == "jsonl"
+
+
+@pytest.mark.parametrize("indent", [None, 0, 1])
+@pytest.mark.parametrize("size", [1, 60_000])
+def test_a_list_under_a_key_stays_one_however_it_is_written(tmp_path, indent, size):
+    rows = [{"text": "x" * size, "of": [{}, {"n": [n]}]} for n in range(3)]
+    content = json.dumps({"about": {"n": 1}, "rows": rows}, indent=indent)
+    for end in ("", "\n"):
+        (tmp_path / "a.json").write_text(content + end)
+        assert split(read(tmp_path)) == ([row["text"] for row in rows], [])
+    (tmp_path / "a.json").write_text('{"rows": [' + ",\n".join(map(json.dumps, rows)) + "\n]}\n")
+    assert split(read(tmp_path)) == ([row["text"] for row in rows], [])
+
+
+@pytest.mark.parametrize("size", [1, 60_000])
+def test_a_line_of_a_list_is_one_conversation_or_all_the_rows(tmp_path, size):
+    turns = [{"role": "user", "content": "u" * size}, {"role": "assistant", "content": "a"}]
+    for count in (1, 3):
+        (tmp_path / "a.jsonl").write_text("\n".join([json.dumps(turns)] * count))
+        documents = read(tmp_path)
+        assert [len(document.segments) for document in documents] == [2] * count
+    (tmp_path / "a.jsonl").write_text(json.dumps([{"text": "x" * size}, {"text": "y"}]) + "\n")
+    assert split(read(tmp_path)) == (["x" * size, "y"], [])
 
 
 @pytest.mark.parametrize(
@@ -210,7 +291,7 @@ def test_a_row_beyond_the_limit_is_passed_over_without_being_held():
 @pytest.mark.parametrize(
     ("row", "problem"),
     [
-        ("1", "1 fields, where the first line names 2 columns"),
+        ("1", "1 field, where the first line names 2 columns"),
         ("1,a,b", "3 fields, where the first line names 2 columns"),
         ('1,"a" b', "a quote stands within a quoted field"),
         ('1,"never closed', "a quote is opened and never closed"),
@@ -227,6 +308,18 @@ def test_a_bad_csv_row_is_told_and_the_others_are_kept(tmp_path, row, problem):
         problem = "a quote stands within"
     ((line, told),) = problems
     assert (line, told[: len(problem)]) == (4, problem)
+
+
+def test_the_index_that_pandas_writes_first_is_no_column(tmp_path):
+    (tmp_path / "a.csv").write_text(",question,answer\n0,why,because\n1,how,so\n")
+    assert [document.segments[0].text for document in read(tmp_path)] == ["why", "how"]
+    (file,) = survey(tmp_path)
+    assert file.structure == "prompt_completion"
+    first = "columns question, answer after one without a name, which is not used"
+    assert file.evidence[1].startswith(first)
+    (tmp_path / "a.csv").write_text(",question,\n0,why,because\n")
+    (tmp_path / "b.txt").write_text("kept\n")
+    assert read(tmp_path)[0].problem == "the first line names no columns: '' is no name"
 
 
 @pytest.mark.parametrize("header", ["1,2", "a,a", "a,", "x" * 100])
@@ -248,6 +341,45 @@ def test_a_file_that_was_cut_off_gives_what_it_holds(tmp_path, ending):
     assert 1000 < len(texts) < 20_000
     assert all(text.startswith("row ") for text in texts)
     assert "damaged or cut off" in problems[-1][1]
+    assert read(tmp_path)[-1].suggestion.endswith("what could be read before this place is used")
     assert len(problems) <= 2
-    (tmp_path / f"a.jsonl.{ending}").write_bytes(b"no compressed data")
-    assert "damaged or cut off" in survey(tmp_path)[0].evidence[0]
+
+
+@pytest.mark.parametrize("ending", ["gz", "zst"])
+def test_of_a_file_that_gives_nothing_nothing_is_said_to_be_used(tmp_path, ending):
+    (tmp_path / "kept.txt").write_text("kept\n")
+    path = tmp_path / f"a.txt.{ending}"
+    path.write_bytes(b"no compressed data")
+    rejected, _ = read(tmp_path)
+    name = {"gz": "gzip", "zst": "zstandard"}[ending]
+    assert rejected.problem == f"this is no {name} file, though its name ends in .{ending}"
+    assert survey(tmp_path)[0].evidence == (rejected.problem,)
+    compress = gzip.compress if ending == "gz" else zstandard.compress
+    path.write_bytes(compress(b"geese " * 99)[:10])
+    rejected, _ = read(tmp_path)
+    assert "damaged or cut off" in rejected.problem
+    assert "is used" not in rejected.suggestion
+
+
+def test_of_compressed_data_all_before_the_damage_is_read(tmp_path):
+    lines = [f"line {n} {hash(str(n))}\n" for n in range(2000)]
+    whole = gzip.compress("".join(lines).encode())
+    path = tmp_path / "a.txt.gz"
+    for data, least in ((whole + b"garbage", 2000), (whole[:-20], 1900), (whole[:-1], 2000)):
+        path.write_bytes(data)
+        texts, ((_, problem),) = split(read(tmp_path))
+        assert problem.startswith("the gzip data is damaged or cut off")
+        text = "".join(texts)
+        assert text.count("\n") >= least
+        assert "".join(lines).startswith(text)
+    frame = zstandard.compress("".join(lines).encode())
+    for data, ending, times in (
+        (whole + whole, "gz", 2),
+        (whole + b"\0" * 1000, "gz", 1),
+        (frame + frame, "zst", 2),
+    ):
+        path.unlink()
+        path = path.with_suffix(f".{ending}")
+        path.write_bytes(data)
+        texts, problems = split(read(tmp_path))
+        assert ("".join(texts), problems) == ("".join(lines) * times, [])

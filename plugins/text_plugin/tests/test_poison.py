@@ -96,6 +96,31 @@ def test_a_row_of_80_mb_is_passed_over_and_not_held(tmp_path, name, before, afte
     assert result["kilobytes"] < 150 * 1024  # what may be a row is held once, and joined once
 
 
+def test_a_quote_that_is_never_closed_does_not_fill_the_memory(tmp_path):
+    def write(file):
+        file.write(b'id,text\n1,ok\n2,"open\n')
+        file.write(b"3,a\n" * 360_000)
+
+    result = peak(tmp_path, "a.csv", write)
+    assert result["kept"] == 360_001
+    ((line, problem),) = result["told"]
+    assert line == 3
+    assert problem.startswith("a quote is opened and not closed in ")
+    assert result["kilobytes"] < 150 * 1024
+
+
+def test_a_large_list_under_a_key_in_one_line_is_read_as_it_comes(tmp_path):
+    def write(file):
+        file.write(b'{"rows": [{"text": "first"}')
+        for _ in range(160):
+            file.write(b', {"text": "' + b"x" * (MB // 2) + b'"}')
+        file.write(b"]}\n")
+
+    result = peak(tmp_path, "a.json", write)
+    assert (result["kept"], result["rejected"]) == (161, 0)
+    assert result["kilobytes"] < 110 * 1024  # what tells it from objects one a line
+
+
 def test_a_line_of_80_mb_of_plain_text_is_cut(tmp_path):
     result = peak(tmp_path, "a.txt", long_row(b"one\n", b"\ntwo"))
     assert result["size"] == 80 * MB + 8

@@ -274,6 +274,21 @@ def test_what_cannot_be_told_is_rejected_as_a_whole_with_what_to_write(tmp_path)
     assert (file.structure, file.evidence) == (None, (told.problem,))
 
 
+def test_titles_of_what_lies_deeper_are_not_taken_for_the_text(tmp_path):
+    about = {"context": "c " * 50, "qas": [{"question": "q?", "answers": [{"text": "a"}]}]}
+    rows = [{"title": "t", "paragraphs": [about]}] * 3
+    (tmp_path / "b.txt").write_text("kept\n")
+    told, _ = source(tmp_path, rows).documents()
+    assert told.problem.startswith("most of the text is in lists or objects under 'paragraphs'")
+    assert '[data] columns = { text = "title" }' in told.suggestion
+    (file, _) = source(tmp_path, rows).survey()
+    assert (file.structure, file.evidence) == (None, (told.problem,))
+    titles = list(source(tmp_path, rows, columns={"text": "title"}).documents())
+    assert [title.text for title in titles[:3]] == ["t"] * 3
+    numbers = [{"plot": "p", "vector": [0.125] * 99, "tags": ["a"]}]
+    assert next(iter(source(tmp_path, numbers).documents())).text == "p"
+
+
 DECLARED = [
     ({"text": "plot"}, "text", ["text*:p"]),
     ({"prompt": "title", "completion": "plot"}, "prompt_completion", ["user:t", "assistant*:p"]),
@@ -305,7 +320,8 @@ def test_a_declared_column_that_is_not_there_is_an_error_with_the_nearest(tmp_pa
     for read in (text.documents, text.survey):
         with pytest.raises(ConfigError, match=r"data\.columns\.text names 'plto'") as caught:
             list(read())
-        assert caught.value.fixes == ("did you mean 'plot'?", "its columns: title, plot")
+        assert caught.value.fixes[:2] == ("did you mean 'plot'?", "its columns: title, plot")
+        assert "[data.mix.NAME]" in caught.value.fixes[2]
         assert caught.value.where == "a.jsonl:1"
 
 
@@ -372,3 +388,24 @@ def test_the_fingerprint_follows_the_columns(tmp_path):
     rows = [{"title": "t", "plot": "p"}]
     prints = {source(tmp_path, rows, columns={"text": name}).fingerprint() for name in rows[0]}
     assert len(prints) == 2
+
+
+def test_the_nearest_role_is_one_of_those_that_are_told(tmp_path):
+    row = {"messages": messages(("user", "Q"), ("robot", "A"))}
+    (rejected,) = [
+        item
+        for item in source(
+            tmp_path, [row, {"messages": messages(("user", "Q"), ("bot", "A"))}]
+        ).documents()
+        if isinstance(item, Rejected)
+    ]
+    assert rejected.suggestion == ("did you mean 'assistant'? use system, user, assistant or tool")
+
+
+@pytest.mark.parametrize("columns", [("prompt", "completion"), ("instruction", "output")])
+def test_one_blank_before_a_completion_is_the_templates(tmp_path, columns):
+    asked, answered = columns
+    _, segments, _ = only(tmp_path, {asked: "Two geese?", answered: "  Two."})
+    assert segments[-1] == "assistant*: Two."
+    _, segments, _ = only(tmp_path, {asked: "Two geese?", answered: "Two."})
+    assert segments[-1] == "assistant*:Two."

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from create_llm.data.preparation.prepare import prepare
 from create_llm.data.split import is_validation, working_fraction
 from create_llm.data.tokenizer import SpecialTokens
-from create_llm.errors import DataError
+from create_llm.errors import ConfigError, DataError
 from create_llm_text.compression import Content
 from create_llm_text.config import TextConfig
 from create_llm_text.pieces import read_blocks, read_separated
@@ -298,3 +298,16 @@ def test_the_plugin_is_light_and_its_part_resolves():
 
     part = load_plugins({"CREATE_LLM_PLUGINS": "text"}).registry.get("data_sources", "text")
     assert (part.load(), part.config_model()) == (TextSource, TextConfig)
+
+
+@pytest.mark.parametrize("val_path", ["data/raw/a.txt", "data/raw/again.txt", "data/raw"])
+def test_a_file_is_not_validated_on_itself(tmp_path, val_path):
+    raw = tmp_path / "data/raw"
+    raw.mkdir(parents=True)
+    (raw / "a.txt").write_text("geese\n" * 99)
+    (raw / "again.txt").hardlink_to(raw / "a.txt")
+    (tmp_path / "other.txt").write_text("swans\n" * 99)
+    with pytest.raises(ConfigError, match="the file that is trained on"):
+        source(tmp_path, train_path="data/raw/a.txt", val_path=val_path).validation()
+    apart = source(tmp_path, train_path="data/raw/a.txt", val_path="other.txt").validation()
+    assert apart is not None

@@ -16,7 +16,7 @@ from create_llm_web.cache import Cache
 cache = Cache(Path(sys.argv[1]), 10**9, False, lambda: nullcontext(lambda *done: None))
 cache.file(Address.parse(sys.argv[2]))
 """
-PATIENCE = Patience(attempts=3, first=0.01, longest=0.02, asked=2.0)
+PATIENCE = Patience(attempts=3, first=0.01, longest=0.02, asked=2.0, least=1)
 
 
 def ranges(site):

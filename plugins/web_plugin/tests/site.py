@@ -111,6 +111,34 @@ def stalls(body: bytes, length: int, etag: str, seconds: float) -> Answer:
     return answer
 
 
+def drips_body(length: int, etag: str) -> Answer:
+    """A body that comes a byte at a time."""
+
+    def answer(request: BaseHTTPRequestHandler) -> None:
+        request.send_response(200)
+        request.send_header("Content-Length", str(length))
+        request.send_header("ETag", etag)
+        request.end_headers()
+        _drip(request, b"a")
+
+    return answer
+
+
+def drips_headers(request: BaseHTTPRequestHandler) -> None:
+    """A header that comes a byte at a time."""
+    request.send_response(200)
+    request.flush_headers()
+    request.wfile.write(b"X-Long: ")
+    _drip(request, b"a")
+
+
+def _drip(request: BaseHTTPRequestHandler, byte: bytes) -> None:
+    request.close_connection = True
+    for _ in range(1000):  # OSError, once nobody listens
+        request.wfile.write(byte)
+        time.sleep(0.01)
+
+
 @dataclass
 class Site:
     """Pages by path (or by whole address, for a proxy), and all requests that came."""

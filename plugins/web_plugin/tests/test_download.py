@@ -6,9 +6,10 @@ from dataclasses import replace
 
 import pytest
 from plugins.web_plugin.tests.fetching import BODY, PATIENCE, fetched, page_of, part, ranges
-from plugins.web_plugin.tests.site import stalls, status
+from plugins.web_plugin.tests.site import drips_body, drips_headers, stalls, status
 
 from create_llm.errors import CredentialsError, DataError, NetworkError
+from create_llm_web.client import Client, Timeouts
 from create_llm_web.download import Patience
 
 
@@ -96,13 +97,13 @@ def test_retry_after_is_honoured_in_both_forms(site, cache, monkeypatch):
     monkeypatch.setattr(time, "sleep", waited.append)
     soon = email.utils.formatdate(time.time() + 1.9, usegmt=True)
     past = email.utils.formatdate(time.time() - 100, usegmt=True)
-    answers = ["1", soon, past, "soon", "-3", "9" * 5000]
+    answers = ["1", soon, past, "soon", "-3", "9" * 5000, "0"]
     site.put("/a.txt", BODY, first=[status(429, Retry_After=value) for value in answers[:3]])
     patient = replace(cache, patience=replace(PATIENCE, attempts=9))
     assert fetched(patient, site.url("/a.txt")) == BODY
     assert waited[0] == 1.0
     assert 0.0 <= waited[1] <= 2.0
-    assert waited[2] == 0.0
+    assert 0.005 <= waited[2] <= 0.02, "a date that is past takes no pause away"
     site.put("/b.txt", BODY, first=[status(503, Retry_After=value) for value in answers[3:]])
     assert fetched(patient, site.url("/b.txt")) == BODY
     assert all(0.005 <= pause <= 0.02 for pause in waited[3:])
@@ -114,6 +115,40 @@ def test_a_server_that_asks_for_a_long_pause_is_not_pestered(site, cache):
         fetched(cache, site.url("/a.txt"))
     assert caught.value.exit_code == 69
     assert len(site.seen) == 1
+
+
+def test_a_pause_beyond_what_can_be_said_is_not_called_exact(site, cache):
+    site.put("/a.txt", BODY, first=[status(429, Retry_After="99999999999")])
+    with pytest.raises(NetworkError, match="come back in 6 hours or more"):
+        fetched(cache, site.url("/a.txt"))
+
+
+def test_a_body_that_drips_is_given_up_and_continued_later(site, cache):
+    body = b"a" * 20_000
+    page = site.put("/a.txt", body, etag='"v1"')
+    page.first = [drips_body(len(body), '"v1"')] * 3
+    hasty = replace(cache, patience=replace(PATIENCE, minute=0.1, least=1000))
+    with pytest.raises(NetworkError, match="sends hardly anything") as caught:
+        fetched(hasty, site.url("/a.txt"))
+    assert "bytes that are here" in caught.value.fixes[0]
+    assert len(site.seen) == 3
+    assert fetched(hasty, site.url("/a.txt")) == body
+    assert ranges(site)[-1] is not None
+
+
+def test_headers_that_drip_are_given_up(site, cache, capsys):
+    site.put("/a.txt", BODY, first=[drips_headers])
+    hasty = replace(cache, client=lambda: Client(Timeouts(read=5.0, headers=0.2)))
+    assert fetched(hasty, site.url("/a.txt")) == BODY
+    assert "says nothing more" in capsys.readouterr().err
+
+
+def test_an_empty_text_is_not_kept(site, cache):
+    page = site.put("/a.txt", b"")
+    with pytest.raises(DataError, match="empty text"):
+        fetched(cache, site.url("/a.txt"))
+    page.body = BODY
+    assert fetched(cache, site.url("/a.txt")) == BODY
 
 
 def test_pauses_grow_to_a_cap_and_are_random():

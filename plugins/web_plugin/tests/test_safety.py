@@ -87,6 +87,13 @@ def test_a_redirect_to_another_kind_of_address_is_refused(site, cache):
         fetched(cache, site.url("/a"))
 
 
+@pytest.mark.parametrize("host", ["a..b.invalid", f"{'a' * 70}.invalid"])
+def test_a_redirect_to_a_name_that_is_none_is_told(site, cache, host):
+    site.pages["/a"] = status(302, Location=f"http://{host}/")
+    with pytest.raises(NetworkError, match="cannot be asked for"):
+        fetched(cache, site.url("/a"))
+
+
 def test_a_public_server_cannot_point_into_this_network(site, cache, monkeypatch):
     """The public server is played by a proxy, which answers for any."""
     monkeypatch.setenv("HTTP_PROXY", site.url(""))

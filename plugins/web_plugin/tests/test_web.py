@@ -173,6 +173,15 @@ def test_an_empty_text_is_an_error_that_says_so(site, tmp_path):
         list(source(tmp_path, site.url("/a.txt")).documents())
 
 
+def test_a_text_that_cannot_be_read_can_be_fetched_again(site, tmp_path):
+    page = site.put("/a.txt", gzip.compress(LINES.encode())[:2] + b"x" * 100)
+    with pytest.raises(DataError) as caught:
+        list(source(tmp_path, site.url("/a.txt")).documents())
+    assert "data.refresh=true" in caught.value.fixes[-1]
+    page.body = LINES.encode()
+    assert joined(source(tmp_path, site.url("/a.txt"), refresh=True)) == LINES
+
+
 def test_the_plugin_is_light_and_its_part_resolves():
     code = (
         "import sys, create_llm_web.plugin; "

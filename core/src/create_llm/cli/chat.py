@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import contextlib
 import io
+import json
 import signal
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from dataclasses import asdict
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
@@ -28,8 +30,11 @@ _GOODBYE = {"exit", "quit", "/exit", "/quit"}
 @click.argument("model", required=False)
 @sampling_options
 @device_option
+@click.option(
+    "--json", "as_json", is_flag=True, help="Each answer as one JSON object, on a line of stdout."
+)
 @click.pass_obj
-def command(app: App, /, model: str | None, device: str, **sampling: Any) -> None:
+def command(app: App, /, model: str | None, device: str, as_json: bool, **sampling: Any) -> None:
     """Talk to MODEL; `exit`, `quit` or Ctrl-D ends. Works through a pipe, too.
 
     A model that was only trained on plain text continues the conversation as it would continue
@@ -42,9 +47,10 @@ def command(app: App, /, model: str | None, device: str, **sampling: Any) -> Non
     session = Session(opened, sampling_of(opened.bundle, **sampling), app.root)
     _prepare_input()
     _greet(opened)
-    while (line := _read()) is not None and line.strip().lower() not in _GOODBYE:
+    prompt, answer = ("", _answer_as_json) if as_json else ("> ", _answer)
+    while (line := _read(prompt)) is not None and line.strip().lower() not in _GOODBYE:
         if line.strip():
-            _take(session, line.rstrip())
+            _take(session, line.rstrip(), answer)
 
 
 def _greet(opened: Model) -> None:
@@ -56,17 +62,19 @@ def _greet(opened: Model) -> None:
     if opened.loaded.template is None:
         say(
             "this model has no chat template: it goes on with the conversation as plain text, "
-            "and was not taught to answer"
+            "and was not taught to answer\n"
+            '  try: train on conversations, with [data] chat_template = "chatml" and '
+            '[objective] name = "sft"'
         )
 
 
-def _take(session: Session, line: str) -> None:
+def _take(session: Session, line: str, answer: Callable[[Session, str], None]) -> None:
     """Obey or answer a line. A mistake ends a script, and not a conversation."""
     try:
         if line.startswith("/") and not line.startswith("//"):
             session.obey(line)
         else:
-            _answer(session, line.removeprefix("/"))
+            answer(session, line.removeprefix("/"))
     except CreateLLMError as error:
         if not sys.stdin.isatty():
             raise
@@ -86,6 +94,18 @@ def _answer(session: Session, line: str) -> None:
     click.echo()
     for notice in notices:
         say(notice)
+
+
+def _answer_as_json(session: Session, line: str) -> None:
+    """Print the whole reply as a line, with the keys that `llm generate --json` has."""
+    pieces = session.answer(line, say)
+    with _UntilInterrupted(), contextlib.closing(pieces):
+        while True:
+            try:
+                next(pieces)
+            except StopIteration as end:
+                click.echo(json.dumps(asdict(end.value), ensure_ascii=False))
+                return
 
 
 class _UntilInterrupted:
@@ -125,12 +145,12 @@ def _prepare_input() -> None:
         sys.stdin.reconfigure(encoding="utf-8", errors="replace")
 
 
-def _read() -> str | None:
+def _read(prompt: str) -> str | None:
     """The person's next line, or None at the end; Ctrl-C forgets what was typed of it."""
     while True:
         with _UntilInterrupted():
             try:
-                return input("> " if sys.stdin.isatty() else "")
+                return input(prompt if sys.stdin.isatty() else "")
             except EOFError:
                 return None
         click.echo()

@@ -16,6 +16,7 @@ from create_llm.errors import ConfigError, did_you_mean
 if TYPE_CHECKING:
     from create_llm.api import Model
     from create_llm.models.conversation import Message
+    from create_llm.models.generation import Completion
     from create_llm.models.sampling import Sampling
 
 _NUMBERS: dict[str, Callable[[str], float]] = {
@@ -42,8 +43,9 @@ class Session:
         self._messages: list[Message] = []
         self._own_files: set[Path] = set()
 
-    def answer(self, text: str, notice: Callable[[str], None]) -> Generator[str]:
-        """The model's answer, piece by piece; the conversation then goes on from as much as came.
+    def answer(self, text: str, notice: Callable[[str], None]) -> Generator[str, None, Completion]:
+        """The model's answer, piece by piece, and then all of it; the conversation goes on from as
+        much as came.
 
         Raises:
             CreateLLMError: there can be no answer; the conversation is what it was.
@@ -61,6 +63,7 @@ class Session:
             done = stream.result()
             if done.tokens:
                 self._messages = [*asked, Message("assistant", done.text.strip())]
+        return done
 
     def obey(self, line: str) -> None:
         """Carry out a line such as "/system Be brief."
@@ -153,7 +156,7 @@ class Session:
         if given:
             self._sampling = _changed(self._sampling, given)
         for name, value in asdict(self._sampling).items():
-            click.echo(f"  {name:<20}{value}", err=True)
+            click.echo(f"  {name:<20}{'none' if value in (None, ()) else value}", err=True)
 
 
 @contextlib.contextmanager

@@ -179,12 +179,11 @@ def _notes(app: App, compared: Sequence[Compared]) -> list[str]:
 
     project = find_project(app.root)
     config = load_config(project.root, app.plugins, overrides=app.overrides)
-    registry = app.plugins.registry
     return [
         f"{model.name} was trained on other data than is prepared now: it may know parts of the "
         "text that it is scored on"
         for model in compared
-        if not has_seen_this_text(model.bundle, project, config, registry)
+        if not has_seen_this_text(model.bundle, project, config)
     ]
 
 

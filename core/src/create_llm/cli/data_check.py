@@ -47,7 +47,10 @@ def check(app: App, paths: tuple[str, ...], tokens: bool, as_json: bool) -> None
     opened = open_corpus(app, paths)
     with progress_bars() as progress:
         encoder = _encoder(app, opened, progress, wanted=tokens)
-        report = check_corpus(opened.corpus, encoder=encoder, progress=progress)
+        try:
+            report = check_corpus(opened.corpus, encoder=encoder, progress=progress)
+        except DataError as error:
+            raise _without_this_command(error) from error
     if as_json:
         for piece in json_pieces(report):
             click.echo(piece, nl=False)
@@ -57,9 +60,15 @@ def check(app: App, paths: tuple[str, ...], tokens: bool, as_json: bool) -> None
         if report.usable:
             click.echo(f"\nNext: {_next(opened)}", err=True)
     if report.failure is not None:
-        raise report.failure
+        raise _without_this_command(report.failure)
     if report.documents == 0:
         raise DataError("no document can be made of any of this", fixes=("see the problems above",))
+
+
+def _without_this_command(error: DataError) -> DataError:
+    """The error without the advice to do what has just been done."""
+    fixes = (fix for fix in error.fixes if "llm data check" not in fix)
+    return DataError(error.what, where=error.where, fixes=fixes)
 
 
 def json_pieces(report: Report) -> Iterator[str]:

@@ -14,7 +14,8 @@ import click
 
 from create_llm.cli.app import App
 from create_llm.cli.data_sources import open_corpus
-from create_llm.cli.tokenizer import needed_tokens, one_line, spelling
+from create_llm.cli.tokenizer import needed_tokens, one_line
+from create_llm.data.spelling import spelling
 
 if TYPE_CHECKING:
     from rich.text import Text
@@ -82,7 +83,7 @@ def preview(app: App, paths: tuple[str, ...], count: int, as_json: bool) -> None
     """Show the first documents as the model will see them: in tokens, with what it learns marked.
 
     Shows those of the project's data, or of files and folders. Trains the tokenizer first if there
-    is none.
+    is none; one that is there stays, whatever --set asks for.
     """
     examples = _examples(app, paths, count)
     if as_json:
@@ -100,12 +101,13 @@ def _examples(app: App, paths: tuple[str, ...], count: int) -> list[Example]:
     from create_llm.cli.progress import progress_bars
     from create_llm.cli.tokenizer import open_project
     from create_llm.data.encoding import DocumentEncoder
-    from create_llm.data.pipeline import conversation_template, ensure_tokenizer
+    from create_llm.data.pipeline import conversation_template, tokenizer_to_show
     from create_llm.data.source import documents_of
 
     project, config = open_project(app)
     with progress_bars() as progress:
-        tokenizer = ensure_tokenizer(project, config, needed_tokens(app, config), progress=progress)
+        needed = needed_tokens(app, config)
+        tokenizer = tokenizer_to_show(project, config, needed, progress=progress)
     sides = [side for side in open_corpus(app, paths).corpus.sides() if side.use != "val"]
     documents = [each for side in sides for each in islice(documents_of(side.source), count)]
     encoder = DocumentEncoder(tokenizer, conversation_template(project, config))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import sys
 from collections import Counter
 from collections.abc import Sequence
@@ -81,7 +82,9 @@ def _group_row(
     wanted = (kind, structure, side, mixed)
     alike = [f for f in files if (f.format, f.structure, f.side, f.mixed) == wanted]
     sums = (sum(getattr(f, name) for f in alike) for name in ("documents", "rejected", "bytes"))
-    count = _of_mixture(mixed, f"{len(alike):,} files")
+    count = _of_mixture(
+        mixed, f"{len(alike):,} files" if len(alike) > 1 else one_line(alike[0].path)
+    )
     return [count, kind, _words(structure), _SIDES[side], *_numbers(*sums)]
 
 
@@ -126,11 +129,24 @@ def _show_evidence(files: tuple[CheckedFile, ...]) -> None:
             reasons.setdefault(file.evidence, []).append(file.path)
     if reasons:
         _heading("How they were recognised")
-    for evidence, paths in islice(reasons.items(), _MOST_EVIDENCE):
+    unusual_first = sorted(reasons.items(), key=lambda item: not _is_unusual(item[0]))
+    for evidence, paths in islice(unusual_first, _MOST_EVIDENCE):
         others = f" and {len(paths) - 1:,} more" if len(paths) > 1 else ""
         click.echo(f"{one_line(paths[0])}{others}: {one_line('; '.join(evidence))}")
     if len(reasons) > _MOST_EVIDENCE:
         click.echo(f"… and in {len(reasons) - _MOST_EVIDENCE:,} other ways: --json has them all")
+
+
+def _is_unusual(evidence: tuple[str, ...]) -> bool:
+    """Whether one of the reasons begins with the name of an encoding other than UTF-8."""
+    return any(_encoding(reason) not in (None, "utf-8", "ascii") for reason in evidence)
+
+
+def _encoding(reason: str) -> str | None:
+    try:
+        return codecs.lookup(reason.partition(":")[0].partition(" (")[0]).name
+    except (LookupError, ValueError):
+        return None
 
 
 def _show_problems(report: Report) -> None:

@@ -44,7 +44,9 @@ def open_corpus(app: App, paths: tuple[str, ...]) -> Opened:
     configs = [_config(app, base, path) for path in paths or (None,)]
     data = configs[0].data
     sources = tuple(data_source(base, config) for config in configs)
-    corpus = Corpus(sources, data.val_split, validation_source(sources[0]), data.deduplicate)
+    validations = (validation_source(source) for source in sources)
+    validation = next((found for found in validations if found is not None), None)
+    corpus = Corpus(sources, data.val_split, validation, data.deduplicate)
     return Opened(project, configs[0], corpus)
 
 

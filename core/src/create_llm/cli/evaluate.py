@@ -67,7 +67,8 @@ def _say_if_prepared_since(app: App, model: Model) -> None:
     from create_llm.data.preparation.prepared import open_prepared
     from create_llm.project.folder import find_project
 
-    if open_prepared(find_project(app.root).processed).key != model.bundle.info["data"]["key"]:
+    prepared = open_prepared(find_project(app.root).processed)
+    if prepared.division != model.bundle.info["data"].get("division"):
         say(
             "this model was trained on other data than is prepared now: it may know parts of the "
             "text that it is scored on"

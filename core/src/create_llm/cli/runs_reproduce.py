@@ -96,7 +96,7 @@ def _refuse_other_text(
     from create_llm.models.provenance import has_seen_this_text
 
     config = load_config(project.root, app.plugins, flags=flags, overrides=app.overrides)
-    if not has_seen_this_text(bundle, project, config, app.plugins.registry):
+    if not has_seen_this_text(bundle, project, config):
         raise DataError(
             f"{bundle.name} cannot be reproduced: the text is not the one it was made from",
             where=str(project.raw),

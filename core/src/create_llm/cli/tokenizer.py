@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING
 import click
 
 from create_llm.cli.app import App
+from create_llm.data.spelling import spelling
+from create_llm.errors import ConfigError
 
 if TYPE_CHECKING:
     from create_llm.config import Config
-    from create_llm.data.tokenizer import Tokenizer
     from create_llm.project.folder import Project
 
 
@@ -55,6 +56,31 @@ def train(app: App, as_json: bool) -> None:
         click.echo(json.dumps(as_json_object(shown), ensure_ascii=False))
     else:
         show(shown)
+    _warn_of_the_next(app, project, config)
+
+
+def _warn_of_the_next(app: App, project: Project, config: Config) -> None:
+    """Say so where --set or the environment decided what llm.toml alone says otherwise."""
+    from create_llm.config import load_config
+    from create_llm.config.values import Layer
+    from create_llm.data.pipeline import changes_of_tokenizer
+
+    passing = (Layer.ENVIRONMENT, Layer.PRESET, Layer.SET)
+    if not any(setting.source.layer in passing for setting in config.settings.values()):
+        return
+    try:
+        lasting = load_config(project.root, app.plugins, environ={})
+    except ConfigError:
+        changes = ["it says too little"]
+    else:
+        changes = changes_of_tokenizer(project, lasting, needed_tokens(app, lasting))
+    if changes:
+        click.echo(
+            f"note: llm.toml by itself asks for another tokenizer: {'; '.join(changes)}\n"
+            "  try: write there what --set or the environment says, or the next llm train makes "
+            "that one",
+            err=True,
+        )
 
 
 @command.command("inspect", epilog='\b\nExample:\n  llm tokenizer inspect "Once upon a time"')
@@ -75,7 +101,7 @@ def inspect(app: App, text: str, as_json: bool) -> None:
         click.echo(json.dumps({"tokens": tokens, "bytes": utf8_size(text)}, ensure_ascii=False))
         return
     for token_id, piece in zip(ids, pieces, strict=True):
-        click.echo(f"{token_id:>8}  {one_line(piece)}")
+        click.echo(f"{token_id:>8}  {alone(piece)}")
     click.echo(f"{len(ids)} tokens for {utf8_size(text)} bytes", err=True)
 
 
@@ -95,12 +121,6 @@ def needed_tokens(app: App, config: Config) -> tuple[str, ...]:
     return objective_of_run(config, app.plugins.registry).control_tokens
 
 
-def spelling(tokenizer: Tokenizer, token_id: int) -> str:
-    """A token as readable text; one that is no whole character comes as its file spells it."""
-    text = tokenizer.decode([token_id])
-    return text if text and "\ufffd" not in text else tokenizer.token(token_id)
-
-
 def visible(text: str) -> str:
     """Text that cannot steer a terminal: control characters but the line break are spelt out."""
     return "".join(c if c.isprintable() or c == "\n" else repr(c)[1:-1] for c in text)
@@ -108,3 +128,8 @@ def visible(text: str) -> str:
 
 def one_line(text: str) -> str:
     return visible(text).replace("\n", "⏎")
+
+
+def alone(token: str) -> str:
+    """A token for itself, where nothing beside it shows its blanks."""
+    return one_line(token).replace(" ", "␣")

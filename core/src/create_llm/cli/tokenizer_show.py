@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 import click
 
 from create_llm.cli.tables import show_table
-from create_llm.cli.tokenizer import one_line, spelling
+from create_llm.cli.tokenizer import alone, one_line
+from create_llm.data.spelling import is_of_bytes, spelling
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -43,10 +44,15 @@ class Shown:
         control = set(self.tokenizer.special.named.values())
         return [i for i in range(self.tokenizer.vocab_size) if i not in control]
 
+    @cached_property
+    def learnt(self) -> dict[int, str]:
+        """Spellings of the ordinary ones that are more than bytes, which are always there."""
+        spelt = {token_id: spelling(self.tokenizer, token_id) for token_id in self.ordinary}
+        return {token_id: text for token_id, text in spelt.items() if not is_of_bytes(text)}
+
     @property
     def longest(self) -> list[str]:
-        spelt = [spelling(self.tokenizer, token_id) for token_id in self.ordinary]
-        return sorted(spelt, key=lambda text: (-len(text), text))[:_LISTED]
+        return sorted(self.learnt.values(), key=lambda text: (-len(text), text))[:_LISTED]
 
     @property
     def rarest(self) -> list[tuple[str, int]]:
@@ -57,7 +63,7 @@ class Shown:
 
     @property
     def unused(self) -> int:
-        return sum(not self.fit.uses.get(token_id) for token_id in self.ordinary)
+        return sum(not self.fit.uses.get(token_id) for token_id in self.learnt)
 
     @property
     def short(self) -> bool:
@@ -93,11 +99,11 @@ def show(shown: Shown) -> None:
             "                 Add text, or leave it so: the model is sized by what is there."
         )
     _show_fits(fit)
-    click.echo("longest tokens   " + " | ".join(map(one_line, shown.longest)))
-    rarest = (f"{one_line(token)} ({count:,})" for token, count in shown.rarest)
+    click.echo("longest tokens   " + " | ".join(map(alone, shown.longest)))
+    rarest = (f"{alone(token)} ({count:,})" for token, count in shown.rarest)
     click.echo("rarest tokens    " + " | ".join(rarest))
     measured = f"in the {fit.train.bytes / 1e6:,.1f} MB of training text that were measured"
-    click.echo(f"never used       {shown.unused:,} tokens, {measured}")
+    click.echo(f"never used       {shown.unused:,} tokens but bytes, {measured}")
     click.echo(f"took {shown.seconds:.1f} s, saved in {shown.folder}")
 
 

@@ -190,7 +190,7 @@ class ObjectiveConfig(SectionModel):
         None,
         "What the model learns to predict. Unset: what its architecture is made for.",
         cost="A model can only be used for what it was trained to do.",
-        advice="Leave it unset, unless you fine-tune.",
+        advice="Leave it unset, or sft for conversations: their answers alone count either way.",
         identity=True,
     )
 

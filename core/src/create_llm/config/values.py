@@ -118,10 +118,13 @@ def _above(path: KeyPath) -> list[KeyPath]:
 
 
 def source_of(entries: Entries, path: KeyPath, fallback: Source = DEFAULT) -> Source:
-    """The source of a value, or the strongest one of the values below its path."""
+    """The source of a value, of the one it is a part of, or the strongest one below its path."""
     exact = entries.get(path)
     if exact is not None:
         return exact.source
+    for table in reversed(_above(path)):
+        if table in entries and entries[table].data:  # a bare [section] says nothing of its keys
+            return entries[table].source
     below = [value.source for value in under(entries, *path).values()]
     return max(below, key=lambda source: source.layer, default=fallback)
 

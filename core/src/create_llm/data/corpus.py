@@ -10,7 +10,6 @@ from typing import Literal
 from create_llm.data.mixture import Mixture
 from create_llm.data.source import DataSource, documents_of
 from create_llm.data.split import working_fraction
-from create_llm.errors import DataError
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,20 +25,13 @@ class Side:
     use: Literal["train", "val", "split"]
     mixed: str | None = None
 
-    def fraction(self, val_split: float) -> float:
-        """The share of its documents that is for validation, where `val_split` of them should be.
+    def fraction(self, split: float) -> float:
+        """The share of its documents that is for validation.
 
-        A source of a mixture is divided as if it stood alone, so that neither side lacks it.
-
-        Raises:
-            DataError: too little text to divide.
+        Args:
+            split: `split_fraction` of all sides.
         """
-        if self.use != "split":
-            return float(self.use == "val")
-        try:
-            return working_fraction((each.text for each in documents_of(self.source)), val_split)
-        except DataError as error:
-            raise DataError(self.named(error.what), where=error.where, fixes=error.fixes) from error
+        return {"train": 0.0, "val": 1.0, "split": split}[self.use]
 
     def named(self, what: str) -> str:
         """A message about this source, with its name in front if it has one."""
@@ -98,11 +90,20 @@ class Corpus:
         Raises:
             DataError: too little text to divide.
         """
-        split = [side for side in self.sides() if side.use == "split"]
-        for side in split:
-            if side.mixed is not None:
-                side.fraction(self.val_split)
-        documents = chain.from_iterable(documents_of(side.source) for side in split)
-        if not split:
-            return 0.0
-        return working_fraction((document.text for document in documents), self.val_split)
+        return split_fraction(self.sides(), self.val_split)
+
+
+def split_fraction(sides: Iterable[Side], val_split: float) -> float:
+    """The share for validation of all documents that are split, so that neither side is empty.
+
+    One for all sources of a mixture: of equal documents none is on the other side, whichever
+    source it stands in.
+
+    Raises:
+        DataError: too little text to divide.
+    """
+    split = [side for side in sides if side.use == "split"]
+    if not split:
+        return 0.0
+    documents = chain.from_iterable(documents_of(side.source) for side in split)
+    return working_fraction((document.text for document in documents), val_split)

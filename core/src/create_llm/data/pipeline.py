@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from create_llm.data import training_texts as sampling
-from create_llm.data.chat.template import ChatTemplate, chat_template, load_chat_template
+from create_llm.data.chat.template import PLAIN, ChatTemplate, chat_template, load_chat_template
 from create_llm.data.corpus import sides_of
 from create_llm.data.mixture import Mixture
 from create_llm.data.preparation.ingredients import data_key, tokenizer_sha256
@@ -63,9 +63,49 @@ def ensure_tokenizer(
         recipe = _recipe(project, config, source, control_tokens)
         stored = read_recipe(project.tokenizer)
         if stored is None or not stored.is_of(recipe, project.tokenizer):
-            return _train(project, config, source, recipe, progress)
+            why = _why(stored, recipe, project)
+            return _train(project, config, source, recipe, progress, why)
         stored.check_files(project.tokenizer)
         return load_tokenizer(config.tokenizer.part, project.tokenizer)
+
+
+def tokenizer_to_show(
+    project: Project,
+    config: Config,
+    control_tokens: Sequence[str] = (),
+    *,
+    progress: Progress | None = None,
+) -> Tokenizer:
+    """As `ensure_tokenizer`, but one of another making that is there stays: what the configuration
+    asks for instead is trained for this once, and not kept.
+
+    Raises:
+        DataError: too little text, or a tokenizer that is damaged.
+    """
+    changes = changes_of_tokenizer(project, config, control_tokens)
+    if not changes:
+        return ensure_tokenizer(project, config, control_tokens, progress=progress)
+    source = data_source(project, config, progress)
+    recipe = _recipe(project, config, source, control_tokens)
+    stage = f"training a tokenizer for this once: {'; '.join(changes)}"
+    return _trained(project, config, source, recipe, progress, stage)
+
+
+def changes_of_tokenizer(
+    project: Project, config: Config, control_tokens: Sequence[str]
+) -> list[str]:
+    """How the tokenizer that the configuration asks for differs from the project's, in words.
+
+    Nothing where there is none, or one of a person's own.
+
+    Raises:
+        DataError: the text cannot be read.
+    """
+    stored = read_recipe(project.tokenizer)
+    if stored is None or not stored.is_complete(project.tokenizer):
+        return []
+    wanted = _recipe(project, config, data_source(project, config), control_tokens)
+    return [] if stored.is_of(wanted, project.tokenizer) else stored.changes(wanted)
 
 
 def train_tokenizer(
@@ -187,6 +227,18 @@ def conversation_template(project: Project, config: Config) -> ChatTemplate | No
     return load_chat_template(project.tokenizer) if has_own_tokenizer(project) else None
 
 
+def learnt_template(project: Project, config: Config, data: PreparedData) -> ChatTemplate | None:
+    """What a model that is trained on `data` writes conversations out with: the template that was
+    chosen, the plain one where it only reads some, None where there are none.
+
+    Raises:
+        ConfigError: there is no such template.
+        DataError: what is there is no template.
+    """
+    chosen = conversation_template(project, config)
+    return chat_template(PLAIN) if chosen is None and data.conversations else chosen
+
+
 def _recipe(
     project: Project, config: Config, source: DataSource, control_tokens: Sequence[str]
 ) -> Recipe:
@@ -212,6 +264,30 @@ def _train(
     source: DataSource,
     recipe: Recipe,
     progress: Progress | None,
+    why: str = "",
+) -> Tokenizer:
+    stage = f"training the tokenizer{why}"
+    tokenizer = _trained(project, config, source, recipe, progress, stage)
+    save_tokenizer(tokenizer, project.tokenizer, recipe)
+    return tokenizer
+
+
+def _why(stored: Recipe | None, wanted: Recipe, project: Project) -> str:
+    """Why a tokenizer is trained that is there already."""
+    if stored is None or not stored.files:
+        return ""
+    if not stored.is_complete(project.tokenizer):
+        return " again: files of it are missing"
+    return f" again: {'; '.join(stored.changes(wanted))}"
+
+
+def _trained(
+    project: Project,
+    config: Config,
+    source: DataSource,
+    recipe: Recipe,
+    progress: Progress | None,
+    stage: str,
 ) -> Tokenizer:
     texts = sampling.training_texts(
         source,
@@ -221,7 +297,7 @@ def _train(
         template=conversation_template(project, config),
         control_tokens=recipe.control_tokens,
     )
-    stage, total = "training the tokenizer", source.total_bytes()
+    total = source.total_bytes()
     if recipe.sample_bytes is not None and total is not None:
         stage += f" on a sample: {recipe.sample_bytes / 1e6:,.0f} of {total / 1e6:,.0f} MB"
         total = recipe.sample_bytes
@@ -231,7 +307,6 @@ def _train(
     tokenizer: Tokenizer = in_background(
         lambda: kind.train(counted, options, recipe.control_tokens)
     )
-    save_tokenizer(tokenizer, project.tokenizer, recipe)
     return tokenizer
 
 

@@ -53,6 +53,25 @@ class Recipe(BaseModel):
         """Whether what is in `folder` was made from what is wanted now."""
         return self.is_complete(folder) and self.model_copy(update={"files": {}}) == wanted
 
+    def changes(self, wanted: Recipe) -> list[str]:
+        """How what is wanted now differs from what this one made, in words."""
+        names = _names(self.tokenizer, wanted.tokenizer)
+        pairs: list[tuple[str, object, object]] = [("tokenizer.name", *names)]
+        shared = [key for key in self.options if key in wanted.options]
+        pairs += [(f"tokenizer.{k}", self.options[k], wanted.options[k]) for k in shared]
+        pairs += [
+            ("data.val_split", self.val_split, wanted.val_split),
+            ("data.deduplicate", self.deduplicate, wanted.deduplicate),
+        ]
+        words = [f"{key} was {was}, is {now}" for key, was, now in pairs if was != now]
+        others = (
+            ("other control tokens are needed", self.control_tokens, wanted.control_tokens),
+            ("the chat template is another", self.chat_template, wanted.chat_template),
+            ("the text has changed", self.source, wanted.source),
+        )
+        words += [what for what, was, now in others if was != now]
+        return words or ["it was made otherwise"]
+
     def check_files(self, folder: Path) -> None:
         """
         Raises:
@@ -77,8 +96,20 @@ def load_tokenizer(part: Part, folder: Path) -> Tokenizer:
     Raises:
         DataError: there is none, or it is damaged.
     """
+    if not any((folder / name).exists() for name in (TOKENIZER_FILE, RECIPE_FILE)):
+        raise DataError(
+            "there is no tokenizer here yet",
+            where=str(folder),
+            fixes=("train one: llm tokenizer train",),
+        )
     tokenizer: Tokenizer = part.load().load(folder)
     return tokenizer
+
+
+def _names(was: str, now: str) -> tuple[str, str]:
+    """Of two parts given as distribution/name, the names alone where those differ."""
+    short = was.rpartition("/")[2], now.rpartition("/")[2]
+    return short if short[0] != short[1] else (was, now)
 
 
 def has_own_tokenizer(project: Project) -> bool:

@@ -9,7 +9,7 @@ from itertools import groupby
 from create_llm.data.chat.rendering import Renderer
 from create_llm.data.chat.template import PLAIN, ChatTemplate, chat_template
 from create_llm.data.control_tokens import DEFAULT_SPECIAL_TOKENS, kinds_by_place
-from create_llm.data.corpus import sides_of
+from create_llm.data.corpus import sides_of, split_fraction
 from create_llm.data.documents import Document
 from create_llm.data.duplicates import Seen
 from create_llm.data.encoding import is_conversation
@@ -108,10 +108,12 @@ def is_sampled(source: DataSource) -> bool:
 def _training_side(
     source: DataSource, val_split: float, val_source: DataSource | None
 ) -> Iterator[Document]:
-    for side in sides_of([source], val_source):
+    sides = list(sides_of([source], val_source))
+    split = split_fraction(sides, val_split)
+    for side in sides:
         if side.use == "val":
             continue
-        fraction = side.fraction(val_split)
+        fraction = side.fraction(split)
         for document in documents_of(side.source):
             if not is_validation(document.text, fraction):
                 yield document

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 _INSTALL_OWN = (
     "llm plugins install --editable .         # the model in src/, which is this project's own\n"
 )
+_CHAT = "llm chat                                 # talk to it\n"
 _OWN_ROWS = """\
 | `src/{module}/` | the {kind} `{name}`: change it, and train again |
 | `tests/test_contract.py` | what must hold for it: `llm plugins test {name}` |
@@ -38,7 +39,7 @@ def readme(name: str, recipe: Recipe, prompt: str) -> str:
         parameters=in_words(template.parameters),
         time=template.time,
         hardware=hardware_in_words(template.hardware),
-        try_it=f"{first_use(prompt)}\n" if prompt else "",
+        try_it=f"{first_use(prompt)}\n{_CHAT}" if prompt else "",
         first_changes="\n".join(f"- {change}" for change in template.first_changes),
         install_own=_INSTALL_OWN if own else "",
         rows=(_own_rows(template, own) if own else "") + (readme_rows() if recipe.scripts else ""),

@@ -160,7 +160,11 @@ def _info(job: Job, run: Assembled) -> dict[str, Any]:
             "val_perplexity": finite(figures.val_perplexity),
             "val_bits_per_byte": figures.val_bits_per_byte,
         },
-        "data": {"key": job.data.key, "folder": str(job.data.folder.relative_to(job.project.root))},
+        "data": {
+            "key": job.data.key,
+            "division": job.data.division,
+            "folder": str(job.data.folder.relative_to(job.project.root)),
+        },
         "recipe": job.config.as_dict(),
         "versions": versions(job),
     }

@@ -20,7 +20,7 @@ from create_llm.config.hardware import (
 from create_llm.config.layers import installed_templates
 from create_llm.config.training_keys import TrainingConfig
 from create_llm.data.chat.template import ChatTemplate
-from create_llm.data.pipeline import conversation_template, ensure_data, ensure_tokenizer
+from create_llm.data.pipeline import ensure_data, ensure_tokenizer, learnt_template
 from create_llm.data.preparation.ingredients import tokenizer_sha256
 from create_llm.data.preparation.prepare import Progress
 from create_llm.data.preparation.prepared import PreparedData
@@ -144,7 +144,7 @@ def prepare_job(
         tokenizer,
         vocab_size,
         data,
-        conversation_template(project, config),
+        learnt_template(project, config, data),
         footprint,
     )
 

@@ -11,8 +11,10 @@ from create_llm_text.json_values import decoded
 from create_llm_text.lines import read_lines
 from create_llm_text.rows import LARGEST_ROW, Bad, Row, RowError, Rows, too_long
 
+_INDEX = ""  # as pandas names the column of row numbers that it writes first
 _DELIMITERS = {",": "commas", ";": "semicolons", "\t": "tabs", "|": "bars"}
 _LONGEST_NAME = 64
+_LINE_COST = 200  # bytes, about, that a line takes in memory beside its own
 # The module's own limit of 128 KB is for the whole process and below what a row may have here.
 csv.field_size_limit(max(csv.field_size_limit(), LARGEST_ROW))
 
@@ -26,7 +28,9 @@ class Table:
 
     @property
     def evidence(self) -> str:
-        return f"columns {', '.join(self.columns)}; fields divided by {_DELIMITERS[self.delimiter]}"
+        named = ", ".join(name for name in self.columns if name)
+        index = "" if all(self.columns) else " after one without a name, which is not used"
+        return f"columns {named}{index}; fields divided by {_DELIMITERS[self.delimiter]}"
 
 
 class CsvFile:
@@ -63,6 +67,7 @@ class CsvFile:
                 yield record
             elif len(record.fields) == len(table.columns):
                 values = dict(zip(table.columns, record.fields, strict=True))
+                values.pop(_INDEX, None)
                 yield Row(record.line, record.size, values)
             elif record.fields:
                 yield Bad(record.line, *_wrong_count(record.fields, table))
@@ -86,9 +91,11 @@ class CsvFile:
         size = 0
         while (line := self._next()) is not None:
             taken.append(line)
-            size += len(line[1] or b"")
-            if line[1] is None or size > self._limit:
+            size += len(line[1] or b"") + _LINE_COST
+            if line[1] is None:
                 raise too_long()
+            if size > self._limit + _LINE_COST:
+                raise _unclosed(len(taken))
             yield decoded(line[1]) + "\n"
 
     def _next(self) -> tuple[int, bytes | None] | None:
@@ -120,7 +127,7 @@ def _fields(line: str, delimiter: str) -> list[str]:
 
 def _check_names(names: Sequence[str]) -> None:
     fix = "write the names of the columns into the first line, such as: question,answer"
-    for name in names:
+    for name in names[1:] if len(names) > 1 and names[0] == _INDEX else names:
         if not name or len(name) > _LONGEST_NAME or name.replace(".", "").isdigit():
             shown = name if len(name) <= _LONGEST_NAME else name[:_LONGEST_NAME] + "…"
             raise RowError(f"the first line names no columns: '{shown}' is no name", fix)
@@ -131,8 +138,19 @@ def _check_names(names: Sequence[str]) -> None:
 def _wrong_count(fields: Sequence[str], table: Table) -> tuple[str, str]:
     wanted = len(table.columns)
     return (
-        f"{len(fields)} fields, where the first line names {wanted} columns",
+        f"{_counted(len(fields), 'field')}, where the first line names "
+        f"{_counted(wanted, 'column')}",
         f'put a field that holds {_DELIMITERS[table.delimiter]} or line ends into quotes: "…"',
+    )
+
+
+def _counted(count: int, noun: str) -> str:
+    return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
+
+
+def _unclosed(lines: int) -> RowError:
+    return RowError(
+        f"a quote is opened and not closed in {lines:,} lines", 'close it, or write "" for a quote'
     )
 
 

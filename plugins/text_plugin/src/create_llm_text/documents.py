@@ -34,7 +34,8 @@ def document_of(value: object, layout: Layout, origin: Origin) -> Document:
     if layout.structure == "preference":
         kept, worse = _preference(row)
         return Document(kept, origin, worse, meta)
-    answer = Segment("assistant", row.text("completion"))
+    # A form of OpenAI's begins each completion with a blank; the template brings its own.
+    answer = Segment("assistant", row.text("completion").removeprefix(" "))
     return Document((*_question(row), answer), origin, None, meta)
 
 

@@ -62,7 +62,7 @@ class Utf8:
         self._chunks = iter(chunks)
         self.encoding = "utf-8"
         self.decided = False
-        self._reason = "every byte that was looked at is ASCII"
+        self._reason = "nothing but ASCII was seen"
 
     @property
     def evidence(self) -> str:

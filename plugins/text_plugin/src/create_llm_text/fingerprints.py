@@ -11,7 +11,7 @@ from create_llm_text.files import DataFile
 from create_llm_text.parquet_rows import is_readable
 from create_llm_text.reader import Reading
 
-_FORMAT = 2  # of what files become; another one makes other documents
+_FORMAT = 3  # of what files become; another one makes other documents
 
 _known: dict[bytes, str] = {}
 

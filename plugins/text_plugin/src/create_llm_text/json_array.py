@@ -18,6 +18,8 @@ _INSIDE = re.compile(rb'[^"\\\n]*+(?:\\[^\n][^"\\\n]*+)*+')
 _BETWEEN = re.compile(rb'(?:[^"\[\]{},]++|"' + _INSIDE.pattern + rb'")*+')
 _WITHIN = re.compile(rb'(?:[^"\[\]{}]++|"' + _INSIDE.pattern + rb'")*+')
 _BLANK = re.compile(rb"\s*")
+_STRING = re.compile(rb'"' + _INSIDE.pattern + rb'"?')
+_SIGN = re.compile(rb"[\[\]{},:]")
 _SHOWN = 40
 _FIX = "a JSON formatter shows where a bracket or quote is missing"
 
@@ -38,6 +40,12 @@ def read_array(
     for chunk in chunks:
         yield from array.feed(chunk)
     yield from array.close(after)
+
+
+def is_one_value(data: bytes) -> bool:
+    """Whether a value ends where the data does, as far as its brackets and strings show."""
+    scanner = _Scanner()
+    return next(scanner.ends(data), None) is None and scanner.is_at_rest
 
 
 class _Array:
@@ -116,7 +124,7 @@ class _Array:
             yield Row(first, len(body), parse(body))
         except RowError as error:
             parts = self._divided(raw)
-            if len(parts) == 1:
+            if len(parts) == 1 or _is_nested_rightly(raw):
                 yield error.at(first)
                 return
             for part in parts:
@@ -169,6 +177,11 @@ class _Scanner:
                 self.closed = sign == b"]"
                 yield place - 1
 
+    @property
+    def is_at_rest(self) -> bool:
+        """Whether no bracket and no string is open."""
+        return self._depth == 0 and not self._in_string
+
     def _after_string(self, chunk: bytes, place: int) -> int:
         """The place after the string that `place` is in, or the end of the chunk."""
         if self._escaped and chunk:
@@ -180,6 +193,23 @@ class _Scanner:
         elif end < len(chunk):
             self._in_string = False
         return end + 1
+
+
+def _is_nested_rightly(raw: bytes) -> bool:
+    """Whether the brackets of an element are its own, and no other element has run into it."""
+    opened, before = bytearray(), b""
+    for found in _SIGN.finditer(_STRING.sub(b"", raw)):
+        sign = found[0]
+        if sign in (b"[", b"{"):
+            if opened.endswith(b"{") and before != b":":  # where only a key may stand
+                return False
+            opened += sign
+        elif sign in (b"]", b"}"):
+            if not opened.endswith(b"[" if sign == b"]" else b"{"):
+                return False
+            opened.pop()
+        before = sign
+    return not opened
 
 
 def _leading(raw: bytes) -> bytes:

@@ -5,14 +5,16 @@ Which of them a file is its beginning says, not its name: many .json files are J
 
 from __future__ import annotations
 
+import io
 import json
 import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from itertools import chain
+from itertools import chain, pairwise
 from typing import Literal
 
-from create_llm_text.json_array import read_array
+from create_llm_text.compression import READ
+from create_llm_text.json_array import is_one_value, read_array
 from create_llm_text.json_values import parse
 from create_llm_text.lines import read_lines
 from create_llm_text.rows import LARGEST_ROW, Row, RowError, Rows, too_long
@@ -22,6 +24,8 @@ _DECODER = json.JSONDecoder()
 _GAP = re.compile(r"[\s,:]*")
 _FIRST = re.compile(r"\[\s*\{")
 _ROLES = frozenset(("role", "from"))
+# The first line may be broken and end as if the value went on; the next two then tell.
+_LINES_SEEN = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,22 +46,43 @@ class JsonShape:
         return "jsonl" if self.shape == "lines" else "json"
 
 
-def shape_of(head: bytes, named: str) -> JsonShape:
-    """What the beginning of a file shows.
+def read_on(head: bytes, rest: Iterator[bytes], named: str) -> bytes:
+    """The beginning of a file, as much of it as `shape_of` needs; `rest` goes on after it.
+
+    Objects one a line differ from a list under a key only where the first line ends, which in a
+    large file may be a row of 64 MB away: that much is then held.
 
     Args:
         named: "json" or "jsonl", as the name of the file says.
     """
+    begun = head.lstrip()
+    if begun[:1] != (b"[" if named == "jsonl" else b"{"):
+        return head
+    held, ends = io.BytesIO(), begun.count(b"\n")  # whose content is not copied in the end
+    size = held.write(head)
+    while ends < _LINES_SEEN and size <= LARGEST_ROW and (piece := next(rest, None)) is not None:
+        size += held.write(piece)
+        ends += piece.count(b"\n")
+    return held.getvalue()
+
+
+def shape_of(head: bytes, named: str) -> JsonShape:
+    """What the beginning of a file shows.
+
+    Args:
+        head: as `read_on` gives it.
+        named: "json" or "jsonl", as the name of the file says.
+    """
     begun = len(head) - len(head.lstrip())
-    sign = head[begun : begun + 1]
-    line, end, rest = head[begun:].partition(b"\n")
-    whole = _is_json(line)
-    if sign == b"[" and not (named == "jsonl" and whole):
+    sign, first = head[begun : begun + 1], head[begun : begun + READ]  # keys are looked for there
+    if sign == b"[" and not (
+        named == "jsonl" and (_has_lines(head, sign) or _is_conversation(head))
+    ):
         return JsonShape("array", begun + 1, "the file is a list")
-    if named == "jsonl" or (whole and end and rest.strip()):
+    if named == "jsonl" or _has_lines(head, sign):
         differs = "" if named == "jsonl" else ", whatever the name says"
         return JsonShape("lines", 0, f"each line is JSON of its own{differs}")
-    under = _list_under_key(head[begun:]) if sign == b"{" else None
+    under = _list_under_key(first) if sign == b"{" else None
     if under is not None:
         key, start = under
         return JsonShape("rows under a key", begun + start, f"the rows are a list under '{key}'")
@@ -66,13 +91,15 @@ def shape_of(head: bytes, named: str) -> JsonShape:
 
 def read_json(head: bytes, rest: Iterable[bytes], shape: JsonShape) -> Rows:
     """The rows of a file that begins with `head`."""
+    start = shape.start
+    chunks = chain((head[at : at + READ] for at in range(start, len(head), READ)), rest)
     if shape.shape == "lines":
-        return _lines(chain([head], rest))
+        return _lines(chunks)
     if shape.shape == "one row":
-        return _one(chain([head], rest))
-    line = 1 + head.count(b"\n", 0, shape.start)
+        return _one(chunks)
+    line = 1 + head.count(b"\n", 0, start)
     after = b"}" if shape.shape == "rows under a key" else b""
-    return read_array(chain([head[shape.start :]], rest), line, after=after)
+    return read_array(chunks, line, after=after)
 
 
 def _lines(chunks: Iterable[bytes]) -> Rows:
@@ -103,6 +130,26 @@ def _one(chunks: Iterable[bytes]) -> Rows:
         yield error.at(1)
 
 
+def _has_lines(head: bytes, sign: bytes) -> bool:
+    """Whether a file that begins with `sign` is values one a line, some of them broken perhaps."""
+    lines = [line for each in head.split(b"\n") if (line := each.strip())]
+    if len(lines) < 2:
+        return False
+    if sign not in (b"{", b"["):
+        return _is_json(lines[0])
+    # Within one value, another can begin a line only after one of these.
+    return is_one_value(lines[0]) or any(
+        line.startswith(sign) and not before.endswith((b"[", b",", b":")) and is_one_value(line)
+        for before, line in pairwise(lines)
+    )
+
+
+def _is_conversation(head: bytes) -> bool:
+    """Whether a list that is the one line of a file is of messages."""
+    text = head[:READ].decode("utf-8", "ignore").strip()
+    return b"\n" not in head.strip() and _first_has_role(text, 0)
+
+
 def _is_json(line: bytes) -> bool:
     try:
         parse(line)
@@ -119,12 +166,18 @@ def _list_under_key(head: bytes) -> tuple[str, int] | None:
     """
     text = head.decode("utf-8", "ignore")
     for key, start in _keys(text):
-        first = _FIRST.match(text, start)
-        if first is not None:
-            if _ROLES.intersection(name for name, _ in _keys(text[first.end() - 1 :])):
+        if _FIRST.match(text, start):
+            if _first_has_role(text, start):
                 return None
             return key, len(text[: start + 1].encode())
     return None
+
+
+def _first_has_role(text: str, start: int) -> bool:
+    """Whether the first object of the list that begins at `start` is a message."""
+    first = _FIRST.match(text, start)
+    keys = _keys(text[first.end() - 1 :]) if first else ()
+    return not _ROLES.isdisjoint(name for name, _ in keys)
 
 
 def _keys(text: str) -> Iterator[tuple[str, int]]:

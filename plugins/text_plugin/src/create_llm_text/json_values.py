@@ -31,7 +31,8 @@ def parse(data: bytes) -> object:
         return _DECODER.decode(text)
     except json.JSONDecodeError as error:
         line = f"line {error.lineno} of the row, " if error.lineno > 1 else ""
-        raise RowError(f"not JSON: {error.msg} at {line}column {error.colno}", _FIX) from error
+        what = error.msg.removesuffix(" at")
+        raise RowError(f"not JSON: {what} at {line}column {error.colno}", _FIX) from error
 
 
 def decoded(data: bytes) -> str:

@@ -79,7 +79,7 @@ def _role(message: Mapping[str, object], number: int) -> str:
     if role is None:
         near = nearest(written.lower(), _ROLES)
         known = "use system, user, assistant or tool"
-        fix = f"did you mean '{near}'? {known}" if near else known
+        fix = f"did you mean '{_ROLES[near]}'? {known}" if near else known
         raise RowError(f"message {number} has the unknown role '{written[:40]}'", fix)
     return role
 

@@ -53,7 +53,7 @@ def read_parquet(path: Path) -> Rows:
                     number += 1
         finally:
             file.close()
-    except (damaged, OSError) as error:
+    except (damaged, OSError, UnicodeDecodeError) as error:
         raise Unreadable(
             f"the Parquet file is damaged or cannot be read: {error}",
             "download or copy the file again",

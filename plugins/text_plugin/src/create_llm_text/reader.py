@@ -15,11 +15,11 @@ from create_llm_text.csv_rows import CsvFile
 from create_llm_text.documents import META, document_of
 from create_llm_text.encodings import Utf8
 from create_llm_text.files import DataFile
-from create_llm_text.json_rows import read_json, shape_of
+from create_llm_text.json_rows import read_json, read_on, shape_of
 from create_llm_text.parquet_rows import read_parquet
 from create_llm_text.pieces import Piece, read_blocks, read_separated
 from create_llm_text.questions import is_questions, read_questions
-from create_llm_text.rows import Bad, Row, RowError, Rows, Unreadable
+from create_llm_text.rows import Bad, Damaged, Row, RowError, Rows, Unreadable
 from create_llm_text.structures import Layout, chosen, detect
 
 # What the structure of a file is told from; it is held.
@@ -80,18 +80,20 @@ class FileReader:
         Raises:
             ConfigError: data.columns names a column that the file does not have.
         """
-        line, empty = 1, True
+        line, empty, kept = 1, True, False
         content = Content(self._file.path, self._file.compression)
         try:
             for item in self._items(content):
                 line, empty = item.origin.line, False
+                kept = kept or isinstance(item, Document)
                 yield item
             if content.error is not None:
                 raise content.error
             if empty:
                 yield self._rejected(_EMPTY)
         except RowError as error:
-            yield self._rejected(error.at(line))
+            told = error.after_documents() if kept and isinstance(error, Damaged) else error
+            yield self._rejected(told.at(line))
 
     def survey(self) -> FileSurvey:
         """What the file is, from its beginning.
@@ -155,6 +157,7 @@ class FileReader:
             table = csv.table()
             rows = csv.rows(table)
             return _Opened("csv", chunks, rows, None, utf8, (table.evidence,))
+        head = read_on(head, stream, file.format)
         shape = shape_of(head, file.format)
         rows = read_json(head, stream, shape)
         return _Opened(shape.format, chunks, rows, None, utf8, (shape.evidence,))

@@ -52,6 +52,16 @@ class Unreadable(RowError):
     """Why a file cannot be read, or not any further."""
 
 
+class Damaged(Unreadable):
+    """The data is not whole; what came before that place is."""
+
+    def after_documents(self) -> Damaged:
+        """The same of a file that documents were made of before."""
+        return Damaged(
+            self.problem, f"{self.suggestion}; what could be read before this place is used"
+        )
+
+
 def too_long() -> RowError:
     return RowError(
         f"the row is longer than {LARGEST_ROW >> 20} MB",

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from create_llm.data.documents import Document, Rejected
 from create_llm.data.source import FileSurvey, SourcePart
-from create_llm.errors import DataError
+from create_llm.errors import ConfigError, DataError
 from create_llm_text.config import TextConfig
 from create_llm_text.files import FIXES, DataFile, Found, Side
 from create_llm_text.fingerprints import fingerprint_of
@@ -116,10 +116,15 @@ class TextSource:
         return found.plain_bytes + round(share * sum(file.size for file in rows))
 
     def validation(self) -> TextSource | None:
-        """The source of the validation side, where the configuration or the files name one."""
+        """The source of the validation side, where the configuration or the files name one.
+
+        Raises:
+            ConfigError: what is trained on lies in it.
+        """
         if self._side != "train":
             return None
         if self._config.val_path is not None:
+            _refuse_same(self._base, self._root / self._config.val_path)
             update = {"train_path": self._config.val_path, "val_path": None}
             return TextSource(self._config.model_copy(update=update), self._root)
         source = TextSource(self._config, self._root, side="validation")
@@ -170,3 +175,18 @@ class TextSource:
 def _block_size(total: int) -> int:
     smallest = max(min(total // _FEWEST_BLOCKS, _USUAL_SMALLEST_BLOCK), _SMALLEST_BLOCK)
     return min(max(total // _BLOCKS_WANTED, smallest), _LARGEST_BLOCK)
+
+
+def _refuse_same(train: Path, val: Path) -> None:
+    """A folder's own validation files are left out of what is trained on; a file cannot be."""
+    if not train.is_file() or not val.exists():
+        return
+    if val.samefile(train) or train.resolve().is_relative_to(val.resolve()):
+        raise ConfigError(
+            "data.val_path holds the file that is trained on: the score would say nothing",
+            where=str(val),
+            fixes=(
+                "name another file in data.val_path",
+                "or leave data.val_path out: data.val_split of the text is then kept back",
+            ),
+        )

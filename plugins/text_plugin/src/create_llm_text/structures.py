@@ -89,7 +89,12 @@ def chosen(values: Sequence[object], wanted: Columns, name: str, line: int) -> L
             raise ConfigError(
                 f"data.columns.{field} names '{column}', which is no column of {name}",
                 where=f"{name}:{line}",
-                fixes=(*did_you_mean(column, present), f"its columns: {', '.join(present)}"),
+                fixes=(
+                    *did_you_mean(column, present),
+                    f"its columns: {', '.join(present)}",
+                    "if other files have it, give each kind of file its own train_path and "
+                    "columns: [data.mix.NAME]",
+                ),
             )
     return Layout(_structure(columns), columns, ("as data.columns says",))
 
@@ -177,6 +182,7 @@ def _only_text(tables: Sequence[Mapping[str, object]], present: Sequence[str]) -
     """The one column of text, whatever it is called."""
     texts = [column for column in present if _is_text(column, tables)]
     if len(texts) == 1:
+        _refuse_nested(texts[0], tables, present)
         unused = [column for column in present if column not in texts]
         why = f"'{texts[0]}' is the only column of text"
         more = (f"not used: {', '.join(unused)}",) if unused else ()
@@ -187,6 +193,30 @@ def _only_text(tables: Sequence[Mapping[str, object]], present: Sequence[str]) -
         f"it cannot be told what its columns are: {shown}",
         f"say which column is what in llm.toml, {example}",
     )
+
+
+def _refuse_nested(
+    text: str, tables: Sequence[Mapping[str, object]], present: Sequence[str]
+) -> None:
+    """Raise RowError where the one column of text is but the title of what lies deeper."""
+    sizes = {name: sum(_characters(table.get(name)) for table in tables) for name in present}
+    largest = max(sizes, key=lambda name: sizes[name])
+    if largest != text and sizes[largest] * 2 > sum(sizes.values()):
+        raise RowError(
+            f"most of the text is in lists or objects under '{largest}'; '{text}' is the only "
+            "column of text",
+            f"write each of what '{largest}' holds as a row of its own; or, to learn only "
+            f"'{text}', set [data] columns = {{ text = \"{text}\" }} in llm.toml",
+        )
+
+
+def _characters(value: object) -> int:
+    """The length of all texts in a value of a row."""
+    if isinstance(value, Mapping):
+        value = list(value.values())
+    if isinstance(value, list):
+        return sum(map(_characters, value))
+    return len(value) if isinstance(value, str) else 0
 
 
 def _is_text(column: str, tables: Sequence[Mapping[str, object]]) -> bool:

@@ -18,6 +18,7 @@ from typing import Protocol
 import tokenizers
 from tokenizers import Regex, normalizers
 
+from create_llm.data.spelling import byte_of_letter
 from create_llm.data.threads import encoder_threads
 
 # GPT-2's pattern as tiktoken writes it for its own `gpt2`: the same words, found without going
@@ -69,15 +70,6 @@ class _ByteBPE:
 
     letters: tuple[int, ...]
     merged: Mapping[str, int]
-
-
-@cache
-def byte_of_letter() -> dict[str, int]:
-    """The letter that ByteLevel spells a byte with → the byte."""
-    plain = [*range(0x21, 0x7F), *range(0xA1, 0xAD), *range(0xAE, 0x100)]
-    others = [byte for byte in range(256) if byte not in plain]
-    moved = {chr(256 + place): byte for place, byte in enumerate(others)}
-    return {**{chr(byte): byte for byte in plain}, **moved}
 
 
 def _read(file: dict[str, object]) -> _ByteBPE | None:

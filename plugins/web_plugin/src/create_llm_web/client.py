@@ -3,13 +3,19 @@
 from __future__ import annotations
 
 import contextlib
+import socket
+import threading
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from http.cookiejar import DefaultCookiePolicy
 
 import requests
+from requests.adapters import HTTPAdapter
 from requests.auth import AuthBase
-from urllib3.exceptions import InvalidHeader
+from urllib3 import HTTPResponse
+from urllib3.connection import HTTPConnection, HTTPSConnection
+from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
+from urllib3.exceptions import HTTPError, InvalidHeader
 from urllib3.util import Retry
 
 from create_llm import __version__
@@ -35,17 +41,19 @@ class Transient(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Timeouts:
-    """Seconds until a connection stands, and until the next bytes come."""
+    """Seconds until a connection stands, until the next bytes come, and for all headers of an
+    answer."""
 
     connect: float = 15.0
     read: float = 60.0
+    headers: float = 120.0
 
 
 class Client:
     """Asks for text, without cookies; proxies and ~/.netrc are those that the machine has set."""
 
     def __init__(self, timeouts: Timeouts = Timeouts()) -> None:
-        self._session = _Session()
+        self._session = _Session(timeouts.headers)
         self._timeouts = timeouts
 
     @contextlib.contextmanager
@@ -94,7 +102,7 @@ class Client:
             raise Transient("the protected connection broke off") from error
         except (requests.ConnectionError, requests.Timeout) as error:
             raise Transient(_in_words(error)) from error
-        except (requests.RequestException, UnicodeError) as error:
+        except (requests.RequestException, HTTPError, UnicodeError) as error:
             raise NetworkError(
                 f"the address cannot be asked for: {type(error).__name__}",
                 where=bare(url),
@@ -103,8 +111,10 @@ class Client:
 
 
 class _Session(requests.Session):
-    def __init__(self) -> None:
+    def __init__(self, headers: float) -> None:
         super().__init__()
+        for scheme in ("http://", "https://"):
+            self.mount(scheme, _Adapter(headers))
         self.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
         # Compressed on the way, a part of a file could not be asked for.
         self.headers.update(
@@ -114,6 +124,51 @@ class _Session(requests.Session):
     def get_redirect_target(self, resp: requests.Response) -> str | None:
         """None: requests would read the whole body of a redirect, which need not end."""
         return None
+
+
+class _Adapter(HTTPAdapter):
+    """Makes connections that limit the seconds for all headers of an answer."""
+
+    def __init__(self, headers: float) -> None:
+        super().__init__()
+        limit = {"headers": headers}
+        self._plain = type("_Plain", (_Connection,), limit)
+        self._secure = type("_Secure", (_Connection, HTTPSConnection), limit)
+
+    def get_connection_with_tls_context(
+        self,
+        request: requests.PreparedRequest,
+        verify: bool | str,
+        proxies: dict[str, str] | None = None,
+        cert: tuple[str, str] | str | None = None,
+    ) -> HTTPConnectionPool:
+        pool = super().get_connection_with_tls_context(request, verify, proxies, cert)
+        secure = isinstance(pool, HTTPSConnectionPool)
+        pool.ConnectionCls = self._secure if secure else self._plain
+        return pool
+
+
+class _Connection(HTTPConnection):
+    headers: float
+
+    def getresponse(self) -> HTTPResponse:  # type: ignore[override]  # as urllib3 has it
+        """The time limit of a socket begins anew with each byte, so another thread ends this."""
+        ended = threading.Event()
+
+        def end(connection: socket.socket) -> None:
+            ended.set()
+            with contextlib.suppress(OSError):  # it is closed already
+                connection.shutdown(socket.SHUT_RDWR)
+
+        timer = threading.Timer(self.headers, end, (self.sock,))
+        timer.daemon = True
+        timer.start()
+        try:
+            return super().getresponse()
+        finally:
+            timer.cancel()
+            if ended.is_set():  # to http.client, headers that break off are complete
+                raise TimeoutError("the headers of the answer take too long")
 
 
 class _NoPassword(AuthBase):

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 import click
 import requests
 from urllib3.exceptions import HTTPError, ReadTimeoutError
+from urllib3.util import Retry
 
 from create_llm.data.preparation.prepare import Progress
 from create_llm.errors import DataError, NetworkError
@@ -28,14 +29,18 @@ class Patience:
     """How often and how long to wait before another attempt, in seconds.
 
     Attributes:
-        attempts: in a row that bring nothing new.
+        attempts: in a row that bring nothing new, or less than `least`.
         asked: the longest wait that a server may ask for; beyond it the command ends.
+        least: bytes that have to come in each `minute`; an attempt that brings fewer, brings
+            nothing.
     """
 
     attempts: int = 6
     first: float = 1.0
     longest: float = 60.0
     asked: float = 120.0
+    least: int = 60 << 10
+    minute: float = 60.0
 
     def pause(self, failures: int) -> float:
         """Exponential and capped, the half of it random: those who failed together do not
@@ -91,7 +96,7 @@ class Download:
                 raise
             except Transient as problem:
                 come = self.part.state().synced
-                failures = 0 if come > most else failures + 1
+                failures = 0 if come - most >= self.patience.least else failures + 1
                 most = max(most, come)
                 if failures >= self.patience.attempts:
                     raise self._gives_up(problem) from problem
@@ -142,6 +147,8 @@ class Download:
             self.part.storage.ensure_free(self.part.path, total - state.synced, "the download")
         with self.part.continued(state) as writer:
             self._copy(response, writer, total, kind)
+        if not writer.size and not total:
+            raise self._empty()
         check_head(str(self.address), kind, self.part.head())
         if total is not None and writer.size != total:
             if writer.size > total:
@@ -152,6 +159,7 @@ class Download:
         self, response: requests.Response, writer: PartWriter, total: int | None, kind: str
     ) -> None:
         stage, looked = f"downloading {self.address}", False
+        begun, before = time.monotonic(), writer.size
         self.progress(stage, writer.size, total)
         while data := _next(response):
             writer.write(data)
@@ -160,6 +168,10 @@ class Download:
                 looked = True
                 check_head(str(self.address), kind, writer.head())
             self.progress(stage, writer.size, total)
+            if time.monotonic() - begun >= self.patience.minute:
+                if writer.size - before < self.patience.least and writer.size != total:
+                    raise Transient("the server sends hardly anything")
+                begun, before = time.monotonic(), writer.size
 
     def _check_size(self, size: int, what: str) -> None:
         if size > self.max_bytes:
@@ -172,18 +184,27 @@ class Download:
                 ),
             )
 
+    def _empty(self) -> DataError:
+        return DataError(
+            "the server sends an empty text",
+            where=str(self.address),
+            fixes=(
+                "check the address in a browser",
+                "or download the file there and put it into data/raw",
+            ),
+        )
+
     def _wait(self, problem: Transient, failures: int) -> None:
         if _is_asked_long(problem, self.patience):
             raise self._gives_up(problem) from problem
-        own = self.patience.pause(failures)
-        seconds = own if problem.seconds is None else problem.seconds
+        seconds = max(self.patience.pause(failures), problem.seconds or 0.0)
         click.echo(f"{self.address}: {problem}; again in {seconds:.0f} s", err=True)
         time.sleep(seconds)
 
     def _gives_up(self, problem: Transient) -> NetworkError:
         asked = ""
         if problem.seconds is not None and _is_asked_long(problem, self.patience):
-            asked = f" and asks to come back in {problem.seconds / 60:.0f} minutes"
+            asked = f" and asks to come back in {_in_words(problem.seconds)}"
         come = self.part.state().synced
         kept = f"; it goes on after the {come:,} bytes that are here" if come else ""
         return NetworkError(
@@ -199,6 +220,13 @@ class Download:
 
 def _is_asked_long(problem: Transient, patience: Patience) -> bool:
     return problem.seconds is not None and problem.seconds > patience.asked
+
+
+def _in_words(seconds: float) -> str:
+    most = Retry.DEFAULT_RETRY_AFTER_MAX  # what is longer, urllib3 makes as long as this
+    if seconds >= most:
+        return f"{most // 3600} hours or more"
+    return f"{seconds / 60:.0f} minutes"
 
 
 def _next(response: requests.Response) -> bytes:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 from collections.abc import Callable, Iterator, Sequence
@@ -15,7 +16,7 @@ from create_llm.cli.progress import progress_bars
 from create_llm.data.documents import Document, Origin, Rejected
 from create_llm.data.preparation.prepare import Progress
 from create_llm.data.source import DataSource, Divided, FileSurvey, SourcePart, Surveyed
-from create_llm.errors import ConfigError
+from create_llm.errors import ConfigError, DataError
 from create_llm.kernel.plugins import default_plugins
 from create_llm_web.addresses import Address
 from create_llm_web.cache import Cache
@@ -81,8 +82,9 @@ class WebSource:
     def survey(self) -> Iterator[FileSurvey]:
         for text in self._texts:
             if isinstance(text.source, Surveyed):
-                for found in text.source.survey():
-                    yield replace(found, path=str(text.address))
+                with _as_downloaded():
+                    for found in text.source.survey():
+                        yield replace(found, path=str(text.address))
 
     def parts(self) -> Sequence[SourcePart]:
         return [
@@ -138,8 +140,20 @@ class WebSource:
 def _placed(found: Iterator[Document | Rejected], text: _Text) -> Iterator[Document | Rejected]:
     """The same, from the address instead of the file in the cache."""
     shown = str(text.address)
-    for item in found:
-        yield replace(item, origin=Origin(shown, item.origin.line))
+    with _as_downloaded():
+        for item in found:
+            yield replace(item, origin=Origin(shown, item.origin.line))
+
+
+@contextlib.contextmanager
+def _as_downloaded() -> Iterator[None]:
+    """Add to an error that says a file cannot be read: it would be used again and again."""
+    try:
+        yield
+    except DataError as error:
+        again = "or, once the server sends another one, fetch it again: --set data.refresh=true"
+        error.fixes = (*error.fixes, again)
+        raise
 
 
 def _parts_of(source: DataSource) -> Sequence[SourcePart]:

@@ -2,16 +2,17 @@
 
 A template may come from anybody. The sandbox keeps it away from Python's internals, and limits
 keep it from running on or growing without end. They count turns and signs, not seconds, so that
-a slow machine refuses no template that a fast one renders. They are no bound on memory: values
-may be many.
+a slow machine refuses no template that a fast one renders.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import datetime
-from functools import lru_cache
+from functools import lru_cache, wraps
+from inspect import unwrap
+from types import GeneratorType
 from typing import TypeVar
 
 from jinja2 import Template, TemplateError, TemplateSyntaxError, nodes
@@ -23,14 +24,29 @@ from jinja2.sandbox import ImmutableSandboxedEnvironment
 from jinja2.utils import Namespace
 from jinja2.visitor import NodeTransformer
 
+from create_llm.data.chat.sizes import FILTERS, LARGEST, METHODS, SIZED, extent, length, percent
 from create_llm.errors import DataError
 
 MOST_SOURCE = 2**18
 """Characters of a template; the longest in use have some 20,000."""
 MOST_TURNS = 200_000
 """Turns of all loops and calls of all macros in one rendering."""
-LARGEST = 2**24
-"""Characters or elements of a value, and of what is rendered; and the largest number."""
+MOST_MADE = 2**28
+"""Characters and elements of all values that one rendering makes, whether it keeps them or not. A
+template that gathers its text in a variable makes about half its length again at each message."""
+
+# Filters that take a collection as one, and write nothing of it out.
+_OF_COLLECTIONS = frozenset(
+    {"attr", "batch", "count", "d", "default", "dictsort", "first", "groupby", "items", "last"}
+    | {"length", "list", "map", "max", "min", "random", "reject", "rejectattr", "reverse"}
+    | {"select", "selectattr", "slice", "sort", "sum", "unique"}
+)
+_OF_NUMBERS = frozenset({"int", "sum"})
+# What multiplies text, and no chat template is known to use.
+_REFUSED_FILTERS = ("pprint", "urlize", "wordwrap", "xmlattr")
+_REFUSED_METHODS = frozenset({"expandtabs", "translate"})
+_ADDED = frozenset({"_block_vars", "_loop_vars"})
+"""Arguments of calls that Jinja adds for itself."""
 
 
 def render(source: str, name: str, variables: Mapping[str, object]) -> str:
@@ -43,7 +59,7 @@ def render(source: str, name: str, variables: Mapping[str, object]) -> str:
         DataError: it is no template, refuses what it is given, or exceeds a limit.
     """
     environment, template = _compiled(source, name)
-    environment.turns = 0
+    environment.turns = environment.made = 0
     parts: list[str] = []
     size = 0
     try:
@@ -79,12 +95,26 @@ def _compiled(source: str, name: str) -> tuple[_Environment, Template]:
     environment = _Environment()
     try:
         return environment, environment.from_string(source)
-    except TemplateSyntaxError as error:
+    except (
+        TemplateSyntaxError,
+        SyntaxError,  # of the Python that Jinja makes of it, and so without a line of its own
+        ValueError,
+        OverflowError,
+        RecursionError,
+        MemoryError,
+    ) as error:
+        line = f":{error.lineno}" if isinstance(error, TemplateSyntaxError) else ""
         raise DataError(
-            f"the chat template is no Jinja template: {error.message}",
-            where=f"{name}:{error.lineno}",
+            f"the chat template is no Jinja template: {_in_words(error)}",
+            where=f"{name}{line}",
             fixes=("correct it", 'or use one that is shipped: data.chat_template = "chatml"'),
         ) from error
+
+
+def _in_words(error: Exception) -> str:
+    if isinstance(error, (RecursionError, MemoryError)):
+        return "it is nested too deeply"
+    return error.msg if isinstance(error, SyntaxError) else str(error)
 
 
 class _Environment(ImmutableSandboxedEnvironment):
@@ -94,12 +124,16 @@ class _Environment(ImmutableSandboxedEnvironment):
 
     def __init__(self) -> None:
         super().__init__(
-            trim_blocks=True, lstrip_blocks=True, extensions=[_Generation, loopcontrols]
+            trim_blocks=True,
+            lstrip_blocks=True,
+            extensions=[_Generation, loopcontrols],
+            finalize=self.shown,
         )
-        self.turns = 0
+        self.turns = self.made = 0
         self.filters["tojson"] = _tojson
-        to_int = self.filters["int"]
-        self.filters["int"] = lambda *arguments, **named: _limited(to_int(*arguments, **named))
+        for name in _REFUSED_FILTERS:
+            del self.filters[name]
+        self.filters = {name: self._weighed(name, self.filters[name]) for name in self.filters}
         self.globals["raise_exception"] = _raise_exception
         self.globals["strftime_now"] = lambda form: datetime.now().strftime(form)
         self.globals["namespace"] = _Namespace
@@ -109,21 +143,79 @@ class _Environment(ImmutableSandboxedEnvironment):
         tree.set_environment(self)
         return tree
 
-    def turn(self) -> str:
-        """Called at each turn of a loop and in each macro."""
+    def is_safe_attribute(self, obj: object, attr: str, value: object) -> bool:
+        refused = isinstance(obj, str) and attr in _REFUSED_METHODS
+        return not refused and super().is_safe_attribute(obj, attr, value)
+
+    def turn(self, text: int) -> str:
+        """Called at each turn of a loop and in each macro.
+
+        Args:
+            text: characters of the template's own that it may write.
+        """
         self.turns += 1
         if self.turns > MOST_TURNS:
             raise SecurityError(f"it takes more than {MOST_TURNS:,} turns")
+        self._charge(text)
         return ""
 
-    def joined(self, *values: object) -> str:
+    def joined(self, *values: object) -> object:
         """The operator `~`, which Jinja lets nobody intercept."""
-        return str(_limited("".join(map(str, values))))
+        _check_size(extent(*values))
+        return self.weighed("".join(map(str, values)))
+
+    def shown(self, value: object) -> object:
+        """What is written out; Jinja makes text of it."""
+        if not isinstance(value, str):
+            _check_size(extent(value))
+        return self.weighed(value)
+
+    def weighed(self, value: object) -> object:
+        """The value that an operation has made."""
+        if isinstance(value, SIZED):
+            _check_size(len(value))
+            self._charge(len(value))
+        return value
 
     def call_binop(self, context: Context, operator: str, left: object, right: object) -> object:
-        if operator in ("*", "**"):
-            _check_size(operator, left, right)
-        return _limited(super().call_binop(context, operator, left, right))
+        if operator != "+":  # a sum is twice as large as its parts, at most
+            _check_size(_size_of_result(operator, left, right))
+        return self.weighed(_checked(super().call_binop(context, operator, left, right)))
+
+    def call(
+        self, context: Context, function: Callable[..., object], /, *given: object, **named: object
+    ) -> object:
+        plain = unwrap(function)
+        owner = getattr(plain, "__self__", None)
+        size = METHODS.get(plain.__name__) if isinstance(owner, str) else None
+        if size is not None:
+            given = _listed(given)
+            own = {key: value for key, value in named.items() if key not in _ADDED}
+            _check_size(size(owner, *given, **own))
+        return self.weighed(super().call(context, function, *given, **named))
+
+    def _weighed(self, name: str, function: Callable[..., object]) -> Callable[..., object]:
+        """A filter that makes nothing large."""
+        size = extent if name not in _OF_COLLECTIONS else None
+        size = FILTERS.get(name, size)
+        first = 1 if hasattr(function, "jinja_pass_arg") else 0  # Jinja's own argument
+
+        @wraps(function)
+        def limited(*given: object, **named: object) -> object:
+            if size is extent:
+                _check_size(extent(*given[first : first + 1]))
+            elif size is not None:
+                given = _listed(given)
+                _check_size(size(*given[first:], **named))
+            made = function(*given, **named)
+            return self.weighed(_checked(made) if name in _OF_NUMBERS else made)
+
+        return limited
+
+    def _charge(self, size: int) -> None:
+        self.made += size
+        if self.made > MOST_MADE:
+            raise SecurityError(f"it makes more than {MOST_MADE:,} characters on its way")
 
 
 _Repeated = TypeVar("_Repeated", nodes.For, nodes.Macro, nodes.CallBlock)
@@ -145,6 +237,12 @@ class _Limits(NodeTransformer):
         self.generic_visit(node)
         return _call("joined", node.nodes, node.lineno)
 
+    def visit_Getitem(self, node: nodes.Getitem) -> nodes.Expr:
+        self.generic_visit(node)
+        # A slice is a copy; Jinja has it made by Python itself.
+        is_slice = isinstance(node.arg, nodes.Slice)
+        return _call("weighed", [node], node.lineno) if is_slice else node
+
     def visit_Const(self, node: nodes.Const) -> nodes.Const:
         if isinstance(node.value, int) and abs(node.value) > LARGEST:
             raise TemplateSyntaxError(f"the number {node.value} is too large", node.lineno)
@@ -152,7 +250,9 @@ class _Limits(NodeTransformer):
 
     def _counted(self, node: _Repeated) -> _Repeated:
         self.generic_visit(node)
-        node.body.insert(0, nodes.ExprStmt(_call("turn", [], node.lineno), lineno=node.lineno))
+        text = sum(len(data.data) for data in node.find_all(nodes.TemplateData))
+        turn = _call("turn", [nodes.Const(text, lineno=node.lineno)], node.lineno)
+        node.body.insert(0, nodes.ExprStmt(turn, lineno=node.lineno))
         return node
 
 
@@ -191,25 +291,32 @@ def _check_name(name: object) -> None:
         raise SecurityError(f"a namespace cannot hold '{name}'")
 
 
-def _check_size(operator: str, left: object, right: object) -> None:
-    """Refuse a product or power before it is computed, if it would be large."""
-    sizes = [abs(v) if isinstance(v, int) else _length(v) for v in (left, right)]
+def _size_of_result(operator: str, left: object, right: object) -> int:
+    """Of a product, power or `%`, before it is computed."""
+    if operator == "%":
+        given = right if isinstance(right, tuple) else (right,)
+        return percent(left, *given) if isinstance(left, str) else 0
+    one, other = (abs(v) if isinstance(v, int) else length(v) for v in (left, right))
     if operator == "**":
-        too_large = sizes[0] > 1 and sizes[1] > LARGEST.bit_length()
-    else:
-        too_large = sizes[0] * sizes[1] > LARGEST
-    if too_large:
+        return LARGEST + 1 if one > 1 and other > LARGEST.bit_length() else 0
+    return one * other
+
+
+def _check_size(size: int) -> None:
+    if size > LARGEST:
         raise SecurityError(f"a value is larger than {LARGEST:,}")
 
 
-def _length(value: object) -> int:
-    return len(value) if isinstance(value, (str, list, tuple)) else 0
-
-
-def _limited(value: object) -> object:
-    if (abs(value) if isinstance(value, int) else _length(value)) > LARGEST:
-        raise SecurityError(f"a value is larger than {LARGEST:,}")
+def _checked(value: object) -> object:
+    """The value, no large number: text is padded and repeated by numbers."""
+    if isinstance(value, int):
+        _check_size(abs(value))
     return value
+
+
+def _listed(given: tuple[object, ...]) -> tuple[object, ...]:
+    """The arguments, with lists for generators: their size is not known before."""
+    return tuple(list(value) if isinstance(value, GeneratorType) else value for value in given)
 
 
 def _raise_exception(message: str) -> None:

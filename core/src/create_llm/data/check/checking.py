@@ -7,14 +7,16 @@ is remembered meanwhile is bounded, but for a line about each file: a few hundre
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import partial
 
+from create_llm.data.check.failures import Failures
 from create_llm.data.check.reading import Comparing, Counts, read
 from create_llm.data.check.report import Report
 from create_llm.data.corpus import Corpus
 from create_llm.data.encoding import DocumentEncoder
 from create_llm.data.preparation.prepare import Progress
-from create_llm.data.source import fetch_text, skipped_files
+from create_llm.data.source import DataSource, documents_of, fetch_text, skipped_files
 from create_llm.errors import DataError
 
 
@@ -32,20 +34,20 @@ def check(
     for side in corpus.sides():
         fetch_text(side.source, progress)
     total = corpus.total_bytes()
-    counts, comparing, failure = Counts(encoder, total), None, None
-    try:
-        fraction, failure = _fraction(corpus)
-        counts.survey(corpus, partial(progress, "recognising the files") if progress else None)
-        told = partial(progress, "reading the data") if progress else None
-        for seen in read(corpus, fraction, total, told, counts.reject):
-            counts.add(seen)
-        if failure is None:
-            comparing = Comparing(counts.runs(), counts.repeats.result())
-            told = partial(progress, "comparing train with validation") if progress else None
-            for seen in read(corpus, fraction, total, told):
-                comparing.add(seen)
-    except DataError as error:
-        failure = failure or error
+    counts, comparing, failures = Counts(encoder, total), None, Failures()
+    fraction, failure = _fraction(corpus)
+    told = partial(progress, "recognising the files") if progress else None
+    counts.survey(corpus, told, failures.note)
+    told = partial(progress, "reading the data") if progress else None
+    for seen in read(corpus, fraction, total, told, failures.note, counts.reject):
+        counts.add(seen)
+    failure = failure or failures.decisive(corpus, counts)
+    if failure is None:
+        comparing = Comparing(counts.runs(), counts.repeats.result())
+        told = partial(progress, "comparing train with validation") if progress else None
+        for seen in read(corpus, fraction, total, told, failures.note):
+            comparing.add(seen)
+        failure = failures.decisive(corpus, counts)
     if failure is not None and not counts.files():
         raise failure
     return _report(corpus, counts, comparing, failure)
@@ -56,7 +58,19 @@ def _fraction(corpus: Corpus) -> tuple[float, DataError | None]:
     try:
         return corpus.fraction(), None
     except DataError as error:
-        return 0.0, error
+        usable = tuple(filter(_is_usable, corpus.sources)) if len(corpus.sources) > 1 else ()
+        if not usable or len(usable) == len(corpus.sources):
+            return 0.0, error
+    # Reading tells what is wrong with the other paths.
+    return _fraction(replace(corpus, sources=usable))
+
+
+def _is_usable(source: DataSource) -> bool:
+    try:
+        next(documents_of(source), None)
+    except DataError:
+        return False
+    return True
 
 
 def _report(
@@ -74,7 +88,8 @@ def _report(
         val_bytes=counts.val_bytes,
         lengths=counts.lengths.summary(),
         short=counts.short,
-        short_places=tuple(counts.short_places),
+        short_texts=counts.short_texts,
+        short_places=counts.short_places,
         repeats=counts.repeats.result(),
         deduplicated=corpus.deduplicate,
         repeated=comparing.repeated() if comparing else (),

@@ -38,7 +38,10 @@ class CheckedFile:
 
 @dataclass(frozen=True, slots=True)
 class RepeatedText:
-    """A text that stands in the corpus `count` times, and the first places where it does."""
+    """A text that stands in the corpus `count` times, and the first places where it does.
+
+    Places are file:line; where several of them are in one line, with the row's number in its file.
+    """
 
     text: str
     count: int
@@ -54,6 +57,7 @@ class Report:
         problems: by kind, file after file; past a few thousand kinds no more are noted.
         text_bytes: UTF-8 bytes of the documents.
         short: documents of fewer than `SHORT` characters.
+        short_texts: of these, plain text.
         deduplicated: whether preparation leaves these repetitions out.
         repeated: the texts that are repeated most.
         overlap: None where the two sides could not be compared.
@@ -71,6 +75,7 @@ class Report:
     val_bytes: int
     lengths: Lengths
     short: int
+    short_texts: int
     short_places: tuple[str, ...]
     repeats: Repeats
     deduplicated: bool

@@ -46,6 +46,16 @@ def data_key(
     return key_of(ingredients_of(source, tokenizer, val_split, val_source, deduplicate, template))
 
 
+def division_key(source: str, val_source: str | None, val_split: float) -> str:
+    """SHA-256 (hex) over what decides which documents are for validation.
+
+    Args:
+        source, val_source: as `identity_of` names them.
+    """
+    values = [source, val_source, val_split, SPLIT_RULE]
+    return hashlib.sha256(json.dumps(values).encode()).hexdigest()
+
+
 def tokenizer_files(tokenizer: Tokenizer) -> dict[str, bytes]:
     """The files that the tokenizer saves, in name order."""
     with TemporaryDirectory() as folder:

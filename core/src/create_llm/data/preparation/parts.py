@@ -21,7 +21,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from create_llm.data.chat.template import ChatTemplate
 from create_llm.data.documents import Document, Origin, Rejected
-from create_llm.data.encoding import DocumentEncoder, EncodedDocument
+from create_llm.data.encoding import DocumentEncoder, EncodedDocument, is_conversation
 from create_llm.data.preparation.shard_files import MANIFEST, PREPARE_FIXES, ShardManifest, damaged
 from create_llm.data.preparation.shard_writer import ShardWriter
 from create_llm.data.shards import ShardFolder
@@ -46,6 +46,7 @@ class PartTask:
 
     Attributes:
         part: of the source; None: all of a source that is not divided.
+        fingerprint: of the part when it was decided to prepare it.
         fraction: of its documents, what is for validation; 0 and 1 leave one side empty.
         dropped: its documents that are left out, by their number from 0.
         key: SHA-256 (hex) over everything that its tokens depend on.
@@ -55,6 +56,7 @@ class PartTask:
 
     source: DataSource
     part: SourcePart | None
+    fingerprint: str
     fraction: float
     dropped: frozenset[int]
     key: str
@@ -68,7 +70,12 @@ class PartTask:
 
     @property
     def folder(self) -> str:
-        return f"shards-{self.key[:16]}"
+        return folder_name(self.key)
+
+
+def folder_name(key: str) -> str:
+    """Of the folder of the part with this key."""
+    return f"shards-{key[:16]}"
 
 
 class RejectedRow(BaseModel):
@@ -104,6 +111,8 @@ class PartRecord(BaseModel):
         duplicates: documents left out because an equal one came before.
         rejected: rows that no document could be made of.
         rejections: the first few of them.
+        conversations: of the documents to train on, those that a chat template wrote out; left
+            out where there are none.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -115,6 +124,7 @@ class PartRecord(BaseModel):
     duplicates: int
     rejected: int
     rejections: tuple[RejectedRow, ...]
+    conversations: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,7 +172,8 @@ def write_part(
     with Storage().commit(folder / task.folder) as out:
         writing = _Writing(tokenizer, task, progress)
         record = writing.run(out.folder)
-        out.write_json(RECORD, record.model_dump())
+        none = None if record.conversations else {"conversations"}
+        out.write_json(RECORD, record.model_dump(exclude=none))
 
 
 def open_part(folder: Path, key: str | None = None) -> PreparedPart:
@@ -175,7 +186,7 @@ def open_part(folder: Path, key: str | None = None) -> PreparedPart:
         DataError: names the file that is missing or damaged.
     """
     record = _read_record(folder)
-    if key not in (None, record.key):
+    if key not in (None, record.key) or folder.name != folder_name(record.key):
         raise damaged(folder / RECORD, "is that of another part")
     return PreparedPart(
         record, _open_side(folder / "train", record.train), _open_side(folder / "val", record.val)
@@ -240,7 +251,7 @@ class _Writing:
     ) -> None:
         self._tokenizer, self._task, self._progress = tokenizer, task, progress
         self._encoder = DocumentEncoder(tokenizer, task.template)
-        self._text_bytes = self._rejected = 0
+        self._text_bytes = self._rejected = self._conversations = 0
         self._rejections: list[RejectedRow] = []
 
     def run(self, folder: Path) -> PartRecord:
@@ -259,6 +270,7 @@ class _Writing:
                 duplicates=len(self._task.dropped),
                 rejected=self._rejected,
                 rejections=tuple(self._rejections),
+                conversations=self._conversations,
             )
 
     def _encoded(self) -> Iterator[tuple[list[Document], list[EncodedDocument]]]:
@@ -296,6 +308,7 @@ class _Writing:
         for document, made in zip(batch, encoded, strict=True):
             side = val if is_validation(document.text, self._task.fraction) else train
             side.add(made.ids, made.counted, made.bytes)
+            self._conversations += side is train and is_conversation(document)
             size += utf8_size(document.text)
         self._text_bytes += size
         self._progress(size)

@@ -13,12 +13,12 @@ change.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from itertools import chain
 from pathlib import Path
 
 from create_llm.data.chat.template import ChatTemplate
-from create_llm.data.corpus import Side, sides_of
+from create_llm.data.corpus import Side, sides_of, split_fraction
 from create_llm.data.duplicates import Seen
 from create_llm.data.preparation.ingredients import Ingredients, ingredients_of, key_of
 from create_llm.data.preparation.parts import (
@@ -40,6 +40,7 @@ from create_llm.data.source import DataSource, Divided, SourcePart, documents_of
 from create_llm.data.split import MORE_TEXT, refuse_too_little
 from create_llm.data.tokenizer import Tokenizer
 from create_llm.errors import DataError
+from create_llm.storage.durable import Storage
 
 STAGE = "encoding the text"
 
@@ -86,6 +87,7 @@ def prepare(
     bar = _Bar(progress, _total_bytes(source, val_source))
     parts = _prepared_parts(folder, tasks, tokenizer, workers, bar)
     bar.end()
+    _refuse_changed(folder, tasks)
     _refuse_empty(tasks, parts)
     write_manifest(folder, ingredients, tasks, parts)
     remove_others(folder)
@@ -118,16 +120,17 @@ def _tasks(
     """All parts in order. Of a mixture, a text that an earlier source holds is a repetition too."""
     seen = {in_validation: Seen() for in_validation in (False, True)}
     tokenizer, rule = ingredients.tokenizer, ingredients.split_rule
+    split = split_fraction(sides, ingredients.val_split)
     tasks = []
     for side in sides:
-        source, kind = side.source, kind_of(side.source)
-        fraction = side.fraction(ingredients.val_split)
+        source, kind, fraction = side.source, kind_of(side.source), side.fraction(split)
         before = seen[side.use == "val"] if deduplicate else None
         for part in _parts_of(source):
             fingerprint = source.fingerprint() if part is None else part.fingerprint
             dropped = frozenset[int]() if before is None else _repeated(source, part, before)
             key = part_key(kind, fingerprint, tokenizer, rule, fraction, dropped)
-            tasks.append(PartTask(source, part, fraction, dropped, key, template, side.mixed))
+            told = (fraction, dropped, key, template, side.mixed)
+            tasks.append(PartTask(source, part, fingerprint, *told))
     return tasks
 
 
@@ -192,6 +195,32 @@ def _refuse_too_little(sides: Sequence[Side]) -> None:
             raise DataError(what, fixes=MORE_TEXT)
 
 
+def _refuse_changed(folder: Path, tasks: Sequence[PartTask]) -> None:
+    """Remove what was written of a text that changed meanwhile: it may be of neither version.
+
+    Raises:
+        DataError: some text has changed.
+    """
+    now: dict[int, set[str]] = {}
+    for source in (task.source for task in tasks):
+        if id(source) not in now:
+            now[id(source)] = set(_fingerprints(source))
+    changed = [task for task in tasks if task.fingerprint not in now[id(task.source)]]
+    for task in changed:
+        Storage().remove(folder / task.folder)
+    if changed:
+        raise DataError(
+            "the text changed while it was being prepared",
+            where=changed[0].name,
+            fixes=("run the same command again: the parts that stayed are kept",),
+        )
+
+
+def _fingerprints(source: DataSource) -> Iterator[str]:
+    for part in _parts_of(source):
+        yield source.fingerprint() if part is None else part.fingerprint
+
+
 def _refuse_empty(tasks: Sequence[PartTask], parts: Sequence[PreparedPart]) -> None:
     """
     Raises:
@@ -204,6 +233,10 @@ def _refuse_empty(tasks: Sequence[PartTask], parts: Sequence[PreparedPart]) -> N
     for name, count in documents.items():
         if not count:
             raise DataError(
-                f"data.mix.{name}: every document to train on repeats one of another source",
-                fixes=(f"take data.mix.{name} out", "or keep repetitions: data.deduplicate=false"),
+                f"data.mix.{name}: nothing is left to train on; its few documents are all kept for "
+                "validation, or repeat those of another source",
+                fixes=(
+                    f"put more text there, or take data.mix.{name} out",
+                    "or keep repetitions: data.deduplicate=false",
+                ),
             )

@@ -11,7 +11,7 @@ from typing import Annotated, Self
 from pydantic import BaseModel, Field, ValidationError, model_validator
 
 from create_llm.data.documents import Rejected
-from create_llm.data.preparation.ingredients import Ingredients, key_of
+from create_llm.data.preparation.ingredients import Ingredients, division_key, key_of
 from create_llm.data.preparation.parts import (
     REJECTIONS_KEPT,
     PartTask,
@@ -80,10 +80,12 @@ class PreparedData:
     Attributes:
         train, val: of all that there is.
         key: SHA-256 (hex) over everything that the tokens depend on.
+        division: SHA-256 (hex) over what decides which documents are for validation.
         tokenizer: SHA-256 (hex) of the tokenizer that made them.
         rejected: how many rows of the source no document could be made of.
         rejections: the first few of them.
         duplicates: how many documents were left out because an equal one came before.
+        conversations: how many documents to train on a chat template wrote out.
         mixed: the same by the sources of a mixture; empty where there is none.
     """
 
@@ -91,12 +93,14 @@ class PreparedData:
     train: TokenShards
     val: TokenShards
     key: str
+    division: str
     tokenizer: str
     cached: bool
     rejected: int = 0
     rejections: tuple[Rejected, ...] = ()
     duplicates: int = 0
     mixed: Mapping[str, Streams] = field(default_factory=dict)
+    conversations: int = 0
 
     @property
     def train_streams(self) -> tuple[TokenShards, ...]:
@@ -124,12 +128,14 @@ def open_prepared(folder: Path, *, cached: bool = True) -> PreparedData:
         train,
         val,
         manifest.key,
+        division_key(manifest.source, manifest.val_source, manifest.val_split),
         manifest.tokenizer,
         cached,
         manifest.rejected,
         tuple(row.rejected() for row in manifest.rejections),
         manifest.duplicates,
         _by_source(manifest, parts),
+        sum(part.record.conversations for part in parts),
     )
 
 
