@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 PACKAGES := core $(wildcard plugins/*_plugin)
 SOURCES := $(addsuffix /src,$(PACKAGES) $(wildcard examples/*))
 
-.PHONY: install demo test lint format docs catalogue bench faults clean
+.PHONY: install demo test peers lint format docs catalogue bench faults clean
 .DEFAULT_GOAL := help
 
 help:  ## what each target does
@@ -24,8 +24,11 @@ demo: install  ## the whole journey on the built-in corpus, in the folder demo/
 	rm -rf demo
 	$(BIN)/llm quickstart demo
 
-test: install  ## every test
+test: install  ## every test but those of `make peers`
 	$(BIN)/python -m pytest -n auto
+
+peers: install  ## beside other programs, each in an environment of its own that takes minutes to make
+	$(BIN)/python -m pytest -m peers
 
 lint: install  ## ruff, mypy, the direction of imports, the generated files
 	$(BIN)/ruff check .
