@@ -27,7 +27,7 @@ demo: install  ## the whole journey on the built-in corpus, in the folder demo/
 test: install  ## every test but those of `make peers`
 	$(BIN)/python -m pytest -n auto
 
-peers: install  ## beside other programs, each in an environment of its own that takes minutes to make
+peers: install  ## wheels, and other programs, each in an environment of its own that takes minutes to make
 	$(BIN)/python -m pytest -m peers
 
 lint: install  ## ruff, mypy, the direction of imports, the generated files
