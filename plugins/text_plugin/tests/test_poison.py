@@ -5,6 +5,7 @@ import json
 import os
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 import zstandard
@@ -13,6 +14,7 @@ from hypothesis import strategies as st
 
 from create_llm.data.documents import Document, Rejected
 from create_llm.errors import ConfigError, DataError
+from create_llm_text.compression import Content
 from create_llm_text.config import TextConfig
 from create_llm_text.source import TextSource
 
@@ -328,3 +330,9 @@ def test_every_row_is_kept_or_told(tmp_path_factory, texts, form):
         if form == "csv":  # where line ends are made one, as in plain text
             text = text.replace("\r\n", "\n")
         assert (item.text == text) if text.strip() else isinstance(item, Rejected)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="needs a file whose reading fails: /proc")
+def test_a_file_whose_reading_fails_is_not_taken_for_a_bad_one():
+    with pytest.raises(DataError, match="reading failed: Input/output error"):
+        list(Content(Path("/proc/self/mem"), None))

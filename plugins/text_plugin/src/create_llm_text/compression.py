@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import BinaryIO, Protocol
 
+from create_llm.errors import DataError
 from create_llm_text.rows import Damaged, Unreadable
 
 GZIP, ZSTANDARD = "gz", "zst"
@@ -59,9 +60,16 @@ class _Frame(Protocol):
 
 
 def _read_chunks(path: Path, compression: str | None) -> Iterator[bytes]:
-    """Raises Unreadable when the file cannot be opened or decompressed, or expands too much."""
+    """
+    Raises:
+        Unreadable: the file cannot be opened or decompressed, or expands too much.
+        DataError: reading it failed half-way. That may pass, and what was read until then must
+            not be taken for the file.
+    """
+    opened = False
     try:
         with path.open("rb") as file:
+            opened = True
             if compression:
                 _refuse_other(file, compression)
             size = 0
@@ -71,6 +79,12 @@ def _read_chunks(path: Path, compression: str | None) -> Iterator[bytes]:
                     raise _bomb()
                 yield chunk
     except OSError as error:
+        if opened:
+            raise DataError(
+                f"reading failed: {error.strerror or error}",
+                where=str(path),
+                fixes=("run the same command again", "if it stays so, take the file out"),
+            ) from error
         raise Unreadable(
             f"the file cannot be read: {error.strerror or error}",
             "see whether it is still there, and whether you may read it",
