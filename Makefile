@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 PACKAGES := core $(wildcard plugins/*_plugin)
 SOURCES := $(addsuffix /src,$(PACKAGES) $(wildcard examples/*))
 
-.PHONY: install demo test peers lint format docs catalogue bench faults clean
+.PHONY: install demo test slow lint format docs catalogue bench faults clean
 .DEFAULT_GOAL := help
 
 help:  ## what each target does
@@ -24,11 +24,11 @@ demo: install  ## the whole journey on the built-in corpus, in the folder demo/
 	rm -rf demo
 	$(BIN)/llm quickstart demo
 
-test: install  ## every test but those of `make peers`
+test: install  ## every test but those of `make slow`
 	$(BIN)/python -m pytest -n auto
 
-peers: install  ## wheels, and other programs, each in an environment of its own that takes minutes to make
-	$(BIN)/python -m pytest -m peers
+slow: install  ## the tests that take long: wheels and other programs in environments of their own, long runs
+	$(BIN)/python -m pytest -m slow
 
 lint: install  ## ruff, mypy, the direction of imports, the generated files
 	$(BIN)/ruff check .

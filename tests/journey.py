@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import atexit
+import functools
 import os
 import subprocess
 import sys
@@ -68,8 +70,21 @@ def start_llm(root, *arguments, python=sys.executable, overlays=(), env=None, **
     return subprocess.Popen(command, **settings | options)
 
 
-def run_llm(root, *arguments, **options):
-    """Run the command in a folder to its end, whatever that is."""
+def run_llm(root, *arguments, python=sys.executable, overlays=(), env=None, **options):
+    """Run the command in a folder to its end, whatever that is.
+
+    In a fork of a process that has torch already, where nothing is asked for that only a new
+    interpreter heeds: a suite of whole runs would spend most of its time with imports.
+    """
+    of_interpreter = any(name.startswith("PYTHON") for name in env or {})
+    if os.name == "nt" or options or of_interpreter or str(python) != sys.executable:
+        return _run_anew(root, *arguments, python=python, overlays=overlays, env=env, **options)
+    child = _zygote().start(root, *arguments, overlays=overlays, env=env)
+    code = child.code(timeout=300)
+    return subprocess.CompletedProcess(list(arguments), code, child.stdout, child.stderr)
+
+
+def _run_anew(root, *arguments, **options):
     with start_llm(root, *arguments, **options) as process:
         try:
             output = process.communicate(timeout=300)
@@ -77,6 +92,15 @@ def run_llm(root, *arguments, **options):
             process.kill()
             raise
     return subprocess.CompletedProcess(process.args, process.returncode, *output)
+
+
+@functools.cache
+def _zygote():
+    from tests.zygote import Zygote
+
+    zygote = Zygote()
+    atexit.register(zygote.__exit__)
+    return zygote
 
 
 def llm(root, *arguments, code=0, **options):

@@ -17,8 +17,6 @@ from tests.environments import bare, share_requirements, site_of
 from tests.journey import environment
 from tests.pages import ROOT, files_in, steps_in
 
-pytestmark = pytest.mark.slow
-
 PAGE = ROOT / "docs" / "write-a-plugin.md"
 EXAMPLE = ROOT / "examples" / "create-llm-haiku"
 # What a first training needs beside the core.
@@ -119,6 +117,7 @@ def test_each_file_of_the_example_is_short(path: str):
     assert example_files()[path].count("\n") < 40
 
 
+@pytest.mark.slow
 def test_a_newcomer_can_follow_the_page(new_environment, tmp_path: Path):
     there, page = new_environment(), PAGE.read_text(encoding="utf-8")
     said, blocks = [], {}

@@ -194,7 +194,7 @@ def interrupt_at(project, step, number, *arguments):
 def test_an_interrupted_run_goes_on_to_the_same_bytes(project, tmp_path, number):
     whole = tmp_path / "whole"
     shutil.copytree(project, whole)
-    steps = ["--max-steps", "400", *SMALL, "--set", "training.eval_interval=150"]
+    steps = ["--max-steps", "150", *SMALL, "--set", "training.eval_interval=60"]
     llm(whole, "train", *steps)
     code, stderr = interrupt_at(project, 4, number, *steps)
     assert code == 128 + number, stderr
@@ -202,7 +202,7 @@ def test_an_interrupted_run_goes_on_to_the_same_bytes(project, tmp_path, number)
     (run,) = (project / "logs").glob("*/summary.json")
     stopped = json.loads(run.read_text())
     assert stopped["status"] == "interrupted"
-    assert 0 < stopped["steps"] < 400
+    assert 0 < stopped["steps"] < 150
     llm(project, "train", *steps)
     assert weights_of(project) == weights_of(whole)
     sessions = {event["session"] for event in events(project)}

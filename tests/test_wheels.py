@@ -26,7 +26,7 @@ from tests.conftest import ROOT, CommandLine
 from tests.environments import bare, share_requirements, site_of
 from tests.journey import environment
 
-pytestmark = pytest.mark.peers
+pytestmark = pytest.mark.slow
 
 CORE = "create-llm-core"
 PACKAGES = {

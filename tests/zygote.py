@@ -3,8 +3,8 @@
     with Zygote(overlay) as zygote:
         process = zygote.start(project, "train")
 
-Importing torch takes seconds and most faults need a process of their own. A child is a whole
-interpreter that ends as any other does; its output goes to a file.
+Importing torch takes seconds, and a suite of whole runs would spend most of its time with that. A
+child is a whole interpreter that ends as any other does; its output goes to files.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import IO, Any
 
@@ -24,8 +24,9 @@ from tests.journey import environment
 
 _SERVER = """\
 import fcntl, gc, json, os, sys, termios
-import torch, torch._dynamo, tokenizers, rich.progress
+import torch, torch._dynamo, tokenizers, sentencepiece, rich.progress
 import create_llm.training.launch, create_llm.cli.app, create_llm.cli.progress
+import create_llm.models.writing
 from create_llm.cli import main
 
 replies = os.fdopen(os.dup(1), "w")
@@ -41,12 +42,15 @@ while line := sys.stdin.readline():
     if child == 0:
         os.setsid()
         # The first terminal that a new session opens becomes its own, and hangs up on it.
-        descriptors = [os.open(request["in"], os.O_RDWR), os.open(request["out"], os.O_RDWR)]
+        descriptors = [os.open(path, os.O_RDWR) for path in request["streams"]]
         if sys.platform == "darwin" and os.isatty(descriptors[0]):
             fcntl.ioctl(descriptors[0], termios.TIOCSCTTY, 0)
-        for number, source in ((0, 0), (1, 1), (2, 1)):
-            os.dup2(descriptors[source], number)
+        for number, descriptor in enumerate(descriptors):
+            os.dup2(descriptor, number)
+            os.close(descriptor)
+        os.environ.clear()
         os.environ.update(request["environment"])
+        sys.path[1:1] = request["overlays"]
         os.chdir(request["root"])
         sys.argv = ["llm", *request["arguments"]]
         main()
@@ -55,12 +59,16 @@ while line := sys.stdin.readline():
 
 
 class Zygote:
-    """The process that forks; has the plugins in `overlay` beside the installed ones."""
+    """The process that forks.
 
-    def __init__(self, overlay: Path) -> None:
+    What it starts has the plugins in the overlay folders beside the installed ones.
+    """
+
+    def __init__(self, *overlays: Path) -> None:
+        self._overlays = overlays
         self._process = subprocess.Popen(
             [sys.executable, "-c", _SERVER],
-            env=environment([overlay]),
+            env=environment(),
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
@@ -81,21 +89,24 @@ class Zygote:
         self,
         root: Path,
         *arguments: object,
+        overlays: Sequence[Path] = (),
         env: Mapping[str, str] | None = None,
         terminal: str | None = None,
     ) -> Child:
         """Start the command in a folder; with `terminal`, a device, on that."""
         self._count += 1
-        out = Path(self._outputs.name) / str(self._count)
-        out.touch()
+        outputs = [Path(self._outputs.name) / f"{self._count}.{name}" for name in ("out", "err")]
+        for path in outputs:
+            path.touch()
+        imported = [*overlays, *self._overlays]
         request = {
             "root": str(root),
             "arguments": list(map(str, arguments)),
-            "environment": dict(env or {}),
-            "in": terminal or os.devnull,
-            "out": terminal or str(out),
+            "environment": environment(imported, env),
+            "overlays": list(map(str, imported)),
+            "streams": [terminal] * 3 if terminal else [os.devnull, *map(str, outputs)],
         }
-        return Child(self, self.ask(request), out)
+        return Child(self, self.ask(request), outputs)
 
     def run(self, root: Path, *arguments: object, code: int = 0) -> str:
         """Run the command to its end, which must be this exit code; returns its output."""
@@ -113,15 +124,23 @@ class Zygote:
 class Child:
     """One run of the command."""
 
-    def __init__(self, zygote: Zygote, pid: int, out: Path) -> None:
-        self._zygote, self._out = zygote, out
+    def __init__(self, zygote: Zygote, pid: int, outputs: Sequence[Path]) -> None:
+        self._zygote, self._outputs = zygote, outputs
         self._code: int | None = None
         self.pid = pid
 
     @property
+    def stdout(self) -> str:
+        return self._outputs[0].read_text(encoding="utf-8", errors="replace")
+
+    @property
+    def stderr(self) -> str:
+        return self._outputs[1].read_text(encoding="utf-8", errors="replace")
+
+    @property
     def output(self) -> str:
-        """What it has written to stdout and stderr so far."""
-        return self._out.read_text(encoding="utf-8", errors="replace")
+        """What it has written to stderr and then to stdout so far."""
+        return self.stderr + self.stdout
 
     def signal(self, number: int) -> None:
         os.kill(self.pid, number)

@@ -16,7 +16,7 @@ from tests.environments import bare, share_requirements, site_of
 
 import create_llm
 
-pytestmark = pytest.mark.peers
+pytestmark = pytest.mark.slow
 
 ROOT = Path(__file__).resolve().parents[3]
 OURS = ("core", *(f"plugins/{name}_plugin" for name in ("bridge", "gpt", "objectives")))

@@ -13,7 +13,7 @@ import pytest
 import torch
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
-pytestmark = pytest.mark.peers
+pytestmark = pytest.mark.slow
 
 TASKS = Path(__file__).with_name("tasks")
 MAIN = "from create_llm.cli import main; main()"
