@@ -13,6 +13,7 @@ import pytest
 
 import create_llm
 from create_llm.cli.app import run
+from create_llm.models.comparison import best_of
 from tests.journey import SETTINGS, flags, sentences
 
 BROWSERS = ("chromium", "chromium-browser", "google-chrome", "chrome")
@@ -306,3 +307,37 @@ def test_the_timeline_is_drawn_into_one_file(project, llm):
     assert {"v1", "v2", "the best so far"} <= set(texts)
     _, err = llm(project, "runs", "plot", "--output", "t.png", code=2)
     assert ".svg" in err
+
+
+def row(name: str, bits: float, speed: float) -> dict[str, object]:
+    figures = {"loss": bits, "perplexity": bits, "parameters": 1, "bytes": 1}
+    same = {"tokenizer_sha256": "t", "objective": "causal"}
+    return {
+        "name": name,
+        "bits_per_byte": bits,
+        "tokens_per_second": speed,
+        **figures,
+        **same,
+    }
+
+
+def test_what_chance_explains_is_no_better():
+    rows = [row("a", 2.0004, 100), row("b", 2.0, 108), row("c", 2.05, 60)]
+    best = best_of(rows)
+    assert best["bits_per_byte"] == best["loss"] == ["b", "a"]
+    assert best["tokens_per_second"] == ["b", "a"]
+    assert "bytes" not in best
+    assert best_of(rows[:2]) == {}
+
+
+def test_one_model_twice_is_no_comparison(trained, llm):
+    _, err = llm(trained, "compare", "v1", "v1", *SET, code=2)
+    assert "'v1' was named 2 times" in err
+
+
+def test_doctor_names_what_could_go_where_the_disk_is_full(trained, llm, monkeypatch):
+    # 1 byte free, as far as the commands that ask are concerned.
+    monkeypatch.setattr(shutil, "disk_usage", lambda folder: shutil._ntuple_diskusage(2, 1, 1))
+    out, _ = llm(trained, "doctor", "--json", *SET, code=74)
+    (disk,) = [check for check in json.loads(out)["checks"] if check["name"] == "disk"]
+    assert any(fix.startswith("llm runs remove v") for fix in disk["fixes"])

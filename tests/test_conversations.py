@@ -23,6 +23,21 @@ CHATS = [
 ]
 
 
+SETTINGS = (
+    "data.chat_template=chatml",
+    "data.packing=isolated",
+    "objective.name=sft",
+    "tokenizer.vocab_size=400",
+    "model.layers=1",
+    "model.dim=32",
+    "model.heads=2",
+)
+
+
+def trained_with(*more: str) -> list[str]:
+    return [word for value in (*SETTINGS, *more) for word in ("--set", value)]
+
+
 @pytest.fixture(scope="module")
 def trained(llm: CommandLine, tmp_path_factory: pytest.TempPathFactory) -> Path:
     root = tmp_path_factory.mktemp("chats")
@@ -34,17 +49,7 @@ def trained(llm: CommandLine, tmp_path_factory: pytest.TempPathFactory) -> Path:
         example.unlink()
     lines = (json.dumps({"messages": chat}) for chat in CHATS)
     (raw / "chats.jsonl").write_text("\n".join(lines) + "\n", encoding="utf-8")
-    settings = (
-        "data.chat_template=chatml",
-        "data.packing=isolated",
-        "objective.name=sft",
-        "tokenizer.vocab_size=400",
-        "model.layers=1",
-        "model.dim=32",
-        "model.heads=2",
-    )
-    flags = [word for value in settings for word in ("--set", value)]
-    done = llm("train", "--max-steps", "2", *flags, cwd=project)
+    done = llm("train", "--max-steps", "2", *trained_with(), cwd=project)
     assert done.returncode == 0, done.stderr
     return project
 
@@ -71,6 +76,49 @@ def test_the_model_brings_the_template_that_transformers_renders_the_same(traine
     learnt = theirs.decode([token for token, counts in zip(ids, counted, strict=True) if counts])
     assert learnt.startswith("It is ")
     assert "What is" not in learnt
+
+
+def samples_of(project: Path) -> list[str]:
+    """The prompts of the latest run's samples."""
+    events = max((project / "logs").glob("*/events.jsonl")).read_text(encoding="utf-8")
+    told = map(json.loads, events.splitlines())
+    return [event["prompt"] for event in told if event["event"] == "sample"]
+
+
+def test_samples_answer_the_first_question_of_the_validation_part(trained: Path) -> None:
+    shards = open_prepared(trained / "data" / "processed").val
+    tokenizer = create_llm.load(trained).loaded.tokenizer
+    first = tokenizer.decode(shards.read(0, 40).tolist())
+    [prompt] = samples_of(trained)
+    assert prompt.startswith("What is ")
+    assert prompt in first
+
+
+def test_the_list_of_runs_says_what_was_scored(trained: Path, llm: CommandLine) -> None:
+    assert "scored on the answers alone" in llm("runs", "list", cwd=trained).stderr
+
+
+def test_a_prompt_of_a_persons_own_is_asked_as_a_turn(
+    trained: Path, llm: CommandLine, tmp_path: Path
+) -> None:
+    project = shutil.copytree(trained, tmp_path / "own")
+    shutil.copytree(project / "models" / "v1", tmp_path / "other")
+    models = ("compare", "v1", str(tmp_path / "other"), "--json", "--max-new-tokens", "4")
+    found = json.loads(llm(*models, *trained_with(), cwd=project).stdout)
+    assert found["prompts"] == [samples_of(trained)[0].strip()]
+    assert all(model["conversation"] for model in found["models"])
+    assert "answers alone" in found["notes"][0]
+
+    (project / "evaluation" / "prompts.txt").write_text("Who are you?\n")
+    more = ("generation.min_p=0.25", "generation.repetition_penalty=1.5")
+    settings = trained_with("generation.prompt=Who are you?", *more)
+    done = llm("train", "--max-steps", "3", *settings, cwd=project)
+    assert done.returncode == 0, done.stderr
+    assert samples_of(project) == ["Who are you?\n"]
+    defaults = create_llm.load(project).bundle.sampling_defaults()
+    assert (defaults["min_p"], defaults["repetition_penalty"]) == (0.25, 1.5)
+    found = json.loads(llm(*models, *trained_with(), cwd=project).stdout)
+    assert found["prompts"] == ["Who are you?"]
 
 
 def test_without_a_choice_the_model_brings_the_plain_template(

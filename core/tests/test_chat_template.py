@@ -230,6 +230,41 @@ def test_what_is_made_on_the_way_counts_together(source):
         rendered(source)
 
 
+MUCH_TO_LOOK_THROUGH = [
+    "{% set b = 'ab' * 4000000 %}{% for i in range(90000) %}" + body + "{% endfor %}"
+    for body in (
+        "{% if 'ac' in b %}{% endif %}",
+        "{% set x = b.find('ac') %}",
+        "{% set x = b | wordcount %}",
+        "{% set x = b is lower %}",
+        "{% if 'x' in range(100000) %}{% endif %}",
+        "{% set x = range(9000) | max %}",
+        "{% set x = range(9000) | map('string') | first %}",
+        "{% set x = range(9000) | select('equalto', b) | first %}",
+        "{% for x in range(9000) if x == -1 %}{% endfor %}",
+        "{% if range(9000) | reverse == range(9000) | reverse %}{% endif %}",
+    )
+]
+
+
+@pytest.mark.parametrize("source", MUCH_TO_LOOK_THROUGH)
+def test_what_is_looked_through_counts_together(monkeypatch, source):
+    monkeypatch.setattr(sandbox, "MOST_READ", 2**26)
+    with pytest.raises(DataError, match="looks through more than 67,108,864 characters"):
+        rendered(source)
+
+
+def test_what_templates_do_at_each_message_is_no_work():
+    source = (
+        "{% for message in messages %}{% if loop.index0 == messages | length - 1 %}last "
+        "{% endif %}{% if message.role in ['user', 'tool'] and 'x' not in message.content %}"
+        "{{ (messages[loop.index0 - 1].content == message.content) | string | length }}"
+        "{% endif %}{% endfor %}"
+    )
+    messages = [{"role": "user", "content": "word " * 50 + str(n)} for n in range(5_000)]
+    assert rendered(source, messages=messages) == "5" * 4_999 + "last 5"
+
+
 def test_what_no_template_needs_is_refused():
     for source in ("{{ 'a' | wordwrap(1) }}", "{{ 'a'.translate({97: 'b'}) }}"):
         with pytest.raises(DataError):

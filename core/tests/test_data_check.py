@@ -28,8 +28,11 @@ from create_llm.errors import DataError
 class Rows:
     """A source of given rows: texts, documents, or what is rejected."""
 
-    def __init__(self, rows, path="a.txt"):
-        self._rows, self._path = rows, path
+    def __init__(self, rows, path="a.txt", val=None):
+        self._rows, self._path, self._val = rows, path, val
+
+    def validation(self):
+        return self._val
 
     def documents(self):
         for line, row in enumerate(self._rows, 1):
@@ -142,7 +145,8 @@ def test_the_documents_show_the_structure_where_the_source_does_not_say_it(docum
 
 
 def test_validation_of_its_own_is_a_file_for_validation():
-    report = check(Corpus((Rows(texts(50)),), 0.1, Rows(texts(60)[50:], "val.txt")))
+    val = Rows(texts(60)[50:], "val.txt")
+    report = check(Corpus((Rows(texts(50), val=val),), 0.1))
     assert [(file.path, file.side) for file in report.files] == [
         ("a.txt", "train"), ("val.txt", "val")
     ]  # fmt: skip
@@ -275,10 +279,29 @@ def test_the_overlap_is_that_of_comparing_every_run():
     assert any(f"{WORDS} words" in each.problem for each in advice(report))
 
 
+class Named(Rows):
+    """With a fingerprint of its own."""
+
+    def fingerprint(self):
+        return self._path
+
+
+def test_each_of_several_sources_has_its_own_validation():
+    first = Rows(texts(50), val=Named(texts(60)[50:], "a/val.txt"))
+    second = Rows(texts(90)[60:], "b.txt", val=Named(texts(95)[90:], "b/val.txt"))
+    third = Rows(texts(300)[100:], "c.txt")
+    again = Rows(texts(330)[300:], "d.txt", val=Named(texts(60)[50:], "a/val.txt"))
+    report = check(Corpus((first, second, third, again), 0.1))
+    assert sorted((file.path, file.side, file.documents) for file in report.files) == [
+        ("a.txt", "train", 50), ("a/val.txt", "val", 10), ("b.txt", "train", 30),
+        ("b/val.txt", "val", 5), ("c.txt", "train", 200), ("d.txt", "train", 30),
+    ]  # fmt: skip
+
+
 def test_case_and_punctuation_hide_no_copy():
     copied = text_of(1, 60)
     loud = copied.upper().replace(" ", ", ", 20) + "!"
-    report = check(Corpus((Rows([copied, *texts(20)]),), 0.1, Rows([loud], "val.txt")))
+    report = check(Corpus((Rows([copied, *texts(20)], val=Rows([loud], "val.txt")),), 0.1))
     assert (report.overlap.shared_documents, report.overlap.shared_runs) == (1, 48)
 
 
@@ -412,7 +435,8 @@ def test_a_source_that_cannot_be_used_keeps_from_reading_no_other(turned):
 def test_a_source_alone_or_the_validation_that_cannot_be_used_is_a_failure():
     report = check(Corpus((Unusable([]),), 0.1))
     assert "nothing in a.txt" in report.failure.what
-    report = check(Corpus((Rows(texts(100)), Rows(texts(9))), 0.1, Unusable([], "val.txt")))
+    sources = (Rows(texts(100), val=Unusable([], "val.txt")), Rows(texts(9)))
+    report = check(Corpus(sources, 0.1))
     assert "nothing in val.txt" in report.failure.what
     assert report.documents == 109
     report = check(Corpus((Unusable([], "a"), Unusable([], "b")), 0.1))

@@ -21,7 +21,7 @@ from create_llm.data.split import is_validation
 from create_llm.data.tokenizer import SpecialTokens
 from create_llm.data.training_texts import training_texts
 from create_llm.data.windows import SlidingWindows, Windows
-from create_llm.errors import DataError
+from create_llm.errors import ConfigError, DataError
 
 EOS = 256
 
@@ -171,7 +171,13 @@ def test_without_a_mixture_keys_names_and_bytes_stay(
     """Computed before there were mixtures: projects must not be prepared anew."""
     data = prepared(tmp_path, source, **options)
     assert data.key == key
-    assert hashlib.sha256((tmp_path / "manifest.json").read_bytes()).hexdigest() == manifest
+    path = tmp_path / "manifest.json"
+    written = json.loads(path.read_text())
+    assert written.pop("sha256")
+    earlier = json.dumps(written, indent=2).encode()  # before there was a sum of it
+    assert hashlib.sha256(earlier).hexdigest() == manifest
+    path.write_bytes(earlier)
+    assert open_prepared(tmp_path).key == key
     assert sorted(folders(tmp_path)) == names
     assert not data.mixed
     assert data.train_streams == (data.train,)
@@ -344,7 +350,7 @@ def test_every_token_of_every_source_is_predicted_once(tmp_path, cut):
 
 def test_a_check_says_which_source_a_file_is_of():
     source = mixture(books=Groups(BOOKS), more=Groups(OTHER, val=Whole(WIKI[:5])))
-    report = check(Corpus((source,), 0.1, validation_source(source)))
+    report = check(Corpus((source,), 0.1))
     told = [(file.mixed, file.path, file.side, file.documents) for file in report.files]
     assert told == [
         ("books", "group 0.txt", "split", 60),
@@ -369,3 +375,20 @@ def test_a_manifest_that_names_other_parts_is_damaged(tmp_path, mixed):
     path.write_text(json.dumps({**json.loads(path.read_text()), "mixed": mixed}))
     with pytest.raises(DataError, match=r"manifest\.json"):
         open_prepared(tmp_path)
+
+
+class Read(Groups):
+    """One group of texts, each a file."""
+
+    def files(self):
+        return iter(self.groups[0])
+
+
+def test_what_one_source_keeps_for_validation_no_other_trains_on():
+    kept = Read(["/p/train.txt"], val=Read(["/p/val.txt"]))
+    whole = Mixture({"a": kept, "b": Read(["/p/more.txt", "/p/val.txt"])})
+    with pytest.raises(ConfigError, match=r"data\.mix\.b trains on a file that data\.mix\.a keeps"):
+        validation_source(whole)
+    apart = Read(["/p/more.txt"], val=Read(["/p/val.txt"]))
+    for other in (apart, Groups(["/p/val.txt"])):
+        assert validation_source(Mixture({"a": kept, "b": other})) is not None

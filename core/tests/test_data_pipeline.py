@@ -238,6 +238,18 @@ def test_a_missing_tokenizer_is_an_error(project):
         load_tokenizer(config_of(project).tokenizer.part, project.tokenizer)
 
 
+def test_a_tokenizer_with_a_number_that_no_model_has_room_for_is_damaged(project):
+    config = config_of(project)
+    ensure_tokenizer(project, config)
+    path = project.tokenizer / "tokenizer.json"
+    saved = json.loads(path.read_text())
+    vocabulary = saved["model"]["vocab"]
+    vocabulary[next(reversed(vocabulary))] = 2**31
+    path.write_text(json.dumps(saved))
+    with pytest.raises(DataError, match="its largest id is 2,147,483,648"):
+        load_tokenizer(config.tokenizer.part, project.tokenizer)
+
+
 def run(capsys, project, *arguments):
     """stdout and stderr of a command that must succeed."""
     with pytest.raises(SystemExit) as ended:

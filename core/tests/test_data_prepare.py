@@ -8,6 +8,7 @@ import tracemalloc
 import pytest
 
 from create_llm.data.documents import Document, Origin, Segment
+from create_llm.data.mixture import Mixture
 from create_llm.data.preparation.ingredients import data_key, tokenizer_sha256
 from create_llm.data.preparation.prepare import prepare
 from create_llm.data.preparation.prepared import open_prepared
@@ -191,7 +192,22 @@ def test_damaged_shards_are_written_again(tmp_path, damage):
     assert snapshot(tmp_path) == before
 
 
-@pytest.mark.parametrize("text", ["", "{", '{"format": 1}', '{"shards": "../../elsewhere"}'])
+def test_parts_in_another_order_are_noticed(tmp_path):
+    source = Mixture({"a": Texts(CORPUS), "b": Texts(CORPUS[:-4])})
+    prepare(tmp_path, source, Bytes(), val_split=0.1)
+    path = tmp_path / "manifest.json"
+    before = path.read_bytes()
+    manifest = json.loads(before)
+    path.write_text(json.dumps({**manifest, "parts": manifest["parts"][::-1]}))
+    with pytest.raises(DataError, match=r"manifest\.json has been changed"):
+        open_prepared(tmp_path)
+    assert not prepare(tmp_path, source, Bytes(), val_split=0.1).cached
+    assert path.read_bytes() == before
+
+
+@pytest.mark.parametrize(
+    "text", ["", "{", "[" * 100_000, '{"format": 1}', '{"shards": "../../elsewhere"}']
+)
 def test_a_damaged_manifest_is_an_error_to_readers_and_no_obstacle_to_preparing(tmp_path, text):
     prepare(tmp_path, Texts(CORPUS), Bytes(), val_split=0.1)
     (tmp_path / "manifest.json").write_text(text)

@@ -248,6 +248,13 @@ def test_requirements_name_what_the_project_uses(plugins: Plugins, tmp_path: Pat
     assert text.splitlines()[1:] == ["create-llm>=0.1,<0.2", "create-llm-toys>=2.3,<3"]
 
 
+def test_requirements_name_what_only_a_mixture_reads(tmp_path: Path) -> None:
+    address = 'data.mix.a.train_path="https://example.org/a.txt"'
+    choices = Choices(overrides=("project.template=nano", address))
+    text = (scaffold(load_plugins({}), tmp_path, choices) / "requirements.txt").read_text()
+    assert "create-llm-web" in text
+
+
 @pytest.mark.parametrize(
     ("version", "expected"),
     [("0.1.0", ">=0.1,<0.2"), ("0.12", ">=0.12,<0.13"), ("1.4.2.dev1", ">=1.4,<2"), ("?", "")],

@@ -10,7 +10,8 @@ print(model.generate("ROMEO:"))
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -21,7 +22,9 @@ if TYPE_CHECKING:
     from create_llm.config import Config
     from create_llm.data.check.report import Report
     from create_llm.data.preparation.prepared import PreparedData
+    from create_llm.kernel.registry import Registry
     from create_llm.models.bundle import ModelBundle
+    from create_llm.models.engine import TextModel
     from create_llm.models.evaluation import Score
     from create_llm.models.generation import Sampling
     from create_llm.models.loaded import LoadedModel
@@ -36,14 +39,36 @@ class Model:
     the bundle.
     """
 
-    def __init__(self, bundle: ModelBundle, loaded: LoadedModel) -> None:
+    def __init__(
+        self,
+        bundle: ModelBundle,
+        text_model: TextModel,
+        in_torch: Callable[[], LoadedModel] | None = None,
+    ) -> None:
+        """
+        Args:
+            text_model: what writes text, opened by an engine.
+            in_torch: brings the module into memory, where that engine has none.
+        """
         self.bundle = bundle
-        self.loaded = loaded
+        self.text_model = text_model
+        self._in_torch = in_torch
 
     def __repr__(self) -> str:
         return (
             f"<create_llm model {self.bundle.path}, {self.bundle.info['parameters']:,} parameters>"
         )
+
+    @cached_property
+    def loaded(self) -> LoadedModel:
+        """The module with what it takes to run it, as scores need it; loaded when first used,
+        where another engine writes the text."""
+        from create_llm.models.loaded import LoadedModel
+
+        if isinstance(self.text_model, LoadedModel) or self._in_torch is None:
+            assert isinstance(self.text_model, LoadedModel), "nothing brings the module"
+            return self.text_model
+        return self._in_torch()
 
     def generate(self, prompt: str, **sampling: Any) -> str:
         """The continuation of a prompt."""
@@ -53,32 +78,33 @@ class Model:
         """The continuation of a prompt, piece by piece."""
         from create_llm.models.generation import TextStream
 
-        yield from TextStream(self.loaded, prompt, self._sampling(sampling), _ignore)
+        yield from TextStream(self.text_model, prompt, self._sampling(sampling), _ignore)
 
     def chat(self, messages: Sequence[dict[str, str]], **sampling: Any) -> str:
         """The model's next turn after messages of the form {"role": …, "content": …}."""
         from create_llm.models.conversation import Message, reply
 
         turns = [Message(**message) for message in messages]
-        return "".join(reply(self.loaded, turns, self._sampling(sampling), _ignore)).strip()
+        return "".join(reply(self.text_model, turns, self._sampling(sampling), _ignore)).strip()
 
     def _sampling(self, given: dict[str, Any]) -> Sampling:
         return sampling_of(self.bundle, **given)
 
 
-def load(path: str | Path, device: str = "cpu") -> Model:
+def load(path: str | Path, device: str = "cpu", engine: str = "auto") -> Model:
     """Open a model and bring it into memory.
 
     Args:
         path: a bundle folder (models/v1), or a project folder for its active version.
         device: "cpu", "cuda" or "auto".
+        engine: what runs it: "torch", another that is installed, or "auto" for the fastest that
+            can.
 
     Raises:
         DataError: no bundle, or a damaged one.
-        ConfigError: a project that has no model yet.
+        ConfigError: a project that has no model yet, or an engine that cannot run the model.
     """
     from create_llm.models.bundle import ModelBundle
-    from create_llm.models.loaded import LoadedModel
     from create_llm.models.versions import find_bundle
     from create_llm.project.folder import Project
 
@@ -87,7 +113,33 @@ def load(path: str | Path, device: str = "cpu") -> Model:
         bundle = find_bundle(None, project.models)
     else:
         bundle = ModelBundle.open(Path(path))
-    return Model(bundle, LoadedModel.from_bundle(bundle, default_plugins().registry, device))
+    return open_model(bundle, default_plugins().registry, device, engine, _ignore)
+
+
+def open_model(
+    bundle: ModelBundle,
+    registry: Registry,
+    device: str,
+    engine: str,
+    notice: Callable[[str], None],
+) -> Model:
+    """A bundle, opened by an engine.
+
+    Args:
+        notice: hears which engine could not run it, and why.
+
+    Raises:
+        DataError: a damaged bundle.
+        ConfigError: there is no such engine, or it cannot run the bundle.
+    """
+    from create_llm.models.engine import open_with
+
+    def in_torch() -> LoadedModel:
+        from create_llm.models.loaded import LoadedModel
+
+        return LoadedModel.from_bundle(bundle, registry, device)
+
+    return Model(bundle, open_with(engine, bundle, registry, device, notice), in_torch)
 
 
 def sampling_of(bundle: ModelBundle, **given: Any) -> Sampling:
@@ -138,11 +190,10 @@ def check(project: str | Path, **overrides: object) -> Report:
     from create_llm.data.check.encoder import project_encoder
     from create_llm.data.corpus import Corpus
     from create_llm.data.pipeline import data_source
-    from create_llm.data.source import validation_source
 
     folder, config = _open_project(project, overrides)
     source, data = data_source(folder, config), config.data
-    corpus = Corpus((source,), data.val_split, validation_source(source), data.deduplicate)
+    corpus = Corpus((source,), data.val_split, data.deduplicate)
     return check_corpus(corpus, encoder=project_encoder(folder, config, _ignore))
 
 
@@ -162,7 +213,7 @@ def evaluate(model: str | Path, text: str | Path) -> dict[str, Any]:
     Returns:
         `loss` (nats per token), `perplexity`, `bits_per_byte`, `tokens`, `tokens_per_second`.
     """
-    loaded = load(model)
+    loaded = load(model, engine="torch")
     try:
         content = Path(text).read_text(encoding="utf-8")
     except UnicodeDecodeError as error:

@@ -107,6 +107,23 @@ def register_presets(register: Register) -> None:
 
 
 @hookspec
+def register_exporters(register: Register) -> None:
+    """Forms that other programs read. Target: `(config) -> Exporter`, see models.export.
+
+    Used by `llm export MODEL --to name`; with `--test`, the result is loaded in its program.
+    """
+
+
+@hookspec
+def register_engines(register: Register) -> None:
+    """What runs a model that writes. Target: an `Engine`, see models.engine.
+
+    Used by `llm generate`, `llm chat` and whatever else writes text: `--engine name`, or by itself
+    where it ranks above the others and can run the model.
+    """
+
+
+@hookspec
 def register_synthesizers(register: Register) -> None:
     """Makers of synthetic text. Target: `(config) -> Synthesizer`, see data.source.
 

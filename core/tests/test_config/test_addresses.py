@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from create_llm.config import load_config
+from create_llm.errors import ConfigError
 from create_llm.kernel.plugins import load_plugins
 
 ADDRESS = "https://example.org/book.txt"
@@ -41,8 +42,26 @@ def test_a_path_leaves_the_source(configured):
     assert configured("book.txt").source.part.name == "text"
 
 
-def test_an_address_that_nobody_reads_leaves_the_source(configured):
-    assert configured("gopher://example.org/book.txt").source.part.name == "text"
+@pytest.mark.parametrize(
+    ("address", "fix"),
+    [
+        ("gopher://example.org/book.txt", "what can be read: http://…, https://…"),
+        ("htps://example.org/book.txt", "did you mean 'https'?"),
+    ],
+)
+def test_an_address_that_nobody_reads_is_no_path(configured, address, fix):
+    with pytest.raises(ConfigError, match="no installed data source reads") as caught:
+        configured(address)
+    assert fix in caught.value.fixes
+    assert caught.value.where == "--corpus-path"
+
+
+def test_a_source_that_is_chosen_with_the_address_reads_what_it_will(configured):
+    assert configured("gopher://x/book.txt", "data.source=text").source.part.name == "text"
+
+
+def test_a_drive_is_no_scheme(configured):
+    assert configured("C://books/a.txt").source.part.name == "text"
 
 
 def test_an_address_in_the_file_does_not_overrule_the_source_beside_it(tmp_path):

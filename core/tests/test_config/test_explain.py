@@ -12,7 +12,7 @@ from create_llm.cli.app import App
 from create_llm.cli.config import command
 from create_llm.config.explain import explanations
 from create_llm.config.json_schema import json_schema
-from create_llm.config.schema import SECTIONS
+from create_llm.config.schema import PART_TABLES, SECTIONS
 from create_llm.errors import ConfigError
 from create_llm.kernel.plugins import Plugins
 
@@ -163,7 +163,7 @@ def test_every_core_key_is_explained(plugins):
 class TestSchema:
     def test_it_is_one_json_object(self, llm):
         schema = json.loads(llm("schema").stdout)
-        assert set(schema["properties"]) == {"plugins", *SECTIONS, "callbacks", "deployment"}
+        assert set(schema["properties"]) == {"plugins", *SECTIONS, *PART_TABLES}
         assert schema["additionalProperties"] is False
 
     def test_every_reference_resolves(self, plugins):

@@ -384,16 +384,18 @@ class TestFirstPartyPackagesThatAreNotInstalled:
 class TestDeployment:
     def test_an_installed_target_is_validated(self, load):
         config = load("[deployment.hub]\nrepo_name = 'me/model'")
-        assert config.deployment == {"hub": {"repo_name": "me/model"}}
+        assert config.tables["deployment"] == {"hub": {"repo_name": "me/model"}}
         assert "did you mean" in problem(load, "[deployment.hub]\nrepo_nam = 'x'").render()
         assert "must be true or false" in problem(load, "[deployment.hub]\nprivate = 1").what
 
     def test_what_is_missing_can_come_with_the_command(self, load):
-        assert load("[deployment.hub]\nprivate = true").deployment["hub"] == {"private": True}
+        assert load("[deployment.hub]\nprivate = true").tables["deployment"]["hub"] == {
+            "private": True
+        }
 
     def test_other_targets_are_kept(self, load):
         toml = "[deployment.elsewhere]\nname = 'x'\ndeep.er = 1"
-        assert load(toml).deployment["elsewhere"] == {"name": "x", "deep": {"er": 1}}
+        assert load(toml).tables["deployment"]["elsewhere"] == {"name": "x", "deep": {"er": 1}}
 
     def test_unless_the_name_is_a_slip(self, load):
         assert problem(load, "[deployment.hubb]\nrepo_name = 'x'").fixes[0] == "did you mean 'hub'?"

@@ -224,13 +224,13 @@ def test_a_position_off_by_one_is_noticed(monkeypatch: pytest.MonkeyPatch) -> No
     model, tokens = made(), some_tokens()
     spread_attention(model)
     expected = model(tokens).logits()[:, 6:]
-    right = gpt_model._rotation
+    right = gpt_model.rotation_of
 
     def late(config: GPTConfig, places: Tensor) -> Rotation:
         return right(config, places + (places[0] > 0))
 
     torch.testing.assert_close(steps_with_cache(model, tokens, 7), expected, rtol=1e-4, atol=1e-5)
-    monkeypatch.setattr(gpt_model, "_rotation", late)
+    monkeypatch.setattr(gpt_model, "rotation_of", late)
     assert not torch.allclose(steps_with_cache(model, tokens, 7), expected, rtol=1e-4, atol=1e-5)
 
 

@@ -98,6 +98,20 @@ def test_a_row_of_80_mb_is_passed_over_and_not_held(tmp_path, name, before, afte
     assert result["kilobytes"] < 150 * 1024  # what may be a row is held once, and joined once
 
 
+def test_rows_of_a_json_file_that_a_row_of_80_mb_hides_are_said_to_be_possible(tmp_path):
+    write = long_row(b'{"text": "', b'"}\n{"text": "b"}\n')
+    write_into = tmp_path / "a.json"
+    with write_into.open("wb") as file:
+        write(file)
+    config = TextConfig(train_path="a.json")
+    with pytest.raises(DataError, match="begins with a row longer than 64 MB") as caught:
+        list(TextSource(config, tmp_path).documents())
+    assert ".jsonl" in caught.value.fixes[0]
+    write_into.rename(tmp_path / "a.jsonl")
+    items = list(TextSource(TextConfig(train_path="a.jsonl"), tmp_path).documents())
+    assert [isinstance(item, Rejected) for item in items] == [True, False]
+
+
 def test_a_quote_that_is_never_closed_does_not_fill_the_memory(tmp_path):
     def write(file):
         file.write(b'id,text\n1,ok\n2,"open\n')
@@ -336,3 +350,21 @@ def test_every_row_is_kept_or_told(tmp_path_factory, texts, form):
 def test_a_file_whose_reading_fails_is_not_taken_for_a_bad_one():
     with pytest.raises(DataError, match="reading failed: Input/output error"):
         list(Content(Path("/proc/self/mem"), None))
+
+
+def test_a_parquet_file_whose_reading_fails_is_not_taken_for_a_bad_one(tmp_path, monkeypatch):
+    pyarrow = pytest.importorskip("pyarrow")
+    parquet = pytest.importorskip("pyarrow.parquet")
+    path = tmp_path / "a.parquet"
+    parquet.write_table(pyarrow.table({"text": [f"row {n}" for n in range(200)]}), path)
+
+    class Failing(parquet.ParquetFile):
+        """As on a disk, or a network share, that goes away."""
+
+        def iter_batches(self, batch_size):
+            yield next(super().iter_batches(batch_size))
+            raise OSError(5, "Input/output error")
+
+    monkeypatch.setattr(parquet, "ParquetFile", Failing)
+    with pytest.raises(DataError, match="reading failed: Input/output error"):
+        list(TextSource(TextConfig(train_path="a.parquet"), tmp_path).documents())

@@ -325,6 +325,29 @@ def test_a_declared_column_that_is_not_there_is_an_error_with_the_nearest(tmp_pa
         assert caught.value.where == "a.jsonl:1"
 
 
+def test_files_without_the_declared_columns_are_read_by_their_own_beside_others(tmp_path):
+    (tmp_path / "a.csv").write_text("question,answer\nq,a\n")
+    (tmp_path / "b.jsonl").write_text('{"title": "t", "plot": "p"}\n')
+    (tmp_path / "c.jsonl").write_text('"a string"\n')
+    (tmp_path / "d.txt").write_text("plain\n")
+    (tmp_path / "e.jsonl").write_text('{"title": "t", "stars": 1, "more": "m"}\n')
+    config = TextConfig(train_path=".", columns=Columns(prompt="title", completion="plot"))
+    mixed = TextSource(config, tmp_path)
+    found = {each.origin.path: each for each in mixed.documents()}
+    assert turns(found["a.csv"].segments) == ["user:q", "assistant*:a"]
+    assert turns(found["b.jsonl"].segments) == ["user:t", "assistant*:p"]
+    assert found["c.jsonl"].text == "a string"
+    assert isinstance(found["e.jsonl"], Rejected)
+    told = {file.path: file.evidence for file in mixed.survey()}
+    other = "without 'title', which data.columns names; told by its own columns"
+    assert other in told["a.csv"]
+    assert other in told["c.jsonl"]
+    assert "as data.columns says" in told["b.jsonl"]
+    (tmp_path / "b.jsonl").unlink()
+    with pytest.raises(ConfigError, match=r"no column of a\.csv"):
+        list(TextSource(config, tmp_path).documents())
+
+
 def test_a_declared_column_is_looked_for_where_the_columns_are_first_named(tmp_path):
     (tmp_path / "a.jsonl").write_text('\n\n{"title": "t", "plot": "p"}\n')
     (tmp_path / "b.csv").write_text("title,plot\nt,p\n")
@@ -368,6 +391,16 @@ def test_a_mistyped_key_of_columns_is_told_with_its_line_and_the_nearest(tmp_pat
     assert caught.value.where == "llm.toml:7"
     assert "data.columns.promt cannot be used: there is no such key" in caught.value.what
     assert "did you mean 'prompt'?" in caught.value.what
+
+
+def test_a_key_of_columns_is_explained_by_itself():
+    registry = default_plugins().registry
+    (found,) = find_keys(registry, None, "data.columns.prompt").keys
+    assert found.what.startswith("The column of questions")
+    assert found.takes == "text, or unset"
+    with pytest.raises(ConfigError, match=r"no key 'data\.columns\.promt'") as caught:
+        find_keys(registry, None, "data.columns.promt")
+    assert caught.value.fixes[0] == "did you mean 'prompt'?"
 
 
 def test_the_keys_of_columns_are_explained_with_it():

@@ -311,3 +311,13 @@ def test_a_file_is_not_validated_on_itself(tmp_path, val_path):
         source(tmp_path, train_path="data/raw/a.txt", val_path=val_path).validation()
     apart = source(tmp_path, train_path="data/raw/a.txt", val_path="other.txt").validation()
     assert apart is not None
+
+
+def test_the_files_of_a_source_have_one_name_however_it_was_found(tmp_path):
+    raw = tmp_path / "data" / "raw"
+    (raw / "deep").mkdir(parents=True)
+    (raw / "deep" / "a.txt").write_text("a text")
+    (tmp_path / "link").symlink_to(raw / "deep")
+    wanted = [str((raw / "deep" / "a.txt").resolve())]
+    for path in ("data/raw", "link", "data/raw/deep/a.txt", "link/a.txt", "./data/../data/raw"):
+        assert list(source(tmp_path, train_path=path).files()) == wanted

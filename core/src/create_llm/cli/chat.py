@@ -15,7 +15,13 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from create_llm.cli.app import App
-from create_llm.cli.models import device_option, open_model, sampling_options, say
+from create_llm.cli.models import (
+    device_option,
+    engine_option,
+    open_model,
+    sampling_options,
+    say,
+)
 from create_llm.errors import CreateLLMError
 from create_llm.interrupts import signal_of
 
@@ -30,11 +36,20 @@ _GOODBYE = {"exit", "quit", "/exit", "/quit"}
 @click.argument("model", required=False)
 @sampling_options
 @device_option
+@engine_option
 @click.option(
     "--json", "as_json", is_flag=True, help="Each answer as one JSON object, on a line of stdout."
 )
 @click.pass_obj
-def command(app: App, /, model: str | None, device: str, as_json: bool, **sampling: Any) -> None:
+def command(
+    app: App,
+    /,
+    model: str | None,
+    device: str,
+    engine: str,
+    as_json: bool,
+    **sampling: Any,
+) -> None:
     """Talk to MODEL; `exit`, `quit` or Ctrl-D ends. Works through a pipe, too.
 
     A model that was only trained on plain text continues the conversation as it would continue
@@ -43,7 +58,7 @@ def command(app: App, /, model: str | None, device: str, as_json: bool, **sampli
     from create_llm.api import sampling_of
     from create_llm.cli.chat_session import Session
 
-    opened = open_model(app, model, device)
+    opened = open_model(app, model, device, engine)
     session = Session(opened, sampling_of(opened.bundle, **sampling), app.root)
     _prepare_input()
     _greet(opened)
@@ -59,7 +74,7 @@ def _greet(opened: Model) -> None:
         click.echo(
             f"{name}, {size:,} parameters. exit, quit or Ctrl-D leaves; /help lists more.", err=True
         )
-    if opened.loaded.template is None:
+    if opened.text_model.template is None:
         say(
             "this model has no chat template: it goes on with the conversation as plain text, "
             "and was not taught to answer\n"

@@ -56,7 +56,7 @@ class Session:
         # Each turn draws from a seed of its own, so that equal turns need not get equal replies.
         seed = self._sampling.seed
         seed = None if seed is None else (seed + len(asked)) % 2**63
-        stream = reply(self._model.loaded, asked, replace(self._sampling, seed=seed), notice)
+        stream = reply(self._model.text_model, asked, replace(self._sampling, seed=seed), notice)
         try:
             yield from stream
         finally:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from create_llm.cli.app import App
+from create_llm.cli.compare_show import show
 from create_llm.cli.evaluate import texts_to_score
 from create_llm.cli.models import (
     bundle_called,
@@ -19,7 +20,6 @@ from create_llm.cli.models import (
     sampling_options,
     say,
 )
-from create_llm.cli.tables import show_table
 from create_llm.errors import ConfigError, DataError
 
 if TYPE_CHECKING:
@@ -30,7 +30,6 @@ if TYPE_CHECKING:
 
 PROMPTS = "evaluation/prompts.txt"
 _VALIDATION = "the validation part of the text"
-_STAR = " *"
 
 
 @click.command(
@@ -63,36 +62,40 @@ def command(
     """Compare 2 to 5 MODELS: bits per byte on the same text, samples for the same prompts.
 
     They may differ in architecture and tokenizer: bits per byte does not depend on them. All of
-    them get the sampling settings of the first, and the seed 0, unless you say otherwise.
+    them get the sampling settings of the first, and the seed 0, unless you say otherwise. A model
+    that has learnt conversations answers a prompt, any other goes on with it.
     """
-    from create_llm.models.comparison import comparison
+    from create_llm.models.comparison import comparison, notes_on_conversations
 
     bundles = _bundles(app, models)
     asked = prompts or _project_prompts(app)
     settings = _sampling(bundles[models[0]], sampling)
     compared, scored = _compare(app, bundles, text, asked, settings, device)
     now = time.gmtime()
-    notes = [] if text else _notes(app, compared)
+    notes = [] if text else [*_notes(app, compared), *notes_on_conversations(compared)]
     told = time.strftime("%Y-%m-%dT%H:%M:%SZ", now)
     found = comparison(compared, scored, settings, notes, told)
     found |= _save(app, found, report, time.strftime("%Y%m%d-%H%M%S", now))
     if as_json:
         click.echo(json.dumps(found, ensure_ascii=False))
     else:
-        _show(found)
+        show(found)
 
 
 def _bundles(app: App, names: Sequence[str]) -> dict[str, ModelBundle]:
     """By the names they were called; what is missing or damaged is told before any work."""
     from create_llm.storage.durable import verify
 
-    names = list(dict.fromkeys(names))
-    if not 2 <= len(names) <= 5:
+    different = list(dict.fromkeys(names))
+    if not 2 <= len(different) <= 5:
+        again = len(names) > len(different) == 1
         raise ConfigError(
-            f"compare takes 2 to 5 models, got {len(names)}",
+            f"'{names[0]}' was named {len(names)} times: there is nothing to compare it with"
+            if again
+            else f"compare takes 2 to 5 models, got {len(different)}",
             fixes=("llm compare v1 v2", "see what there is: llm runs list"),
         )
-    bundles = {name: bundle_called(app, name) for name in names}
+    bundles = {name: bundle_called(app, name) for name in different}
     for bundle in bundles.values():
         verify(bundle.path)
     return bundles
@@ -100,19 +103,37 @@ def _bundles(app: App, names: Sequence[str]) -> dict[str, ModelBundle]:
 
 def _project(app: App) -> Project | None:
     """Bundles and a text can be compared anywhere."""
-    from create_llm.project.folder import find_project
+    from create_llm.project.folder import project_around
 
-    try:
-        return find_project(app.root)
-    except ConfigError:
-        return None
+    return project_around(app.root)
 
 
 def _project_prompts(app: App) -> tuple[str, ...]:
+    """The lines of evaluation/prompts.txt. Where they are still the template's and the text holds
+    conversations, the first question of its validation part instead.
+    """
     project = _project(app)
     path = project.root / PROMPTS if project else None
     lines = path.read_text(encoding="utf-8").splitlines() if path and path.is_file() else []
-    return tuple(line for line in lines if line.strip())
+    chosen = tuple(line for line in lines if line.strip())
+    if project is None or len(chosen) != 1:
+        return chosen
+    return _question_of_text(app, project, chosen[0]) or chosen
+
+
+def _question_of_text(app: App, project: Project, template_prompt: str) -> tuple[str, ...]:
+    from create_llm.config import load_config
+    from create_llm.data.preparation.prepared import open_prepared
+    from create_llm.training.asking import first_question, is_of_template
+
+    config = load_config(project.root, app.plugins, overrides=app.overrides)
+    if not is_of_template(template_prompt, config, app.plugins.registry):
+        return ()
+    try:
+        messages = first_question(project, config, open_prepared(project.processed))
+    except DataError:  # no text here, or none any more: bundles can be compared on a file
+        return ()
+    return () if messages is None else (messages[-1].content,)
 
 
 def _sampling(first: ModelBundle, given: Mapping[str, Any]) -> Sampling:
@@ -229,71 +250,12 @@ def _free(folder: Path, stem: str) -> Path:
 
 
 def _remember(project: Project, found: Mapping[str, Any], paths: Mapping[str, str | None]) -> None:
+    from create_llm.runs.figures import remember
+
     metrics = ("loss", "perplexity", "bits_per_byte", "tokens", "tokens_per_second")
     models = [
         {"name": m["name"], "model": m["model"], **{metric: m[metric] for metric in metrics}}
         for m in found["models"]
     ]
     line = {"time": found["time"], "text": found["text"], "models": models, **paths}
-    project.logs.mkdir(exist_ok=True)
-    with (project.logs / "comparisons.jsonl").open("a", encoding="utf-8") as file:
-        file.write(json.dumps(line) + "\n")
-
-
-def _show(found: Mapping[str, Any]) -> None:
-    from create_llm.models.comparison import METRICS
-
-    models, best, text = found["models"], found["best"], found["text"]
-    size = f"{text['documents']:,} documents, {text['bytes']:,} bytes"
-    click.echo(f"Scored on {text['name']}: {size}")
-    _show_figures(models, best, METRICS)
-    if not found["comparable_by_token"]:
-        click.echo("Loss and perplexity are per token, and these models have different tokens.")
-    _show_differences(models, found["differences"])
-    _show_samples(models, found["prompts"])
-    for note in found["notes"]:
-        say(note)
-    if found["report"]:
-        click.echo(f"\nReport: {found['report']}", err=True)
-
-
-def _show_figures(
-    models: Sequence[Mapping[str, Any]], best: Mapping[str, Sequence[str]], metrics: Sequence[str]
-) -> None:
-    from create_llm.runs.page import figure
-
-    rows = [
-        [
-            model["name"],
-            *(
-                figure(model[m]) + (_STAR if model["name"] in best.get(m, ()) else "")
-                for m in metrics
-            ),
-        ]
-        for model in models
-    ]
-    starred = {cell: "green" for row in rows for cell in row[1:] if cell.endswith(_STAR)}
-    show_table(["model", *(m.replace("_", " ") for m in metrics)], rows, starred)
-    if best:
-        click.echo("* the best of its column")
-
-
-def _show_differences(
-    models: Sequence[Mapping[str, Any]], differences: Mapping[str, Sequence[object]]
-) -> None:
-    from create_llm.runs.page import figure
-
-    if not differences:
-        click.echo("\nThey have the same settings.")
-        return
-    click.echo("\nSettings that differ")
-    rows = [[key, *map(figure, values)] for key, values in differences.items()]
-    show_table(["key", *(model["name"] for model in models)], rows, {})
-
-
-def _show_samples(models: Sequence[Mapping[str, Any]], prompts: Sequence[str]) -> None:
-    for prompt in prompts:
-        click.echo(f"\nPrompt: {prompt}")
-        for model in models:
-            text = model["samples"].get(prompt)
-            click.echo(f"── {model['name']}\n{prompt + text if text is not None else '-'}")
+    remember(project, "comparisons", line)

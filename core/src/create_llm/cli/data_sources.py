@@ -36,7 +36,6 @@ def open_corpus(app: App, paths: tuple[str, ...]) -> Opened:
     """
     from create_llm.data.corpus import Corpus
     from create_llm.data.pipeline import data_source
-    from create_llm.data.source import validation_source
     from create_llm.project.folder import Project
 
     project = _project(app, needed=not paths)
@@ -44,9 +43,7 @@ def open_corpus(app: App, paths: tuple[str, ...]) -> Opened:
     configs = [_config(app, base, path) for path in paths or (None,)]
     data = configs[0].data
     sources = tuple(data_source(base, config) for config in configs)
-    validations = (validation_source(source) for source in sources)
-    validation = next((found for found in validations if found is not None), None)
-    corpus = Corpus(sources, data.val_split, validation, data.deduplicate)
+    corpus = Corpus(sources, data.val_split, data.deduplicate)
     return Opened(project, configs[0], corpus)
 
 

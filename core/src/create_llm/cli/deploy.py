@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import json
 import sys
-from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -13,12 +12,9 @@ from typing import TYPE_CHECKING
 import click
 
 from create_llm.cli.app import App
-from create_llm.errors import ConfigError
+from create_llm.cli.parts import configured_part
 
 if TYPE_CHECKING:
-    from pydantic import BaseModel
-
-    from create_llm.kernel.registry import Part
     from create_llm.models.deploy import DeployTarget, Plan
 
 
@@ -33,14 +29,11 @@ def command(
     app: App, model: str | None, target: str, dry_run: bool, yes: bool, as_json: bool
 ) -> None:
     """Publish MODEL (by default the active one). The plan comes first, made without a network."""
-    from create_llm.config import load_config
     from create_llm.models.versions import find_bundle
     from create_llm.project.folder import find_project
 
-    part = app.plugins.registry.get("deploy_targets", target, where="--to")
+    part, options = configured_part(app, "deploy_targets", target, where="--to")
     project = find_project(app.root)
-    config = load_config(project.root, app.plugins, overrides=app.overrides)
-    options = _options(part, config.deployment.get(part.name, {}))
     with contextlib.chdir(app.root):  # so that -C holds for the paths of a target's options too
         _deploy(
             part.load()(options), find_bundle(model, project.models).path, dry_run, yes, as_json
@@ -57,25 +50,6 @@ def _deploy(deployer: DeployTarget, bundle: Path, dry_run: bool, yes: bool, as_j
         return
     url = deployer.apply(plan)
     click.echo(json.dumps({"url": url}) if as_json else url)
-
-
-def _options(part: Part, table: Mapping[str, object]) -> BaseModel | None:
-    """The target's section, validated; here nothing may be missing any more."""
-    from pydantic import ValidationError
-
-    model = part.config_model()
-    if model is None:
-        return None
-    try:
-        return model(**table)
-    except ValidationError as error:
-        first = error.errors()[0]
-        key = ".".join(map(str, ("deployment", part.name, *first["loc"])))
-        raise ConfigError(
-            f"{key}: {first['msg']}",
-            where="llm.toml",
-            fixes=(f"set it: --set {key}=…", f"see what it takes: llm config explain {key}"),
-        ) from error
 
 
 def _show(plan: Plan, *, as_json: bool) -> None:

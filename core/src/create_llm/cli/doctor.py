@@ -8,12 +8,12 @@ import re
 import sys
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, replace
-from pathlib import Path
 from typing import Literal
 
 import click
 
 from create_llm.cli.app import App
+from create_llm.cli.found_runs import LOW_DISK_BYTES, history_of_project, what_could_go
 from create_llm.cli.plugins import provided
 from create_llm.errors import ConfigError, CreateLLMError, PluginError, StorageError
 from create_llm.kernel.kinds import KINDS
@@ -23,7 +23,6 @@ from create_llm.kernel.registry import Part, Registry
 Status = Literal["ok", "warn", "fail"]
 
 OLDEST_PYTHON = (3, 11)
-FREE_DISK_BYTES = 2_000_000_000
 SCRIPT = "llm"
 
 _SECRET = re.compile(r".*_(API_KEY|API_TOKEN|TOKEN)")
@@ -76,7 +75,7 @@ def _checks(app: App) -> Iterator[Check]:
     yield _script()
     yield _project(app)
     yield from _hardware()
-    yield _disk(app.root)
+    yield _disk(app)
     yield _tokens(app)
 
 
@@ -229,20 +228,33 @@ def _hardware() -> Iterator[Check]:
         )
 
 
-def _disk(folder: Path) -> Check:
+def _disk(app: App) -> Check:
     import shutil
 
-    free = shutil.disk_usage(folder).free
-    message = f"{free / 1e9:.1f} GB free in {folder}"
-    if free >= FREE_DISK_BYTES:
+    free = shutil.disk_usage(app.root).free
+    message = f"{free / 1e9:.1f} GB free in {app.root}"
+    if free >= LOW_DISK_BYTES:
         return Check("disk", "ok", message)
     return _failed(
         "disk",
         StorageError(
-            f"{message}; checkpoints and token shards need {FREE_DISK_BYTES / 1e9:.0f} GB",
-            fixes=("free some space", "or work on another disk: llm -C DIR …"),
+            f"{message}; checkpoints and token shards need {LOW_DISK_BYTES / 1e9:.0f} GB",
+            fixes=(
+                *_what_could_go(app),
+                "free some space",
+                "or work on another disk: llm -C DIR …",
+            ),
         ),
     )
+
+
+def _what_could_go(app: App) -> tuple[str, ...]:
+    """Of the project's runs; nothing outside a project, or where its files are not in order,
+    which other checks tell of."""
+    try:
+        return what_could_go(history_of_project(app))
+    except CreateLLMError:
+        return ()
 
 
 def _tokens(app: App) -> Check:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import time
 from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -15,7 +14,6 @@ from create_llm.cli.models import device_option, open_model, say
 
 if TYPE_CHECKING:
     from create_llm.api import Model
-    from create_llm.project.folder import Project
 
 
 @click.command(epilog="\b\nExamples:\n  llm evaluate\n  llm evaluate v1 --text book.txt --json")
@@ -101,15 +99,9 @@ def texts_to_score(app: App, text: Path | None) -> Iterable[str]:
 
 def _remember(app: App, model: str, text: str, figures: dict[str, object]) -> None:
     """One line in logs/evaluations.jsonl, where the command runs inside a project."""
-    from create_llm.errors import ConfigError
-    from create_llm.project.folder import find_project
+    from create_llm.project.folder import project_around
+    from create_llm.runs.figures import remember
 
-    try:
-        project: Project = find_project(app.root)
-    except ConfigError:
-        return
-    project.logs.mkdir(exist_ok=True)
-    now = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
-    line = json.dumps({"time": now, "model": model, "text": text, **figures})
-    with (project.logs / "evaluations.jsonl").open("a", encoding="utf-8") as file:
-        file.write(line + "\n")
+    project = project_around(app.root)
+    if project is not None:
+        remember(project, "evaluations", {"model": model, "text": text, **figures})

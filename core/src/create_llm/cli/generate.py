@@ -10,7 +10,13 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from create_llm.cli.app import App
-from create_llm.cli.models import device_option, open_model, sampling_options, say
+from create_llm.cli.models import (
+    device_option,
+    engine_option,
+    open_model,
+    sampling_options,
+    say,
+)
 from create_llm.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -25,6 +31,7 @@ if TYPE_CHECKING:
 @click.option("--prompt", "prompts", multiple=True, help="Text to continue; may be repeated.")
 @sampling_options
 @device_option
+@engine_option
 @click.option("--json", "as_json", is_flag=True, help="Print the results as JSON on stdout.")
 @click.pass_obj
 def command(
@@ -33,6 +40,7 @@ def command(
     model: str | None,
     prompts: tuple[str, ...],
     device: str,
+    engine: str,
     as_json: bool,
     **sampling: Any,
 ) -> None:
@@ -45,11 +53,11 @@ def command(
     from create_llm.api import sampling_of
     from create_llm.models.generation import Prompt, TextBatch
 
-    opened = open_model(app, model, device)
+    opened = open_model(app, model, device, engine)
     settings = sampling_of(opened.bundle, **sampling)
-    read = [Prompt.of(text, opened.loaded) for text in texts]
+    read = [Prompt.of(text, opened.text_model) for text in texts]
     notices: list[str] = []
-    batch = TextBatch(opened.loaded, read, settings, notices.append)
+    batch = TextBatch(opened.text_model, read, settings, notices.append)
     if as_json:
         for _ in batch:
             continue

@@ -18,16 +18,19 @@ if TYPE_CHECKING:
 F = TypeVar("F", bound=Callable[..., Any])
 
 
-def open_model(app: App, reference: str | None, device: str) -> Model:
+TORCH = "torch"
+"""The engine of those verbs that need the module itself."""
+
+
+def open_model(app: App, reference: str | None, device: str, engine: str = TORCH) -> Model:
     """Load the model that the command line names."""
-    return load_model(app, bundle_called(app, reference), device)
+    return load_model(app, bundle_called(app, reference), device, engine)
 
 
-def load_model(app: App, bundle: ModelBundle, device: str) -> Model:
-    from create_llm.api import Model
-    from create_llm.models.loaded import LoadedModel
+def load_model(app: App, bundle: ModelBundle, device: str, engine: str = TORCH) -> Model:
+    from create_llm.api import open_model
 
-    return Model(bundle, LoadedModel.from_bundle(bundle, app.plugins.registry, device))
+    return open_model(bundle, app.plugins.registry, device, engine, say)
 
 
 def bundle_called(app: App, reference: str | None) -> ModelBundle:
@@ -76,6 +79,15 @@ device_option = click.option(
     default="cpu",
     show_default=True,
     help="Where the model runs.",
+)
+
+
+engine_option = click.option(
+    "--engine",
+    metavar="auto|torch|…",
+    default="auto",
+    show_default=True,
+    help="What runs the model; auto takes the fastest installed one that can.",
 )
 
 

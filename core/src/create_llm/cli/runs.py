@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -20,6 +20,9 @@ from create_llm.cli.runs_show import show
 from create_llm.cli.runs_use import use
 from create_llm.cli.tables import show_table
 from create_llm.cli.units import size
+
+if TYPE_CHECKING:
+    from create_llm.runs.history import Entry
 
 _COLUMNS = (
     "started", "run", "version", "status", "steps", "parameters", "val_loss",
@@ -79,7 +82,19 @@ def list_runs(
         click.echo("No runs yet. Start one: llm train")
     else:
         show_table(_HEADERS, [_cells(row) for row in rows], {})
+        _say_what_was_scored(entries)
     say_if_disk_is_low(app, entries)
+
+
+def _say_what_was_scored(entries: Sequence[Entry]) -> None:
+    from create_llm.data.chat.template import FILE
+
+    if any(entry.bundle and (entry.bundle.path / FILE).is_file() for entry in entries):
+        click.echo(
+            "note: a model of conversations is scored on the answers alone; llm compare and llm "
+            "evaluate score all the text",
+            err=True,
+        )
 
 
 def _sorted(

@@ -18,7 +18,9 @@ if TYPE_CHECKING:
     from create_llm.runs.removal import Room
 
 _force = click.option("--force", is_flag=True, help="Also the active version, or the best one.")
-_yes = click.option("--yes", is_flag=True, help="Do not ask on a terminal.")
+_yes = click.option(
+    "--yes", is_flag=True, help="Do not ask. Without a terminal, as in a script, nothing is asked."
+)
 _json = click.option("--json", "as_json", is_flag=True, help="Print what went as JSON on stdout.")
 
 

@@ -1,4 +1,4 @@
-"""The core's own verbs, registered as any plugin registers its commands."""
+"""What the core brings: its verbs and an engine, registered as any plugin registers its parts."""
 
 from __future__ import annotations
 
@@ -16,11 +16,21 @@ VERBS = (
     ("compare", "Put models side by side: scores and samples."),
     ("runs", "List and show the runs of a project."),
     ("synth", "Write synthetic text into data/raw."),
+    ("export", "Write a model for other programs: transformers, llama.cpp, Ollama …"),
     ("deploy", "Publish a model, after showing what that would do."),
     ("plugins", "Find, install, write and test plugins."),
     ("config", "Show, explain and convert the configuration."),
     ("doctor", "Check the installation and say what is wrong."),
 )
+
+
+@hookimpl
+def register_engines(register: Register) -> None:
+    register(
+        "torch",
+        "create_llm.models.torch_engine:TorchEngine",
+        summary="The model itself, in torch: runs every architecture, on a CPU or a GPU.",
+    )
 
 
 @hookimpl

@@ -1,13 +1,11 @@
-"""Callbacks and deploy targets: parts of which a configuration may name any number."""
+"""Callbacks: parts of which a run has any number."""
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
 from create_llm.config.draft import Draft
-from create_llm.config.keys import fields_of
 from create_llm.config.problems import shown
 from create_llm.config.resolved import Selected
 from create_llm.config.sections import (
@@ -15,17 +13,14 @@ from create_llm.config.sections import (
     foreign_keys,
     has_part,
     known_names,
-    unknown_keys,
 )
-from create_llm.config.values import KeyPath, Source, Value, nest, under
+from create_llm.config.values import KeyPath, Source, Value, under
 from create_llm.errors import nearest
 from create_llm.kernel.catalogue import catalogue, providers_of
 from create_llm.kernel.plugins import PluginRecord
 from create_llm.kernel.registry import Part
 
 PLUGINS_KEY = ("plugins",)
-
-_SECRET = re.compile(r"(^|_)(token|key|secret|password)$", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,15 +48,6 @@ def attached(draft: Draft) -> Attached:
     _check_other_tables(draft, parts)
     on_off = {name: value.data is True for name, value in switches.items()}
     return Attached(tuple(records), on_off, tuple(callbacks))
-
-
-def deployment(draft: Draft) -> dict[str, dict[str, object]]:
-    """target → its table as written; validated where the target is installed.
-
-    A missing key is left to `llm deploy`, whose options may supply it.
-    """
-    targets = dict.fromkeys(path[1] for path in under(draft.entries, "deployment"))
-    return {target: _target_table(draft, target) for target in targets}
 
 
 def _plugin_names(draft: Draft) -> list[str]:
@@ -170,46 +156,3 @@ def _check_other_tables(draft: Draft, parts: list[Part]) -> None:
             part = draft.attempt(registry.get, "callbacks", name, where=place)
             if part:
                 configured(draft, part, prefix, under(draft.entries, *prefix))
-
-
-def _target_table(draft: Draft, target: str) -> dict[str, object]:
-    prefix = ("deployment", target)
-    entries = under(draft.entries, *prefix)
-    if has_part(draft.plugins.registry, "deploy_targets", target):
-        _validate_target(draft, prefix)
-    else:
-        _check_unknown_target(draft, prefix)
-    return nest(entries, len(prefix))
-
-
-def _validate_target(draft: Draft, prefix: KeyPath) -> None:
-    registry, place, before = draft.plugins.registry, draft.place(prefix), len(draft.problems)
-    part = draft.attempt(registry.get, "deploy_targets", prefix[1], where=place)
-    model = draft.attempt(part.config_model) if part else None
-    if len(draft.problems) > before:
-        return
-    known = fields_of(model)
-    entries = unknown_keys(draft, prefix, under(draft.entries, *prefix), known, known)
-    if model:
-        draft.validate(model, prefix, entries, partial=True)
-
-
-def _check_unknown_target(draft: Draft, prefix: KeyPath) -> None:
-    """Keep the table of a target that is not installed, unless its name or a key looks wrong."""
-    targets = draft.plugins.registry.names("deploy_targets")
-    match = nearest(prefix[1], targets)
-    if match and not providers_of("deploy_targets", prefix[1]):
-        draft.problem(
-            f"there is no deploy target called '{prefix[1]}'",
-            draft.file.place(prefix) or draft.place(prefix),
-            f"did you mean '{match}'?",
-            f"choose one of: {', '.join(targets)}",
-        )
-    for path in under(draft.entries, *prefix):
-        if _SECRET.search(path[-1]):
-            draft.problem(
-                f"{'.'.join(path)} looks like a secret, and llm.toml is no place for one",
-                draft.place(path),
-                "move it to .env, which is kept out of git and out of every file we write",
-                "take it back at the service if the file was ever shared",
-            )

@@ -7,8 +7,9 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from pydantic import BaseModel
+from pydantic.fields import FieldInfo
 
-from create_llm.config.keys import advice_of, fields_of, installed_models, is_identity
+from create_llm.config.keys import advice_of, fields_of, installed_models, is_identity, table_of
 from create_llm.config.layers import canonical
 from create_llm.config.problems import shown
 from create_llm.config.resolved import Config, Setting
@@ -23,6 +24,8 @@ Explanations = dict[KeyPath, "Explanation"]
 
 SECTION_NOTES = {
     "callbacks": "Options of callbacks, each in a table of its own: [callbacks.NAME].",
+    "synth": "Options of makers of synthetic text, each in a table of its own: [synth.NAME].",
+    "export": "Options of exporters, each in a table of its own: [export.NAME].",
     "deployment": "Where models are published, each target in a table: [deployment.NAME].",
 }
 _PLUGINS = (
@@ -54,6 +57,7 @@ class Explanation:
         setting: its value and source; None if the configuration does not resolve, or if its
             part is not the one that is chosen.
         part: the part that the key belongs to; None for the core's own.
+        table: of a key that is a table, what its own keys are.
     """
 
     key: str
@@ -65,6 +69,7 @@ class Explanation:
     identity: bool
     part: Part | None = None
     setting: Setting | None = None
+    table: type[BaseModel] | None = None
 
     @property
     def owner(self) -> str | None:
@@ -113,6 +118,9 @@ def find_keys(registry: Registry, config: Config | None, name: str) -> Found:
     inside = tuple(known[key] for key in known if key[: len(path)] == path)
     if inside or name in PART_TABLES:
         return Found(name, inside, _note(name))
+    within = _in_table(path, known)
+    if within is not None:
+        return Found(within.key, (within,))
     named = [found for key, found in known.items() if key[-1] == name]
     if len(named) == 1:
         return Found(named[0].key, (named[0],))
@@ -180,22 +188,54 @@ def _of_model(
     for name, field in fields_of(model).items():
         if part and section and name in section.model.model_fields:
             continue
-        cost, advice = advice_of(field)
-        required = field.is_required()
-        path = (*prefix, name)
-        yield (
-            path,
-            Explanation(
-                key=dotted(path),
-                what=field.description or "Its plugin does not describe it.",
-                cost=cost,
-                advice=advice,
-                takes=_takes(properties.get(name, {})),
-                default=None if required else properties.get(name, {}).get("default"),
-                identity=is_identity(field, default=of_a_run),
-                part=part,
-            ),
+        identity = is_identity(field, default=of_a_run)
+        yield _explained((*prefix, name), field, properties.get(name, {}), part, identity=identity)
+
+
+def _explained(
+    path: KeyPath, field: FieldInfo, schema: Mapping[str, Any], part: Part | None, *, identity: bool
+) -> tuple[KeyPath, Explanation]:
+    cost, advice = advice_of(field)
+    found = Explanation(
+        key=dotted(path),
+        what=field.description or "Its plugin does not describe it.",
+        cost=cost,
+        advice=advice,
+        takes=_takes(schema),
+        default=None if field.is_required() else schema.get("default"),
+        identity=identity,
+        part=part,
+        table=table_of(field),
+    )
+    return path, found
+
+
+def _in_table(path: KeyPath, known: Explanations) -> Explanation | None:
+    """What a key inside a key that is a table means: data.columns.prompt.
+
+    Raises:
+        ConfigError: the table has no such key.
+    """
+    for size in range(len(path) - 1, 1, -1):
+        around = known.get(path[:size])
+        if around is None or around.table is None:
+            continue
+        fields, properties = fields_of(around.table), around.table.model_json_schema()["properties"]
+        name = path[size]
+        if name not in fields:
+            near = did_you_mean(name, fields)
+            has = f"{around.key} has: {', '.join(fields)}"
+            raise ConfigError(f"there is no key '{dotted(path)}'", fixes=(*near, has))
+        _, found = _explained(
+            path[: size + 1], fields[name], properties[name], around.part, identity=around.identity
         )
+        setting = around.setting
+        if setting is not None:
+            whole = setting.value if isinstance(setting.value, Mapping) else {}
+            setting = replace(setting, value=whole.get(name))
+        inside = replace(found, setting=setting)
+        return _in_table(path, {path[: size + 1]: inside}) if len(path) > size + 1 else inside
+    return None
 
 
 def _simple(

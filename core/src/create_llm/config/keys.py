@@ -6,7 +6,7 @@ Descriptions, costs and advice feed `llm config explain`, the generated docs and
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, get_args
 
 from pydantic import BaseModel, ConfigDict, Field
 from pydantic.config import JsonDict
@@ -67,6 +67,14 @@ def advice_of(field: FieldInfo) -> tuple[str | None, str | None]:
     """What a field says about its cost, and what to try."""
     extra = _extra(field)
     return extra.get("cost"), extra.get("try")
+
+
+def table_of(field: FieldInfo) -> type[BaseModel] | None:
+    """The model of a field that is a table, or may be one."""
+    annotation = field.annotation
+    choices = (annotation, *get_args(annotation))
+    models = (each for each in choices if isinstance(each, type) and issubclass(each, BaseModel))
+    return next(models, None)
 
 
 def _extra(field: FieldInfo) -> dict[str, Any]:

@@ -11,7 +11,7 @@ from typing import TypeVar
 from pydantic import BaseModel
 
 from create_llm.config.addresses import with_source_of_address
-from create_llm.config.attached import attached, deployment
+from create_llm.config.attached import attached
 from create_llm.config.checks import check_lengths, check_precision, check_vocabulary, filled_in
 from create_llm.config.draft import Draft
 from create_llm.config.hardware import Hardware, detect
@@ -34,6 +34,7 @@ from create_llm.config.presets import preset_layer
 from create_llm.config.problems import raise_all
 from create_llm.config.resolved import Config, Selected
 from create_llm.config.schema import (
+    COMMAND_TABLES,
     MIX,
     SECTIONS,
     CheckpointConfig,
@@ -46,6 +47,7 @@ from create_llm.config.schema import (
 )
 from create_llm.config.sections import check_shape, core_keys, part_of
 from create_llm.config.settings import settings_of
+from create_llm.config.tables import tables_of
 from create_llm.config.toml_file import read_toml
 from create_llm.config.values import Entries, Layer, merge
 from create_llm.errors import CreateLLMError
@@ -99,7 +101,7 @@ def load_config(
     template = without_aliases(template_layer(registry, above, problems), problems)
     complete = len(problems) == known
     derived = hardware_layer(hardware or detect(), template | above)
-    layers = with_source_of_address([derived, template, *stronger], registry)
+    layers = with_source_of_address([derived, template, *stronger], registry, problems)
     layers = without_replaced_mixture(layers)
     own = plugins_of_project(root)
     return _resolve(Draft.of(plugins, file, layers, problems, complete=complete, own_plugins=own))
@@ -116,7 +118,7 @@ def _resolve(draft: Draft) -> Config:
     parts = {name: part_of(draft, name, partial=mixed and name == MIX[0]) for name in SECTIONS}
     mixture = mixture_of(draft, parts["data"])
     callbacks = attached(draft)
-    targets = deployment(draft)
+    tables = {section: tables_of(draft, section) for section in COMMAND_TABLES}
     _check_together(draft, core, parts)
     raise_all(draft.problems)
 
@@ -142,7 +144,7 @@ def _resolve(draft: Draft) -> Config:
         plugins=callbacks.plugins,
         switches=callbacks.switches,
         callbacks=callbacks.callbacks,
-        deployment=targets,
+        tables=tables,
         settings={},
     )
     return replace(config, settings=settings_of(config, draft.entries, followed))

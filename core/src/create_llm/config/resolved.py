@@ -75,7 +75,8 @@ class Config:
         callbacks: in the order they are called.
         plugins: the names in `plugins = […]`.
         switches: `[logging] NAME = true or false`, for callbacks.
-        deployment: target → what its table says, validated where the target is installed.
+        tables: section of a command's parts ("deployment") → part → what its table says, validated
+            where the part is installed.
         settings: every resolved key, dotted, with its source.
     """
 
@@ -94,7 +95,7 @@ class Config:
     plugins: tuple[str, ...]
     switches: Mapping[str, bool]
     callbacks: tuple[Selected, ...]
-    deployment: Mapping[str, Mapping[str, object]]
+    tables: Mapping[str, Mapping[str, Mapping[str, object]]]
     settings: Mapping[str, Setting]
 
     def identity(self) -> dict[str, object]:
@@ -125,5 +126,9 @@ class Config:
             "logging": {**self.logging.model_dump(mode="json"), **self.switches},
             "generation": self.generation.model_dump(mode="json"),
             "callbacks": {callback.part.name: callback.as_dict() for callback in self.callbacks},
-            "deployment": {target: dict(table) for target, table in self.deployment.items()},
+            **{
+                section: {name: dict(table) for name, table in parts.items()}
+                for section, parts in self.tables.items()
+                if parts
+            },
         }

@@ -289,6 +289,23 @@ class GenerationConfig(SectionModel):
         gt=0,
         le=1,
     )
+    min_p: float = key(
+        0.0,
+        "Only tokens with at least this share of the likeliest one's probability are considered; "
+        "0 considers all (Nguyen et al. 2024).",
+        cost="Nothing worth measuring.",
+        advice="0.05 to 0.1, with top_p = 1, for a high temperature that keeps the thread.",
+        ge=0,
+        le=1,
+    )
+    repetition_penalty: float = key(
+        1.0,
+        "How much less likely tokens become that the text already has, its prompt included; 1 "
+        "changes nothing (Keskar et al. 2019).",
+        cost="Nothing worth measuring.",
+        advice="1.1 to 1.2 where a small model turns in circles; more makes it avoid every 'the'.",
+        gt=0,
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -324,8 +341,15 @@ SECTIONS: Mapping[str, Section] = {
 MIX = ("data", "mix")
 """Where the sources of a mixture stand: [data.mix.NAME]."""
 
-PART_TABLES: Mapping[str, str] = {"callbacks": "callbacks", "deployment": "deploy_targets"}
+PART_TABLES: Mapping[str, str] = {
+    "callbacks": "callbacks",
+    "synth": "synthesizers",
+    "export": "exporters",
+    "deployment": "deploy_targets",
+}
 """Sections that hold a table for each part of a kind: [callbacks.NAME], [deployment.NAME]."""
+COMMAND_TABLES = tuple(section for section in PART_TABLES if section != "callbacks")
+"""Those whose parts no run uses, only a command."""
 
 ALIASES: Mapping[tuple[str, str], tuple[str, str]] = {
     ("training", "gradient_accumulation"): ("training", "gradient_accumulation_steps"),

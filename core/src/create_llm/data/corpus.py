@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import cached_property
 from itertools import chain
 from typing import Literal
 
 from create_llm.data.mixture import Mixture
-from create_llm.data.source import DataSource, documents_of
+from create_llm.data.source import DataSource, documents_of, identity_of, validation_source
 from create_llm.data.split import working_fraction
+from create_llm.errors import DataError
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,45 +40,72 @@ class Side:
         return what if self.mixed is None else f"data.mix.{self.mixed}: {what}"
 
 
-def sides_of(sources: Iterable[DataSource], val_source: DataSource | None) -> Iterator[Side]:
-    """What is read one after the other: the sources, then that of the validation.
+def sides_of(source: DataSource, val_source: DataSource | None) -> Iterator[Side]:
+    """What is read one after the other: the source, then that of its validation.
 
     A mixture is taken apart: each of its sources is followed by its validation, if it has one.
 
     Args:
-        val_source: `validation_source` of the first of them.
+        val_source: `validation_source` of it.
     """
     apart = val_source.members if isinstance(val_source, Mixture) else {}
-    for source in sources:
-        if not isinstance(source, Mixture):
-            yield Side(source, "split" if val_source is None else "train")
-            continue
+    if isinstance(source, Mixture):
         for name, member in source.members.items():
             yield Side(member, "train" if name in apart else "split", name)
             if name in apart:
                 yield Side(apart[name], "val", name)
-    if val_source is not None and not isinstance(val_source, Mixture):
+        return
+    yield Side(source, "split" if val_source is None else "train")
+    if val_source is not None:
         yield Side(val_source, "val")
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Corpus:
     """What is read together.
 
     Attributes:
-        val_split: the share of the documents that is kept back, where `val_source` is None.
-        val_source: where validation comes from, if it has a source of its own.
+        val_split: the share of the documents that is kept back, where no source has a
+            `validation_source`.
         deduplicate: whether preparation keeps only the first of equal documents.
     """
 
     sources: tuple[DataSource, ...]
     val_split: float
-    val_source: DataSource | None = None
     deduplicate: bool = False
 
     def sides(self) -> Iterator[Side]:
-        """Each source and what it is for."""
-        return sides_of(self.sources, self.val_source)
+        """Each source and what it is for.
+
+        Of several, those without a validation are trained on whole where another has one. A
+        validation that several have is there once.
+
+        Raises:
+            ConfigError: one is to be validated on what it is trained on.
+        """
+        for source, val_source in zip(self.sources, self._val_sources, strict=True):
+            for side in sides_of(source, val_source):
+                if side.source in self._repeated:
+                    continue
+                whole = (
+                    side.use == "split"
+                    and side.mixed is None
+                    and any(each is not None for each in self._val_sources)
+                )
+                yield replace(side, use="train") if whole else side
+
+    @cached_property
+    def _val_sources(self) -> tuple[DataSource | None, ...]:
+        return tuple(map(validation_source, self.sources))
+
+    @cached_property
+    def _repeated(self) -> list[DataSource]:
+        """The validations that an earlier source has too."""
+        found = [each for each in self._val_sources if each is not None]
+        if len(found) < 2:
+            return []
+        identities = [_identity(each) for each in found]
+        return [each for i, each in enumerate(found) if identities[i] in identities[:i]]
 
     def total_bytes(self) -> int | None:
         """UTF-8 bytes to expect of all sources; None when one of them does not know."""
@@ -107,3 +136,10 @@ def split_fraction(sides: Iterable[Side], val_split: float) -> float:
         return 0.0
     documents = chain.from_iterable(documents_of(side.source) for side in split)
     return working_fraction((document.text for document in documents), val_split)
+
+
+def _identity(source: DataSource) -> object:
+    try:
+        return identity_of(source)
+    except DataError:  # reading it says what is wrong with it
+        return source

@@ -2,12 +2,20 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 from collections.abc import Iterator, Mapping
 
 from create_llm.data.documents import Document, Rejected
-from create_llm.data.source import DataSource, identity_of, skipped_files, validation_source
+from create_llm.data.source import (
+    DataSource,
+    files_of,
+    identity_of,
+    skipped_files,
+    validation_source,
+)
+from create_llm.errors import ConfigError, DataError
 
 
 class Mixture:
@@ -40,10 +48,41 @@ class Mixture:
         return sum(known) if len(known) == len(sizes) else None
 
     def validation(self) -> Mixture | None:
-        """Of those that have a validation source of their own; the others are split."""
+        """Of those that have a validation source of their own; the others are split.
+
+        Raises:
+            ConfigError: one is trained on what another keeps for validation.
+        """
         apart = self._apart()
+        _refuse_training_on_validation(self.members, apart)
         return Mixture(apart) if apart else None
 
     def _apart(self) -> dict[str, DataSource]:
         found = {name: validation_source(member) for name, member in self.members.items()}
         return {name: source for name, source in found.items() if source is not None}
+
+
+def _refuse_training_on_validation(
+    members: Mapping[str, DataSource], apart: Mapping[str, DataSource]
+) -> None:
+    kept = {file: name for name, source in apart.items() for file in _files_of(source)}
+    if not kept:
+        return
+    for name, member in members.items():
+        file = next((file for file in _files_of(member) if file in kept), None)
+        if file is not None:
+            raise ConfigError(
+                f"data.mix.{name} trains on a file that data.mix.{kept[file]} keeps for "
+                "validation: the score would say nothing",
+                where=file,
+                fixes=(
+                    f"keep it out of both: set data.mix.{name}.val_path to it, too",
+                    f"or let data.mix.{name} read another file or folder",
+                ),
+            )
+
+
+def _files_of(source: DataSource) -> Iterator[str]:
+    # One that cannot be read is told of where it is read.
+    with contextlib.suppress(DataError):
+        yield from files_of(source)

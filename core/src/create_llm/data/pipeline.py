@@ -243,7 +243,7 @@ def _recipe(
     project: Project, config: Config, source: DataSource, control_tokens: Sequence[str]
 ) -> Recipe:
     part, template = config.tokenizer.part, conversation_template(project, config)
-    sides = sides_of([source], validation_source(source))
+    sides = sides_of(source, validation_source(source))
     is_split = any(side.use == "split" for side in sides)
     needed = (*control_tokens, *(template.control_tokens if template else ()))
     return Recipe(

@@ -138,6 +138,20 @@ def validation_source(source: DataSource) -> DataSource | None:
     return separate
 
 
+def files_of(source: DataSource) -> Iterator[str]:
+    """The files or addresses that a source reads, under names that any other source gives them
+    too: absolute paths without links, URLs.
+
+    A source tells by a method `files() -> Iterator[str]`, which it need not have.
+
+    Raises:
+        DataError: as the source does.
+    """
+    files = getattr(source, "files", None)
+    if files is not None:
+        yield from files()
+
+
 def fetch_text(source: DataSource, progress: Callable[[str, int, int | None], None] | None) -> None:
     """Bring the text of a source here, and tell `progress` how far it is.
 

@@ -21,6 +21,8 @@ from create_llm.storage.durable import Storage
 
 TOKENIZER_FILE = "tokenizer.json"
 RECIPE_FILE = "recipe.json"
+_LARGEST_VOCABULARY = 2**24
+"""Sixty times the largest in use."""
 
 
 class Recipe(BaseModel):
@@ -103,6 +105,17 @@ def load_tokenizer(part: Part, folder: Path) -> Tokenizer:
             fixes=("train one: llm tokenizer train",),
         )
     tokenizer: Tokenizer = part.load().load(folder)
+    if tokenizer.vocab_size > _LARGEST_VOCABULARY:
+        raise DataError(
+            f"the tokenizer is damaged: its largest id is {tokenizer.vocab_size - 1:,}, and a "
+            "model has a row of weights for each up to it; the most that are read are "
+            f"{_LARGEST_VOCABULARY:,}",
+            where=str(folder / TOKENIZER_FILE),
+            fixes=(
+                "put the file back as it was saved or downloaded",
+                "or move it away and train another: llm tokenizer train",
+            ),
+        )
     return tokenizer
 
 

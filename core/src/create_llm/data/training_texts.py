@@ -108,7 +108,7 @@ def is_sampled(source: DataSource) -> bool:
 def _training_side(
     source: DataSource, val_split: float, val_source: DataSource | None
 ) -> Iterator[Document]:
-    sides = list(sides_of([source], val_source))
+    sides = list(sides_of(source, val_source))
     split = split_fraction(sides, val_split)
     for side in sides:
         if side.use == "val":

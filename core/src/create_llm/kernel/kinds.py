@@ -89,6 +89,18 @@ KINDS: dict[str, Kind] = {
             "create_llm.testing:SynthesizerContract",
         ),
         Kind(
+            "exporters",
+            "exporter",
+            "create_llm.models.export:Exporter",
+            "create_llm.testing:ExporterContract",
+        ),
+        Kind(
+            "engines",
+            "engine",
+            "create_llm.models.engine:Engine",
+            "create_llm.testing:EngineContract",
+        ),
+        Kind(
             "commands",
             "command",
             "click:Command",

@@ -8,8 +8,10 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from create_llm.data.preparation.ingredients import tokenizer_sha256
+from create_llm.models.asking import asked
 from create_llm.models.bundle import ModelBundle
-from create_llm.models.generation import Notice, Sampling, complete
+from create_llm.models.conversation import Message
+from create_llm.models.generation import Notice, Sampling, TextStream
 from create_llm.models.loaded import LoadedModel
 from create_llm.runs.curves import Points
 from create_llm.runs.report import disk_bytes
@@ -29,6 +31,10 @@ _BETTER: Mapping[str, Callable[[Sequence[float]], float]] = {
     "bytes": min,
 }
 _PER_TOKEN = ("loss", "perplexity")
+_SAME, _SAME_SPEED = 0.005, 0.1
+STAR_RULE = " the best of its column, with what is within 0.5 % of it (of speeds, 10 %)"
+"""Another seed moves the score of a small model by about as much, another process beside it the
+speed."""
 
 
 @dataclass(slots=True)
@@ -65,7 +71,9 @@ class Compared:
         name: as the person called it.
         figures: loss (nats per token), perplexity, bits_per_byte, tokens, tokens_per_second.
         tokenizer: SHA-256 (hex); models with the same one have the same tokens.
-        samples: prompt → how it goes on; empty for a model that does not write.
+        samples: prompt → how it goes on, or what it answers; empty for a model that does not
+            write.
+        conversation: whether it has learnt conversations, and answers.
         curves: what its run measured; empty where the run's events are not at hand.
     """
 
@@ -75,6 +83,7 @@ class Compared:
     tokenizer: str
     samples: Mapping[str, str]
     curves: Mapping[str, Points]
+    conversation: bool = False
 
     @classmethod
     def of(
@@ -90,9 +99,10 @@ class Compared:
         notice: Notice,
     ) -> Compared:
         """With its samples, which are made here."""
-        asked = prompts if model.generates else ()
-        samples = {p: complete(model, p, sampling, notice).text for p in asked}
-        return cls(name, bundle, figures, tokenizer_sha256(model.tokenizer), samples, curves)
+        given = prompts if model.generates else ()
+        samples = {prompt: _sample(model, prompt, sampling, notice) for prompt in given}
+        tokenizer, talks = tokenizer_sha256(model.tokenizer), model.template is not None
+        return cls(name, bundle, figures, tokenizer, samples, curves, talks)
 
     @property
     def recipe(self) -> dict[str, Any]:
@@ -112,6 +122,7 @@ class Compared:
             "parameters": info["parameters"],
             "bytes": disk_bytes(self.bundle.path),
             **self.figures,
+            "conversation": self.conversation,
             "samples": dict(self.samples),
             "curves": {metric: [list(p) for p in points] for metric, points in self.curves.items()},
         }
@@ -123,19 +134,43 @@ def comparable_by_token(rows: Sequence[Mapping[str, Any]]) -> bool:
 
 
 def best_of(rows: Sequence[Mapping[str, Any]]) -> dict[str, list[str]]:
-    """Metric → the names of the models that are best by it.
+    """Metric → the names of the models that are best by it, the very best first.
 
-    What does not tell models apart has no best: a metric that is the same in all of them, or one
-    per token where they do not have the same tokens.
+    What is as good as the best but for chance is best too. What does not tell models apart has no
+    best: a metric that is the same in all of them, or one per token where they do not have the
+    same tokens.
     """
     left_out = () if comparable_by_token(rows) else _PER_TOKEN
     best = {}
     for metric in (m for m in METRICS if m not in left_out):
         values = {row["name"]: row[metric] for row in rows if row[metric] is not None}
-        if len(set(values.values())) > 1:
-            winner = _BETTER[metric](list(values.values()))
-            best[metric] = [name for name, value in values.items() if value == winner]
+        names = sorted(values, key=values.__getitem__, reverse=_BETTER[metric] is max)
+        good = [name for name in names if _as_good(metric, values[name], values[names[0]])]
+        if len(good) < len(values):
+            best[metric] = good
     return best
+
+
+def _as_good(metric: str, value: float, best: float) -> bool:
+    margin = _SAME_SPEED if metric == "tokens_per_second" else _SAME
+    return abs(value - best) <= margin * abs(best)
+
+
+def notes_on_conversations(models: Sequence[Compared]) -> list[str]:
+    """Why these scores are not those of the runs."""
+    if not any(model.conversation for model in models):
+        return []
+    return [
+        "these are scores of all the text; while training and in llm runs list, a model of "
+        "conversations is scored on the answers alone, in the form of its chat template"
+    ]
+
+
+def _sample(model: LoadedModel, prompt: str, sampling: Sampling, notice: Notice) -> str:
+    stream = TextStream(model, asked(model, [Message("user", prompt)], notice), sampling, notice)
+    for _ in stream:
+        pass
+    return stream.result().text
 
 
 def comparison(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from create_llm.models.comparison import METRICS
+from create_llm.models.comparison import METRICS, STAR_RULE
 from create_llm.runs.chart import Line, line_chart
 from create_llm.runs.page import picture, render
 
@@ -24,6 +24,7 @@ def comparison_page(found: Mapping[str, Any]) -> str:
         "comparison.html",
         title=f"Compared: {', '.join(names)}",
         metrics=METRICS,
+        star_rule=STAR_RULE,
         charts=[picture(chart) for chart in _charts(found["models"])],
         comparable=found["comparable_by_token"],
         sampling_words=_in_words(found["sampling"]),

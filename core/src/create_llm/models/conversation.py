@@ -19,8 +19,8 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from create_llm.data.chat.encoding import ROLES, ChatEncoder
 from create_llm.data.documents import Segment
 from create_llm.errors import ConfigError, DataError, did_you_mean
-from create_llm.models.generation import Notice, Prompt, Sampling, TextStream
-from create_llm.models.loaded import LoadedModel
+from create_llm.models.engine import Notice, TextModel
+from create_llm.models.generation import Prompt, Sampling, TextStream
 from create_llm.storage.durable import Storage
 
 _SPEAKERS = {"user": "You", "assistant": "Model", "system": "Note", "tool": "Tool"}
@@ -42,7 +42,7 @@ class Message:
 
 
 def reply(
-    model: LoadedModel, messages: Sequence[Message], sampling: Sampling, notice: Notice
+    model: TextModel, messages: Sequence[Message], sampling: Sampling, notice: Notice
 ) -> TextStream:
     """Stream the model's next turn.
 
@@ -65,13 +65,13 @@ class Form(Protocol):
         ...
 
 
-def form_of(model: LoadedModel) -> Form:
+def form_of(model: TextModel) -> Form:
     """By the model's template, or as a script."""
     return _Script(model) if model.template is None else _Templated(model)
 
 
 class _Templated:
-    def __init__(self, model: LoadedModel) -> None:
+    def __init__(self, model: TextModel) -> None:
         assert model.template is not None
         self._encoder = ChatEncoder(model.tokenizer, model.template)
         end = self._encoder.end_of_turn()
@@ -85,7 +85,7 @@ class _Templated:
 
 
 class _Script:
-    def __init__(self, model: LoadedModel) -> None:
+    def __init__(self, model: TextModel) -> None:
         self._tokenizer = model.tokenizer
         self._stop = tuple(f"\n{speaker}:" for speaker in _SPEAKERS.values())
 
@@ -103,7 +103,7 @@ def render(messages: Sequence[Message]) -> str:
 def _fitting(
     form: Form,
     messages: Sequence[Message],
-    model: LoadedModel,
+    model: TextModel,
     sampling: Sampling,
     notice: Notice,
 ) -> Prompt:

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
 
 from create_llm.errors import ConfigError
 from create_llm.models.architecture import Cache, Decoder
-from create_llm.models.loaded import LoadedModel
-from create_llm.models.sampling import Sampling, choose
+from create_llm.models.choosing import choose
+from create_llm.models.engine import Notice
+from create_llm.models.sampling import Sampling
 
-Notice = Callable[[str], None]
+if TYPE_CHECKING:
+    from create_llm.models.loaded import LoadedModel
 
 
 @dataclass(slots=True, eq=False)

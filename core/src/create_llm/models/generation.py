@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 
-from create_llm.models.decoding import Notice
-from create_llm.models.loaded import LoadedModel
+from create_llm.models.engine import Notice, TextModel
 from create_llm.models.sampling import Sampling
 from create_llm.models.writing import Completion, Prompt, Writing
 
@@ -16,7 +15,7 @@ _AT_ONCE = 32
 
 
 def complete(
-    model: LoadedModel,
+    model: TextModel,
     prompt: str,
     sampling: Sampling,
     notice: Notice = lambda text: None,
@@ -38,7 +37,7 @@ class TextStream:
     """Iterate to receive the text piece by piece; `result()` afterwards is the whole of it."""
 
     def __init__(
-        self, model: LoadedModel, prompt: str | Prompt, sampling: Sampling, notice: Notice
+        self, model: TextModel, prompt: str | Prompt, sampling: Sampling, notice: Notice
     ) -> None:
         """
         Raises:
@@ -64,14 +63,14 @@ class TextBatch:
     """
 
     def __init__(
-        self, model: LoadedModel, prompts: Sequence[Prompt], sampling: Sampling, notice: Notice
+        self, model: TextModel, prompts: Sequence[Prompt], sampling: Sampling, notice: Notice
     ) -> None:
         """
         Raises:
             ConfigError: the model only reads.
         """
         self._prompts, self._sampling = prompts, sampling
-        self._writing = Writing(model, notice)
+        self._writing = Writing(model, notice, min(len(prompts), _AT_ONCE))
         self._done: dict[int, Completion] = {}
 
     def __iter__(self) -> Iterator[tuple[int, str]]:

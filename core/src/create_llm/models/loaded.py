@@ -15,10 +15,14 @@ from create_llm.kernel.registry import Registry
 from create_llm.models.architecture import Architecture, Decoder
 from create_llm.models.bundle import WEIGHTS, ModelBundle
 from create_llm.models.chosen import objective_of_bundle
+from create_llm.models.decoding import Decoding
+from create_llm.models.engine import Notice
 from create_llm.models.objective import Objective
 from create_llm.models.weights import load_weights
 from create_llm.storage.durable import verify
 from create_llm.storage.tensors import load_tensors
+
+_DEVICES = ("cpu", "cuda")
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,6 +91,11 @@ class LoadedModel:
         return isinstance(self.architecture, Decoder)
 
     @property
+    def stop_tokens(self) -> frozenset[int]:
+        """Ids that end any text."""
+        return self.objective.stop_tokens | {self.tokenizer.special.eos}
+
+    @property
     def context(self) -> int:
         """The longest sequence the model can read at once, in tokens."""
         return int(self.config.max_length)
@@ -97,6 +106,16 @@ class LoadedModel:
         made = self.objective.prompt([self.tokenizer.special.eos])
         return self.context + 1 - max(tensor.shape[1] for tensor in made.values())
 
+    def writer(self, notice: Notice, at_once: int = 1) -> Decoding:
+        """Texts to be written by this model, at first none; however many, they are decoded
+        together.
+
+        Raises:
+            ConfigError: the model only reads.
+        """
+        del at_once
+        return Decoding(self, notice)
+
 
 def _device(name: str) -> torch.device:
     if name == "auto":
@@ -104,5 +123,11 @@ def _device(name: str) -> torch.device:
     if name == "cuda" and not torch.cuda.is_available():
         raise ConfigError(
             "there is no usable GPU here", where="--device cuda", fixes=("--device cpu",)
+        )
+    if name not in _DEVICES:
+        raise ConfigError(
+            f"there is no device called '{name}'",
+            where="--device",
+            fixes=(f"choose one of: auto, {', '.join(_DEVICES)}",),
         )
     return torch.device(name)

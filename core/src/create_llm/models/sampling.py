@@ -1,13 +1,10 @@
-"""How the next token is chosen from what a model computes."""
+"""How the next token is to be chosen."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-
-import torch
-from torch import Tensor
 
 from create_llm.errors import ConfigError
 
@@ -65,42 +62,3 @@ class Sampling:
             ("min_p", 0 <= self.min_p <= 1, "from 0 to 1", "0.05 to 0.1 is usual"),
             ("repetition_penalty", 0.01 <= penalty <= 100, "from 0.01 to 100", "1.05 to 1.3"),
         )
-
-
-def choose(
-    logits: Tensor, sampling: Sampling, generator: torch.Generator, text: Sequence[int] = ()
-) -> int:
-    """One token id.
-
-    Args:
-        logits: fp32 [vocabulary], on the CPU.
-        text: the tokens so far, for the repetition penalty.
-    """
-    if sampling.repetition_penalty != 1 and text:
-        logits = _penalized(logits, sampling.repetition_penalty, text)
-    if sampling.temperature == 0:
-        return int(logits.argmax())
-    logits = logits / sampling.temperature
-    if 0 < sampling.top_k < logits.numel():
-        least = logits.topk(sampling.top_k).values[-1]
-        logits = logits.masked_fill(logits < least, -math.inf)
-    probabilities = logits.softmax(-1)
-    if sampling.top_p < 1:
-        probabilities = _nucleus(probabilities, sampling.top_p)
-    if sampling.min_p > 0:
-        rare = probabilities < sampling.min_p * probabilities.max()
-        probabilities = probabilities.masked_fill(rare, 0.0)
-    return int(torch.multinomial(probabilities, 1, generator=generator))
-
-
-def _penalized(logits: Tensor, penalty: float, text: Sequence[int]) -> Tensor:
-    used = torch.tensor(list(set(text)))
-    kept = logits[used]
-    return logits.index_copy(0, used, torch.where(kept > 0, kept / penalty, kept * penalty))
-
-
-def _nucleus(probabilities: Tensor, top_p: float) -> Tensor:
-    ordered, places = probabilities.sort(descending=True)
-    # The token that crosses top_p is kept: what stands *before* it must be below.
-    ordered = ordered.masked_fill(ordered.cumsum(-1) - ordered >= top_p, 0.0)
-    return torch.zeros_like(probabilities).scatter(-1, places, ordered)

@@ -8,8 +8,7 @@ from dataclasses import dataclass
 
 from create_llm.data.tokenizer import Tokenizer
 from create_llm.errors import ConfigError
-from create_llm.models.decoding import Decoding, Notice
-from create_llm.models.loaded import LoadedModel
+from create_llm.models.engine import Notice, TextModel
 from create_llm.models.sampling import Sampling
 
 _SHOWN = 30
@@ -33,7 +32,7 @@ class Prompt:
     stop: tuple[str, ...] = ()
 
     @classmethod
-    def of(cls, text: str, model: LoadedModel) -> Prompt:
+    def of(cls, text: str, model: TextModel) -> Prompt:
         """The prompt as it is; an empty one begins a document.
 
         Raises:
@@ -53,7 +52,7 @@ class Prompt:
         return prompt
 
     @classmethod
-    def end_of(cls, text: str, model: LoadedModel, notice: Notice) -> Prompt:
+    def end_of(cls, text: str, model: TextModel, notice: Notice) -> Prompt:
         """The prompt, or as much of its end as the model reads at once."""
         prompt, most = cls._encoded(text, model), model.longest_prompt
         if len(prompt.ids) > most:
@@ -64,7 +63,7 @@ class Prompt:
         return cls(text, prompt.ids[-most:])
 
     @classmethod
-    def _encoded(cls, text: str, model: LoadedModel) -> Prompt:
+    def _encoded(cls, text: str, model: TextModel) -> Prompt:
         ids = model.tokenizer.encode_batch([text])[0]
         return cls(text, tuple(ids or [model.tokenizer.special.eos]))
 
@@ -98,12 +97,15 @@ class Piece:
 class Writing:
     """Texts that a model writes at the same time; they come and go between steps."""
 
-    def __init__(self, model: LoadedModel, notice: Notice) -> None:
+    def __init__(self, model: TextModel, notice: Notice, at_once: int = 1) -> None:
         """
+        Args:
+            at_once: how many texts to expect at one time.
+
         Raises:
             ConfigError: the model only reads.
         """
-        self._model, self._decoding = model, Decoding(model, notice)
+        self._model, self._writer = model, model.writer(notice, at_once)
         self._texts: dict[int, _Text] = {}
 
     def __len__(self) -> int:
@@ -112,17 +114,17 @@ class Writing:
     def add(self, key: int, prompt: Prompt, sampling: Sampling) -> None:
         """Begin a text, which costs one reading of its prompt."""
         text = _Text(prompt, self._model, sampling)
-        self._decoding.add(key, prompt.ids, sampling)
+        self._writer.add(key, prompt.ids, sampling)
         self._texts[key] = text
 
     def drop(self, key: int) -> Completion:
         """Abandon a text; what there is of it."""
-        self._decoding.drop(key)
+        self._writer.drop(key)
         return self._texts.pop(key).completion()
 
     def step(self) -> list[Piece]:
         """One token more of each text. Those that are over have gone afterwards."""
-        return [self._taken(key, token) for key, token in self._decoding.step()]
+        return [self._taken(key, token) for key, token in self._writer.step()]
 
     def so_far(self) -> Mapping[int, Completion]:
         """The texts that are being written, by key."""
@@ -134,18 +136,18 @@ class Writing:
         if not text.over:
             return Piece(key, piece, None)
         if token is not None:
-            self._decoding.drop(key)
+            self._writer.drop(key)
         return Piece(key, piece, self._texts.pop(key).completion())
 
 
 class _Text:
     """One text as its tokens come."""
 
-    def __init__(self, prompt: Prompt, model: LoadedModel, sampling: Sampling) -> None:
+    def __init__(self, prompt: Prompt, model: TextModel, sampling: Sampling) -> None:
         self.prompt, self.started, self.over = prompt, time.perf_counter(), False
         self._tokenizer: Tokenizer = model.tokenizer
         self._most, self._stop = sampling.max_new_tokens, (*sampling.stop, *prompt.stop)
-        self._ends = {model.tokenizer.special.eos, *model.objective.stop_tokens, *prompt.ends}
+        self._ends = model.stop_tokens | prompt.ends
         self._ids: list[int] = []
         self._told, self._reason = "", "length"
         self._tokens, self._seconds = 0, 0.0

@@ -68,6 +68,14 @@ def find_project(start: Path) -> Project:
     )
 
 
+def project_around(start: Path) -> Project | None:
+    """As `find_project`, for what can be done anywhere: None where there is none."""
+    try:
+        return find_project(start)
+    except ConfigError:
+        return None
+
+
 def former_config(folder: Path) -> Path | None:
     """The file in `folder` that held the settings before there was llm.toml, if one does."""
     files = (folder / name for name in FORMER_CONFIG_NAMES)

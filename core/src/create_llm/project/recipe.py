@@ -130,6 +130,7 @@ def _plugin_names(plugins: Plugins, template: Template, choices: Choices) -> lis
 
 def _distributions(plugins: Plugins, template: Part, config: Config) -> dict[str, str]:
     selected = [part for part in parts_by_section(config).values() if part]
+    selected += [each.source for each in config.mixture]
     needed = {template.distribution, *(s.part.distribution for s in selected)}
     needed |= {plugins.require(name).plugin.distribution for name in config.plugins}
     return {

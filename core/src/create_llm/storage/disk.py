@@ -76,6 +76,11 @@ class Disk:
         """Remove a folder that is empty."""
         path.rmdir()
 
+    def sync_file(self, path: Path) -> None:
+        """Return once the content of a file that something else has written is on the medium."""
+        with path.open("r+b") as file:
+            _sync(file.fileno())
+
     def sync_folder(self, path: Path) -> None:
         """Return once the names in a folder are on the medium."""
         if os.name == "nt":  # Windows cannot open folders; its renames are journalled.

@@ -123,6 +123,16 @@ class FolderWriter:
             self.write(name, blocks(source))
         self._files[name] = record
 
+    def adopt(self, name: str) -> None:
+        """Make a file durable that a library has written into the folder by itself."""
+        digest, size = hashlib.sha256(), 0
+        path = self.folder / name
+        for block in blocks(path):
+            digest.update(block)
+            size += len(block)
+        self._disk.sync_file(path)
+        self._files[name] = FileRecord(size, digest.hexdigest())
+
     def write_manifest(self) -> None:
         files = {name: asdict(record) for name, record in sorted(self._files.items())}
         self.write_json(MANIFEST, {"format": FORMAT, "files": files})

@@ -27,6 +27,8 @@ if TYPE_CHECKING:
     from create_llm.testing.commands import CommandContract as CommandContract
     from create_llm.testing.data_sources import DataSourceContract as DataSourceContract
     from create_llm.testing.deploy_targets import DeployTargetContract as DeployTargetContract
+    from create_llm.testing.engines import EngineContract as EngineContract
+    from create_llm.testing.exporters import ExporterContract as ExporterContract
     from create_llm.testing.objectives import ObjectiveContract as ObjectiveContract
     from create_llm.testing.presets import PresetContract as PresetContract
     from create_llm.testing.synthesizers import SynthesizerContract as SynthesizerContract
@@ -39,6 +41,8 @@ _HOMES = {
     "CommandContract": "create_llm.testing.commands",
     "DataSourceContract": "create_llm.testing.data_sources",
     "DeployTargetContract": "create_llm.testing.deploy_targets",
+    "EngineContract": "create_llm.testing.engines",
+    "ExporterContract": "create_llm.testing.exporters",
     "ObjectiveContract": "create_llm.testing.objectives",
     "PresetContract": "create_llm.testing.presets",
     "SynthesizerContract": "create_llm.testing.synthesizers",
@@ -52,6 +56,8 @@ __all__ = [
     "CommandContract",
     "DataSourceContract",
     "DeployTargetContract",
+    "EngineContract",
+    "ExporterContract",
     "ObjectiveContract",
     "PresetContract",
     "SynthesizerContract",

@@ -17,12 +17,12 @@ from create_llm.data.windows import Windows
 from create_llm.errors import DataError, PluginError
 from create_llm.models.architecture import count_parameters
 from create_llm.models.generation import Sampling
-from create_llm.models.loaded import LoadedModel
 from create_llm.runs.control import Control
 from create_llm.runs.events import TrainStart
 from create_llm.runs.run import RunFolder
 from create_llm.storage.checkpoints import CheckpointStore
 from create_llm.storage.durable import Storage
+from create_llm.training.asking import sample_prompt
 from create_llm.training.blocks import choose_compile, compile_blocks, recompute
 from create_llm.training.callbacks import Callback
 from create_llm.training.checkpointing import Model, TrainState, read_checkpoint
@@ -202,9 +202,7 @@ def _build_session(
 ) -> Session:
     generation = job.config.generation
     device = torch.device(frozen.device)
-    loaded = LoadedModel(
-        model.architecture, model.module, model.config, job.tokenizer, job.objective, device
-    )
+    loaded = job.loaded(model.module, device)
     return Session(
         run,
         number,
@@ -217,13 +215,15 @@ def _build_session(
             job.config.training.batch_size,
         ),
         precision=frozen.precision,
-        prompt=generation.prompt,
+        prompt=sample_prompt(job, loaded) if loaded.generates else None,
         sampling=Sampling(
             generation.max_new_tokens,
             generation.temperature,
             generation.top_k,
             generation.top_p,
             seed=job.config.training.seed,
+            min_p=generation.min_p,
+            repetition_penalty=generation.repetition_penalty,
         ),
     )
 
@@ -333,8 +333,8 @@ def _warn(job: Job, session: Session, trainer: Trainer) -> None:
     schedule, training = trainer.parts.schedule, job.config.training
     if schedule.warmup < training.warmup_steps:
         session.warn(
-            f"training.warmup_steps is {training.warmup_steps}; {schedule.warmup} are used, a "
-            f"tenth of the {trainer.settings.total_steps} steps of this run"
+            f"training.warmup_steps is {training.warmup_steps:,}; {schedule.warmup:,} are used, a "
+            f"tenth of the {trainer.settings.total_steps:,} steps of this run"
         )
     if trainer.settings.set_by == "max_seconds" and trainer.settings.total_steps < _FEW:
         session.warn(

@@ -116,6 +116,8 @@ def _generation_defaults(job: Job) -> dict[str, Any]:
         "temperature": generation.temperature,
         "top_k": generation.top_k,
         "top_p": generation.top_p,
+        "min_p": generation.min_p,
+        "repetition_penalty": generation.repetition_penalty,
         **_special(job),
     }
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 import torch
 from pydantic import BaseModel
+from torch import nn
 
 from create_llm.config import Config
 from create_llm.config.hardware import (
@@ -32,6 +33,7 @@ from create_llm.kernel.plugins import Plugins
 from create_llm.kernel.registry import Registry
 from create_llm.models.architecture import Architecture
 from create_llm.models.chosen import ChosenObjective, objective_of_run
+from create_llm.models.loaded import LoadedModel
 from create_llm.models.objective import Objective
 from create_llm.project.folder import Project
 from create_llm.storage.durable import Storage
@@ -98,6 +100,18 @@ class Job:
     def sequence_length(self) -> int:
         """Tokens that the model reads at once while training."""
         return _sequence_length(self.config)
+
+    def loaded(self, module: nn.Module, device: torch.device) -> LoadedModel:
+        """The model while it learns, as what writes and scores takes it."""
+        return LoadedModel(
+            self.architecture,
+            module,
+            self.model_options,
+            self.tokenizer,
+            self.objective,
+            device,
+            template=self.template,
+        )
 
     def windows(self, streams: Sequence[TokenShards], stride: int | None = None) -> Windows:
         """The samples of a text, as the objective shapes them."""

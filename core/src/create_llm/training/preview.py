@@ -17,11 +17,11 @@ from create_llm.data.windows import Windows
 from create_llm.kernel.plugins import Plugins
 from create_llm.models.architecture import Decoder, count_parameters
 from create_llm.models.evaluation import evaluate
-from create_llm.models.generation import Sampling, complete
-from create_llm.models.loaded import LoadedModel
+from create_llm.models.generation import Sampling, TextStream
 from create_llm.project.folder import Project
 from create_llm.runs.report import disk_bytes
 from create_llm.storage.disk import Disk
+from create_llm.training.asking import sample_prompt
 from create_llm.training.assemble import build_model, loop_settings, schedule_of
 from create_llm.training.blocks import choice_without_trial
 from create_llm.training.checkpointing import TrainState, snapshot
@@ -195,17 +195,12 @@ class _Trial:
         )
 
     def _sample(self) -> None:
-        generation, module = self.job.config.generation, self.kit.model.module
-        model = LoadedModel(
-            self.job.architecture,
-            module,
-            self.job.model_options,
-            self.job.tokenizer,
-            self.job.objective,
-            self.device,
-        )
+        module = self.kit.model.module
+        model = self.job.loaded(module, self.device)
+        sampling = Sampling(self.job.config.generation.max_new_tokens, seed=0)
         module.eval()
-        complete(model, generation.prompt, Sampling(generation.max_new_tokens, seed=0))
+        for _ in TextStream(model, sample_prompt(self.job, model), sampling, lambda text: None):
+            pass
         module.train()
 
 

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from create_llm.data.windows import Windows
 from create_llm.models.evaluation import Scores, evaluate
-from create_llm.models.generation import Sampling, complete
+from create_llm.models.generation import Prompt, Sampling, TextStream
 from create_llm.models.loaded import LoadedModel
 from create_llm.runs.events import Event, EventLog, RunWarning
 from create_llm.runs.run import RunFolder
@@ -56,9 +56,13 @@ class Session:
         texts: Texts,
         *,
         precision: str,
-        prompt: str,
+        prompt: Prompt | None,
         sampling: Sampling,
     ) -> None:
+        """
+        Args:
+            prompt: what samples continue, or answer; None for a model that does not write.
+        """
         self._run = run
         self._log = EventLog(run.events, session)
         self._text = TextLog(run.log)
@@ -106,16 +110,18 @@ class Session:
         )
 
     def sample(self, step: int, between: Callable[[], None]) -> tuple[str, str] | None:
-        if not self._model.generates:
+        if self._prompt is None:
             return None
         seed = derive_seed(self._sampling.seed or 0, "sample", step)
         sampling = replace(self._sampling, seed=seed)
         self._model.module.eval()
         try:
-            done = complete(self._model, self._prompt, sampling, between=between)
+            stream = TextStream(self._model, self._prompt, sampling, lambda text: None)
+            for _ in stream:
+                between()
         finally:
             self._model.module.train()
-        return self._prompt, done.text
+        return self._prompt.text, stream.result().text
 
     def keep(self, name: str, value: object) -> None:
         self._run.write_manifest({**self._run.manifest(), name: value})

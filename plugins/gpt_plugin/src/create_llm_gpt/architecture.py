@@ -15,6 +15,7 @@ from create_llm_gpt.config import GPTConfig
 from create_llm_gpt.hf import from_hf_config, to_hf_config
 from create_llm_gpt.hf_tensors import from_hf_tensors, to_hf_tensors
 from create_llm_gpt.model import GPTModel
+from create_llm_gpt.one_token import decode_one, plan_of
 
 _RESIDUAL_OUTPUTS = ("attention.out.weight", "ffn.down.weight")
 _STANDARD_DEVIATION = 0.02
@@ -76,7 +77,9 @@ class GPT(CausalLM):
         if length > config.max_length:
             raise ValueError(f"a cache of {length} tokens exceeds max_length {config.max_length}")
         shape = (config.layers, batch, config.key_value_heads, length, config.head_width)
-        return KeyValueCache(weight.new_empty(shape), weight.new_empty(shape))
+        cache = KeyValueCache(weight.new_empty(shape), weight.new_empty(shape))
+        cache.plan = None if torch.is_autocast_enabled("cpu") else plan_of(model, length)
+        return cache
 
     @torch.no_grad()
     def decode(self, module: nn.Module, tokens: Tensor, cache: Cache) -> Tensor:
@@ -84,8 +87,10 @@ class GPT(CausalLM):
         Raises:
             ValueError: the tokens do not fit the cache; what then goes is the caller's choice.
         """
-        model = _gpt(module)
-        hidden = model(tokens, _kept(cache)).hidden
+        model, kept = _gpt(module), _kept(cache)
+        if kept.plan is not None and tokens.shape[1] == 1:
+            return decode_one(model, kept.plan, tokens[:, 0], kept)
+        hidden = model(tokens, kept).hidden
         return model.project(hidden[:, -1])
 
     def gather(self, rows: Sequence[tuple[Cache, int]]) -> KeyValueCache:

@@ -4,9 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
+
+if TYPE_CHECKING:
+    from create_llm_gpt.one_token import Plan
 
 
 @dataclass(slots=True)
@@ -18,6 +22,7 @@ class KeyValueCache:
 
     Attributes:
         length: places filled, padding included.
+        plan: how one token more is computed; None where the model's own forward does it.
         padding: of each row, how many places stand empty in front of it; empty where none do.
     """
 
@@ -25,6 +30,7 @@ class KeyValueCache:
     values: Tensor
     length: int = 0
     padding: tuple[int, ...] = ()
+    plan: Plan | None = None
 
     @property
     def capacity(self) -> int:
@@ -80,6 +86,7 @@ def gathered(rows: Sequence[tuple[KeyValueCache, int]]) -> KeyValueCache:
     capacity = max(cache.capacity for cache, _ in rows)
     shape = (like.shape[0], len(rows), like.shape[2], capacity, like.shape[4])
     made = KeyValueCache(like.new_empty(shape), like.new_empty(shape), longest)
+    made.plan = max((cache for cache, _ in rows), key=lambda cache: cache.capacity).plan
     for place, ((cache, row), length) in enumerate(zip(rows, lengths, strict=True)):
         begin = longest - length
         for new, old in ((made.keys, cache.keys), (made.values, cache.values)):

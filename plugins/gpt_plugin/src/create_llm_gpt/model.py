@@ -168,13 +168,13 @@ class GPTModel(nn.Module):
         """
         count = tokens.shape[1]
         end = count if cache is None else cache.length + count
-        self._check_room(end, cache)
+        self.check_room(end, cache)
         if cache is None:
             places, visible = torch.arange(count, device=tokens.device), None
         else:
             places, visible = cache.positions(count), cache.visible(count)
         x = self._embed(tokens, places, segments)
-        rotation = None if self.positions is not None else _rotation(self.config, places)
+        rotation = None if self.positions is not None else rotation_of(self.config, places)
         for index, block in enumerate(self.layers):
             past = None if cache is None else cache.layer(index, visible)
             x = block(x, rotation, past, segments)
@@ -202,7 +202,7 @@ class GPTModel(nn.Module):
         """Hidden states [..., dim] to logits [..., vocabulary]."""
         return F.linear(hidden, self.head_weight)
 
-    def _check_room(self, end: int, cache: KeyValueCache | None) -> None:
+    def check_room(self, end: int, cache: KeyValueCache | None) -> None:
         if end > self.config.max_length:
             raise ValueError(f"{end} tokens do not fit max_length {self.config.max_length}")
         if cache is not None and end > cache.capacity:
@@ -219,7 +219,7 @@ def _places_within(segments: Tensor, places: Tensor) -> Tensor:
     return places - (places * begins).cummax(dim=1).values
 
 
-def _rotation(config: GPTConfig, places: Tensor) -> Rotation:
+def rotation_of(config: GPTConfig, places: Tensor) -> Rotation:
     """Of positions [length] or [batch, length].
 
     Computed at each forward, once for all layers: well below a thousandth of its time, and

@@ -91,13 +91,12 @@ def _keep(app: App, model: str, tasks: tuple[str, ...], report: Report) -> str |
     Returns:
         The file's path.
     """
-    from create_llm.errors import ConfigError
-    from create_llm.project.folder import find_project
+    from create_llm.project.folder import project_around
+    from create_llm.runs.figures import remember
     from create_llm.storage.durable import Storage
 
-    try:
-        project = find_project(app.root)
-    except ConfigError:
+    project = project_around(app.root)
+    if project is None:
         return None
     now = time.gmtime()
     folder = project.root / "evaluation" / "reports"
@@ -111,7 +110,5 @@ def _keep(app: App, model: str, tasks: tuple[str, ...], report: Report) -> str |
         "report": str(path),
         "results": report.figures(),
     }
-    project.logs.mkdir(exist_ok=True)
-    with (project.logs / "evaluations.jsonl").open("a", encoding="utf-8") as file:
-        file.write(json.dumps(entry, ensure_ascii=False) + "\n")
+    remember(project, "evaluations", entry)
     return str(path)

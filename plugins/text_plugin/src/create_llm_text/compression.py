@@ -63,8 +63,7 @@ def _read_chunks(path: Path, compression: str | None) -> Iterator[bytes]:
     """
     Raises:
         Unreadable: the file cannot be opened or decompressed, or expands too much.
-        DataError: reading it failed half-way. That may pass, and what was read until then must
-            not be taken for the file.
+        DataError: `reading_failed`.
     """
     opened = False
     try:
@@ -80,15 +79,21 @@ def _read_chunks(path: Path, compression: str | None) -> Iterator[bytes]:
                 yield chunk
     except OSError as error:
         if opened:
-            raise DataError(
-                f"reading failed: {error.strerror or error}",
-                where=str(path),
-                fixes=("run the same command again", "if it stays so, take the file out"),
-            ) from error
+            raise reading_failed(path, error) from error
         raise Unreadable(
             f"the file cannot be read: {error.strerror or error}",
             "see whether it is still there, and whether you may read it",
         ) from error
+
+
+def reading_failed(path: Path, error: OSError) -> DataError:
+    """The error for a file whose reading failed half-way. That may pass, and what was read until
+    then must not be taken for the file."""
+    return DataError(
+        f"reading failed: {error.strerror or error}",
+        where=str(path),
+        fixes=("run the same command again", "if it stays so, take the file out"),
+    )
 
 
 def _content(file: BinaryIO, compression: str | None) -> Iterator[bytes]:

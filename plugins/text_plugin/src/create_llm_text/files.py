@@ -128,13 +128,16 @@ class Found:
         return {side: self._side(side, sides) for side in ("train", "validation", "test")}
 
     def _side(self, wanted: Side, sides: list[Side]) -> Found:
+        """What was passed over is told once, with the files to train on."""
         pairs = list(zip(self.files, sides, strict=True))
+        kept = tuple(file for file, side in pairs if side == wanted)
+        if wanted != "train":
+            return Found(kept, ())
         others = [
             f"{file.name} (kept for {'validation' if side == 'validation' else 'tests'})"
             for file, side in pairs
             if side != wanted
         ]
-        kept = tuple(file for file, side in pairs if side == wanted)
         return Found(kept, tuple(sorted((*self.skipped, *others))))
 
 

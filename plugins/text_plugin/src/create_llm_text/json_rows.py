@@ -118,7 +118,11 @@ def _one(chunks: Iterable[bytes]) -> Rows:
     for chunk in chunks:
         size += len(chunk)
         if size > LARGEST_ROW:
-            yield too_long().at(1)
+            yield RowError(
+                f"the file begins with a row longer than {LARGEST_ROW >> 20} MB, which shows no "
+                "end of rows",
+                "if each line is a row, let the name end in .jsonl: the others are read then",
+            ).at(1)
             return
         held.append(chunk)
     data = b"".join(held)

@@ -8,6 +8,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Protocol, cast
 
+from create_llm_text.compression import reading_failed
 from create_llm_text.rows import LARGEST_ROW, Row, RowError, Rows, Unreadable, too_long
 
 # Few rows at once: what is held beside them is the reader's page of each column.
@@ -36,6 +37,7 @@ def read_parquet(path: Path) -> Rows:
 
     Raises:
         Unreadable: pyarrow is not installed, or the file is no Parquet file or damaged.
+        DataError: `reading_failed`.
     """
     if not is_readable():
         raise Unreadable(
@@ -43,9 +45,10 @@ def read_parquet(path: Path) -> Rows:
             "pip install 'create-llm-text[parquet]'",
         )
     damaged: type[Exception] = importlib.import_module("pyarrow").ArrowException
-    number = 1
+    number, opened = 1, False
     try:
         file = cast(_Parquet, importlib.import_module("pyarrow.parquet").ParquetFile(path))
+        opened = True
         try:
             for batch in file.iter_batches(_BATCH):
                 for place in range(batch.num_rows):
@@ -54,6 +57,9 @@ def read_parquet(path: Path) -> Rows:
         finally:
             file.close()
     except (damaged, OSError, UnicodeDecodeError) as error:
+        # An OSError without a number is pyarrow's word for data that is damaged.
+        if opened and isinstance(error, OSError) and error.errno is not None:
+            raise reading_failed(path, error) from error
         raise Unreadable(
             f"the Parquet file is damaged or cannot be read: {error}",
             "download or copy the file again",

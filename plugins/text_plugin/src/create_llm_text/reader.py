@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import chain, islice
 
@@ -20,7 +20,7 @@ from create_llm_text.parquet_rows import read_parquet
 from create_llm_text.pieces import Piece, read_blocks, read_separated
 from create_llm_text.questions import is_questions, read_questions
 from create_llm_text.rows import Bad, Damaged, Row, RowError, Rows, Unreadable
-from create_llm_text.structures import Layout, chosen, detect
+from create_llm_text.structures import Layout, absent, chosen, detect, otherwise
 
 # What the structure of a file is told from; it is held.
 _SAMPLE_ROWS, _SAMPLE_BYTES = 64, 64 << 10
@@ -71,14 +71,26 @@ class _Opened:
 class FileReader:
     """Reads one file; its documents carry `shown` as their origin."""
 
-    def __init__(self, file: DataFile, shown: str, reading: Reading) -> None:
+    def __init__(
+        self,
+        file: DataFile,
+        shown: str,
+        reading: Reading,
+        others_have_columns: Callable[[], bool] = lambda: False,
+    ) -> None:
+        """
+        Args:
+            others_have_columns: asked where the file lacks some that data.columns names: whether
+                there are files that have all of them, so that this one is of another kind.
+        """
         self._file, self._shown, self._reading = file, shown, reading
+        self._others_have_columns = others_have_columns
 
     def documents(self) -> Iterator[Document | Rejected]:
         """Every row, or block of text, in order, as a document or a rejection.
 
         Raises:
-            ConfigError: data.columns names a column that the file does not have.
+            ConfigError: data.columns names a column that no file has.
         """
         line, empty, kept = 1, True, False
         content = Content(self._file.path, self._file.compression)
@@ -111,6 +123,17 @@ class FileReader:
             evidence = (error.problem,)
         ending = f".{self._file.compression}" if self._file.compression else ""
         return FileSurvey(self._shown, kind + ending, structure, evidence, self._file.size)
+
+    def has_columns(self) -> bool:
+        """Whether it has all those that data.columns names."""
+        columns = self._reading.columns
+        if columns is None or self._file.is_text:
+            return False
+        try:
+            sample = _sample(self._open(Content(self._file.path, self._file.compression)))
+        except RowError:
+            return False
+        return absent([row.value for row in sample if isinstance(row, Row)], columns) is None
 
     def text_share(self) -> float:
         """UTF-8 bytes of documents for each byte of the file, guessed from its first megabyte.
@@ -199,6 +222,9 @@ class FileReader:
             raise RowError(f"none of the first rows can be read: {first.problem}", first.suggestion)
         values = [row.value for row in rows]
         if self._reading.columns is not None:
+            missing = absent(values, self._reading.columns)
+            if missing is not None and self._others_have_columns():
+                return otherwise(values, missing)
             line = 1 if self._file.format == "csv" else rows[0].line
             return chosen(values, self._reading.columns, self._shown, line)
         return detect(values)

@@ -39,6 +39,7 @@ class TextSource:
         self._config = config
         self._root = root
         self._side: Side = side
+        self._columns_found: bool | None = None
 
     @property
     def skipped(self) -> list[str]:
@@ -50,7 +51,7 @@ class TextSource:
 
         Raises:
             DataError: no file at all; or, after the last rejection, no document.
-            ConfigError: data.columns names a column that a file does not have.
+            ConfigError: data.columns names a column that no file has.
         """
         found = self._found()
         usable, first = False, None
@@ -65,6 +66,12 @@ class TextSource:
                 where=str(first.origin),
                 fixes=(first.suggestion, "see all problems: llm data check", *FIXES[:1]),
             )
+
+    def files(self) -> Iterator[str]:
+        """The real path of each file."""
+        base = str(self._base.resolve())
+        for file in self._found().files:
+            yield base if file.name == "." else f"{base}/{file.name}"
 
     def survey(self) -> Iterator[FileSurvey]:
         found = self._found()
@@ -158,7 +165,16 @@ class TextSource:
         reading, folder = self._reading(corpus), self._shown.rstrip("/")
         for file in files:
             path = f"{folder}/{file.name}".removeprefix("./").removesuffix("/.")
-            yield FileReader(file, path.encode("utf-8", "backslashreplace").decode(), reading)
+            shown = path.encode("utf-8", "backslashreplace").decode()
+            yield FileReader(file, shown, reading, self._has_columns)
+
+    def _has_columns(self) -> bool:
+        """Whether a file has the columns that data.columns names; looked for once."""
+        if self._columns_found is None:
+            found = self._found()
+            readers = self._readers(found.files, found)
+            self._columns_found = any(reader.has_columns() for reader in readers)
+        return self._columns_found
 
     def _reading(self, corpus: Found) -> Reading:
         block = _block_size(corpus.plain_bytes)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from create_llm.errors import ConfigError, did_you_mean
@@ -68,6 +68,23 @@ def detect(values: Sequence[object]) -> Layout:
     return _only_text(tables, present)
 
 
+def absent(values: Sequence[object], wanted: Columns) -> str | None:
+    """The first of the columns that the configuration declares and a file does not have."""
+    present = _columns_of([value for value in values if isinstance(value, Mapping)])
+    return next((name for name in wanted.named().values() if name not in present), None)
+
+
+def otherwise(values: Sequence[object], missing: str) -> Layout:
+    """The layout of a file that lacks a declared column, beside files that have it.
+
+    Raises:
+        RowError: nothing that is known fits.
+    """
+    found = detect(values)
+    why = f"without '{missing}', which data.columns names; told by its own columns"
+    return replace(found, evidence=(why, *found.evidence))
+
+
 def chosen(values: Sequence[object], wanted: Columns, name: str, line: int) -> Layout:
     """The layout that the configuration declares for a file.
 
@@ -92,8 +109,7 @@ def chosen(values: Sequence[object], wanted: Columns, name: str, line: int) -> L
                 fixes=(
                     *did_you_mean(column, present),
                     f"its columns: {', '.join(present)}",
-                    "if other files have it, give each kind of file its own train_path and "
-                    "columns: [data.mix.NAME]",
+                    "for each kind of file its own train_path and columns: [data.mix.NAME]",
                 ),
             )
     return Layout(_structure(columns), columns, ("as data.columns says",))

@@ -79,6 +79,10 @@ class WebSource:
         update = {"train_path": self._config.val_path, "val_path": None}
         return WebSource(self._config.model_copy(update=update), self._root)
 
+    def files(self) -> Iterator[str]:
+        """The addresses; nothing is downloaded."""
+        return (address.url for address in addresses(self._config.train_path))
+
     def survey(self) -> Iterator[FileSurvey]:
         for text in self._texts:
             if isinstance(text.source, Surveyed):

@@ -13,7 +13,7 @@ from datetime import datetime
 from functools import lru_cache, wraps
 from inspect import unwrap
 from types import GeneratorType
-from typing import TypeVar
+from typing import cast
 
 from jinja2 import Template, TemplateError, TemplateSyntaxError, nodes
 from jinja2.exceptions import SecurityError
@@ -22,24 +22,38 @@ from jinja2.parser import Parser
 from jinja2.runtime import Context
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 from jinja2.utils import Namespace
-from jinja2.visitor import NodeTransformer
 
-from create_llm.data.chat.sizes import FILTERS, LARGEST, METHODS, SIZED, extent, length, percent
+from create_llm.data.chat.counting import Counting
+from create_llm.data.chat.sizes import (
+    CALL,
+    DECISION,
+    FILTERS,
+    LARGEST,
+    METHODS,
+    OF_COLLECTIONS,
+    SIZED,
+    extent,
+    length,
+    look_of_filter,
+    percent,
+    reading,
+)
 from create_llm.errors import DataError
 
 MOST_SOURCE = 2**18
 """Characters of a template; the longest in use have some 20,000."""
 MOST_TURNS = 200_000
 """Turns of all loops and calls of all macros in one rendering."""
+MOST_READ = 2**29
+"""Characters that one rendering looks through, at the most some ten seconds of it: an item of a
+collection and a call count as many as take as long (`sizes.reading`)."""
 MOST_MADE = 2**28
 """Characters and elements of all values that one rendering makes, whether it keeps them or not. A
 template that gathers its text in a variable makes about half its length again at each message."""
 
-# Filters that take a collection as one, and write nothing of it out.
-_OF_COLLECTIONS = frozenset(
-    {"attr", "batch", "count", "d", "default", "dictsort", "first", "groupby", "items", "last"}
-    | {"length", "list", "map", "max", "min", "random", "reject", "rejectattr", "reverse"}
-    | {"select", "selectattr", "slice", "sort", "sum", "unique"}
+_COMPARING = frozenset(
+    {"!=", "<", "<=", "==", ">", ">=", "eq", "equalto", "ge", "greaterthan", "gt", "in", "le"}
+    | {"lessthan", "lower", "lt", "ne", "upper"}
 )
 _OF_NUMBERS = frozenset({"int", "sum"})
 # What multiplies text, and no chat template is known to use.
@@ -59,7 +73,7 @@ def render(source: str, name: str, variables: Mapping[str, object]) -> str:
         DataError: it is no template, refuses what it is given, or exceeds a limit.
     """
     environment, template = _compiled(source, name)
-    environment.turns = environment.made = 0
+    environment.turns = environment.made = environment.read = 0
     parts: list[str] = []
     size = 0
     try:
@@ -129,17 +143,20 @@ class _Environment(ImmutableSandboxedEnvironment):
             extensions=[_Generation, loopcontrols],
             finalize=self.shown,
         )
-        self.turns = self.made = 0
+        self.turns = self.made = self.read = 0
         self.filters["tojson"] = _tojson
         for name in _REFUSED_FILTERS:
             del self.filters[name]
         self.filters = {name: self._weighed(name, self.filters[name]) for name in self.filters}
+        tests = cast("dict[str, Callable[..., object]]", self.tests)
+        self.tests = {**tests, **{name: self._read_by(tests[name]) for name in _COMPARING}}
+        del self.globals["lipsum"]  # any amount of text for nothing
         self.globals["raise_exception"] = _raise_exception
         self.globals["strftime_now"] = lambda form: datetime.now().strftime(form)
         self.globals["namespace"] = _Namespace
 
     def _parse(self, source: str, name: str | None, filename: str | None) -> nodes.Template:
-        tree: nodes.Template = _Limits().visit(super()._parse(source, name, filename))
+        tree: nodes.Template = Counting().visit(super()._parse(source, name, filename))
         tree.set_environment(self)
         return tree
 
@@ -158,6 +175,16 @@ class _Environment(ImmutableSandboxedEnvironment):
             raise SecurityError(f"it takes more than {MOST_TURNS:,} turns")
         self._charge(text)
         return ""
+
+    def passed(self) -> bool:
+        """Called where a loop decides whether an item takes a turn."""
+        self._look(DECISION)
+        return True
+
+    def looked_through(self, value: object) -> object:
+        """The value, which is going to be compared."""
+        self._look(reading(value))
+        return value
 
     def joined(self, *values: object) -> object:
         """The operator `~`, which Jinja lets nobody intercept."""
@@ -188,6 +215,8 @@ class _Environment(ImmutableSandboxedEnvironment):
         plain = unwrap(function)
         owner = getattr(plain, "__self__", None)
         size = METHODS.get(plain.__name__) if isinstance(owner, str) else None
+        # A table finds things without a look at the others.
+        self._look(CALL + (0 if isinstance(owner, dict) else reading(owner)))
         if size is not None:
             given = _listed(given)
             own = {key: value for key, value in named.items() if key not in _ADDED}
@@ -196,12 +225,15 @@ class _Environment(ImmutableSandboxedEnvironment):
 
     def _weighed(self, name: str, function: Callable[..., object]) -> Callable[..., object]:
         """A filter that makes nothing large."""
-        size = extent if name not in _OF_COLLECTIONS else None
+        size: Callable[..., int] | None = extent if name not in OF_COLLECTIONS else None
         size = FILTERS.get(name, size)
         first = 1 if hasattr(function, "jinja_pass_arg") else 0  # Jinja's own argument
 
+        look = look_of_filter(name)
+
         @wraps(function)
         def limited(*given: object, **named: object) -> object:
+            self._look(CALL + look(given[first]) if len(given) > first else CALL)
             if size is extent:
                 _check_size(extent(*given[first : first + 1]))
             elif size is not None:
@@ -212,53 +244,25 @@ class _Environment(ImmutableSandboxedEnvironment):
 
         return limited
 
+    def _read_by(self, test: Callable[..., object]) -> Callable[..., object]:
+        """A test that looks through what it is given."""
+
+        @wraps(test)
+        def counted(*given: object) -> object:
+            self._look(CALL + sum(map(reading, given)))
+            return test(*given)
+
+        return counted
+
+    def _look(self, size: int) -> None:
+        self.read += size
+        if self.read > MOST_READ:
+            raise SecurityError(f"it looks through more than {MOST_READ:,} characters")
+
     def _charge(self, size: int) -> None:
         self.made += size
         if self.made > MOST_MADE:
             raise SecurityError(f"it makes more than {MOST_MADE:,} characters on its way")
-
-
-_Repeated = TypeVar("_Repeated", nodes.For, nodes.Macro, nodes.CallBlock)
-
-
-class _Limits(NodeTransformer):
-    """Has the environment count the turns of a template, and refuses the numbers in it."""
-
-    def visit_For(self, node: nodes.For) -> nodes.For:
-        return self._counted(node)
-
-    def visit_Macro(self, node: nodes.Macro) -> nodes.Macro:
-        return self._counted(node)
-
-    def visit_CallBlock(self, node: nodes.CallBlock) -> nodes.CallBlock:
-        return self._counted(node)
-
-    def visit_Concat(self, node: nodes.Concat) -> nodes.Node:
-        self.generic_visit(node)
-        return _call("joined", node.nodes, node.lineno)
-
-    def visit_Getitem(self, node: nodes.Getitem) -> nodes.Expr:
-        self.generic_visit(node)
-        # A slice is a copy; Jinja has it made by Python itself.
-        is_slice = isinstance(node.arg, nodes.Slice)
-        return _call("weighed", [node], node.lineno) if is_slice else node
-
-    def visit_Const(self, node: nodes.Const) -> nodes.Const:
-        if isinstance(node.value, int) and abs(node.value) > LARGEST:
-            raise TemplateSyntaxError(f"the number {node.value} is too large", node.lineno)
-        return node
-
-    def _counted(self, node: _Repeated) -> _Repeated:
-        self.generic_visit(node)
-        text = sum(len(data.data) for data in node.find_all(nodes.TemplateData))
-        turn = _call("turn", [nodes.Const(text, lineno=node.lineno)], node.lineno)
-        node.body.insert(0, nodes.ExprStmt(turn, lineno=node.lineno))
-        return node
-
-
-def _call(method: str, arguments: list[nodes.Expr], line: int) -> nodes.Call:
-    target = nodes.EnvironmentAttribute(method, lineno=line)
-    return nodes.Call(target, arguments, [], None, None, lineno=line)
 
 
 class _Generation(Extension):

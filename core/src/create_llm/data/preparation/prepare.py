@@ -81,7 +81,7 @@ def prepare(
     current = intact_data(folder, key_of(ingredients))
     if current is not None:
         return current
-    sides = list(sides_of([source], val_source))
+    sides = list(sides_of(source, val_source))
     _refuse_too_little(sides)
     tasks = _tasks(sides, ingredients, deduplicate, template)
     bar = _Bar(progress, _total_bytes(source, val_source))

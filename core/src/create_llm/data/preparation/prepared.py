@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import chain, islice
 from pathlib import Path
 from typing import Annotated, Self
 
-from pydantic import BaseModel, Field, ValidationError, model_validator
+from pydantic import BaseModel, Field, model_validator
 
 from create_llm.data.documents import Rejected
 from create_llm.data.preparation.ingredients import Ingredients, division_key, key_of
@@ -19,7 +21,7 @@ from create_llm.data.preparation.parts import (
     RejectedRow,
     open_part,
 )
-from create_llm.data.preparation.shard_files import PREPARE_FIXES, damaged
+from create_llm.data.preparation.shard_files import damaged
 from create_llm.data.shards import TokenShards
 from create_llm.errors import DataError
 from create_llm.storage.durable import Storage
@@ -46,6 +48,8 @@ class PreparedManifest(Ingredients):
         earlier: those of what was prepared before, which a live run may be reading.
         rejected: rows that no document could be made of; `rejections` are the first few.
         duplicates: documents left out because an equal one came before.
+        sha256: over all of the above, as written; None in manifests from before there was one.
+            Parts in another order would be other data under the same key.
     """
 
     key: str
@@ -57,6 +61,7 @@ class PreparedManifest(Ingredients):
     rejected: int
     rejections: tuple[RejectedRow, ...]
     duplicates: int
+    sha256: str | None = None
 
     @model_validator(mode="after")
     def _a_name_for_each_part(self) -> Self:
@@ -186,7 +191,9 @@ def write_manifest(
         rejections=tuple(islice(rejections, REJECTIONS_KEPT)),
         duplicates=sum(record.duplicates for record in records),
     )
-    text = manifest.model_dump_json(indent=2, exclude=None if mixed else {"mixed"})
+    left_out = {"sha256"} if mixed else {"sha256", "mixed"}
+    values = manifest.model_dump(mode="json", exclude=left_out)
+    text = json.dumps({**values, "sha256": _hash(values)}, indent=2)
     Storage().replace_file(folder / MANIFEST, text.encode())
 
 
@@ -204,17 +211,22 @@ def _counts(shards: TokenShards) -> SideCounts:
 def _read_manifest(folder: Path) -> PreparedManifest:
     path = folder / MANIFEST
     try:
-        return PreparedManifest.model_validate_json(path.read_bytes())
+        values = json.loads(path.read_bytes())
+        manifest = PreparedManifest.model_validate(values)
     except FileNotFoundError as error:
         raise DataError(
             "the data has not been prepared yet", where=str(path), fixes=("llm data prepare",)
         ) from error
-    except ValidationError as error:
-        raise DataError(
-            "the prepared data is damaged: manifest.json cannot be used",
-            where=str(path),
-            fixes=PREPARE_FIXES,
-        ) from error
+    except (ValueError, RecursionError) as error:  # not JSON, or not that of a manifest
+        raise damaged(path, "cannot be used") from error
+    values.pop("sha256", None)
+    if manifest.sha256 not in (None, _hash(values)):
+        raise damaged(path, "has been changed")
+    return manifest
+
+
+def _hash(values: Mapping[str, object]) -> str:
+    return hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()
 
 
 def remove_others(folder: Path) -> None:

@@ -1,0 +1,50 @@
+"""The exporter contract: a model in the form that another program reads."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+from create_llm.models.bundle import ModelBundle
+from create_llm.storage.writers import FolderWriter
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """What one comparison of an export with its bundle came to.
+
+    Attributes:
+        what: was compared: "token ids", "greedy text".
+        same: whether the two agree, as far as the form promises.
+        told: the figures, in words: "equal on 40 strings".
+    """
+
+    what: str
+    same: bool
+    told: str
+
+
+class Exporter(Protocol):
+    """Built as `exporter(config)`."""
+
+    def export(self, bundle: ModelBundle, writer: FolderWriter) -> tuple[str, ...]:
+        """Write the files; nothing is there before, and all of them or none afterwards.
+
+        Returns:
+            What to do with them next: commands and words, a line each.
+
+        Raises:
+            ConfigError: the form cannot carry this model, or not exactly.
+            PluginError: a part of the model, or a library, is not installed.
+        """
+        ...
+
+    def test(self, bundle: ModelBundle, folder: Path) -> Sequence[Finding]:
+        """Load what was written in the program that it is for, and compare the two models.
+
+        Raises:
+            PluginError: that program is not installed.
+        """
+        ...
