@@ -12,7 +12,7 @@ from types import TracebackType
 from typing import Self
 
 from create_llm.storage.disk import Disk
-from create_llm.storage.manifest import FORMAT, MANIFEST, FileRecord, blocks
+from create_llm.storage.manifest import FORMAT, MANIFEST, FileRecord, blocks, hash_file
 
 _BUFFER = 1 << 20
 
@@ -125,13 +125,8 @@ class FolderWriter:
 
     def adopt(self, name: str) -> None:
         """Make a file durable that a library has written into the folder by itself."""
-        digest, size = hashlib.sha256(), 0
-        path = self.folder / name
-        for block in blocks(path):
-            digest.update(block)
-            size += len(block)
-        self._disk.sync_file(path)
-        self._files[name] = FileRecord(size, digest.hexdigest())
+        self._disk.sync_file(self.folder / name)
+        self._files[name] = hash_file(self.folder / name)
 
     def write_manifest(self) -> None:
         files = {name: asdict(record) for name, record in sorted(self._files.items())}

@@ -10,6 +10,7 @@ from typing import ClassVar
 import pytest
 
 from create_llm.errors import ConfigError, CreateLLMError, PluginError
+from create_llm.kernel.registry import Registry
 from create_llm.models.bundle import ModelBundle
 from create_llm.models.export import Exporter, Finding
 from create_llm.models.exporting import export
@@ -87,13 +88,19 @@ class ExporterContract(PartContract):
         assert (refusal is None) == folder.exists()
         assert refusal is None or refusal.fixes, "the error says nothing to do"
 
+    @classmethod
+    def registry(cls) -> Registry:
+        return cls.plugins().registry
+
     def _exporter(self) -> Exporter:
         made: Exporter = self.part().load()(self.config())
         return made
 
     def _bundle(self, root: Path, name: str = "v1", seed: int = 0) -> ModelBundle:
-        registry = self.plugins().registry
-        return write_bundle(root / name, registry, self.model, self.tokenizer, seed=seed)
+        for needed in ("model", "tokenizer"):
+            if not hasattr(self, needed):
+                pytest.fail(f"{type(self).__name__} must say `{needed}`", pytrace=False)
+        return write_bundle(root / name, self.registry(), self.model, self.tokenizer, seed=seed)
 
     def _tested(self, bundle: ModelBundle, beside: ModelBundle, folder: Path) -> Sequence[Finding]:
         """What the export of one bundle comes to beside another."""
