@@ -143,7 +143,7 @@ def test_the_model_reads_what_transformers_would_give_it(talk, theirs, monkeypat
         return original(self, module, inputs, length)
 
     monkeypatch.setattr(GPT, "begin", watched)
-    done = talk("/system Be kind.", "Hello", "Bye")
+    done = talk("/system Be kind.", "Hello", "Bye", model=("--engine", "torch"))
     assert done.stdout == "Hello! How can I help?\nGoodbye, friend!\n"
     _, tokenizer = theirs
     rules = [{"role": "system", "content": "Be kind."}]

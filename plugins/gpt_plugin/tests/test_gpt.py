@@ -16,6 +16,7 @@ from create_llm.kernel.plugins import default_plugins
 from create_llm.models.architecture import ModelOutput, count_parameters
 from create_llm_gpt import forms as gpt_forms
 from create_llm_gpt import model as gpt_model
+from create_llm_gpt import one_token
 from create_llm_gpt.architecture import GPT
 from create_llm_gpt.cache import KeyValueCache
 from create_llm_gpt.config import GPTConfig
@@ -224,13 +225,13 @@ def test_a_position_off_by_one_is_noticed(monkeypatch: pytest.MonkeyPatch) -> No
     model, tokens = made(), some_tokens()
     spread_attention(model)
     expected = model(tokens).logits()[:, 6:]
-    right = gpt_model.rotation_of
+    right = one_token.rotation_of
 
     def late(config: GPTConfig, places: Tensor) -> Rotation:
-        return right(config, places + (places[0] > 0))
+        return right(config, places + 1)
 
     torch.testing.assert_close(steps_with_cache(model, tokens, 7), expected, rtol=1e-4, atol=1e-5)
-    monkeypatch.setattr(gpt_model, "rotation_of", late)
+    monkeypatch.setattr(one_token, "rotation_of", late)
     assert not torch.allclose(steps_with_cache(model, tokens, 7), expected, rtol=1e-4, atol=1e-5)
 
 

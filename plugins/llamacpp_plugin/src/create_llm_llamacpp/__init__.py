@@ -1,0 +1,1 @@
+"""Models of create-llm, run by llama.cpp."""

@@ -1,0 +1,102 @@
+"""The families of models that this engine hands to llama.cpp, as their config.json has them.
+
+In two of them llama.cpp reads tensors otherwise than transformers writes them: GPT-2's projections
+lie the other way round, and Llama's rotary positions turn neighbouring numbers rather than the two
+halves of a head (https://github.com/ggml-org/llama.cpp, convert_hf_to_gguf.py).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from create_llm.models.engine import CannotRun
+
+HFConfig = Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Family:
+    """How one family's config.json and tensors are to be read.
+
+    Attributes:
+        keys: key of GGUF, below the family's name → theirs. All hold numbers.
+        turned: ends of the names of tensors that are stored [in, out].
+        halves: ends of names of projections whose heads are in halves, and the key that says how
+            many heads.
+        positions: name of the learned positions, which get a row more; None where they are
+            rotary.
+    """
+
+    keys: Mapping[str, str]
+    turned: tuple[str, ...] = ()
+    halves: Mapping[str, str] | None = None
+    positions: str | None = None
+
+
+_ROTARY = {
+    "block_count": "num_hidden_layers",
+    "context_length": "max_position_embeddings",
+    "embedding_length": "hidden_size",
+    "feed_forward_length": "intermediate_size",
+    "attention.head_count": "num_attention_heads",
+    "attention.head_count_kv": "num_key_value_heads",
+    "attention.key_length": "head_dim",
+    "attention.value_length": "head_dim",
+    "rope.dimension_count": "head_dim",
+    "rope.freq_base": "rope_theta",
+    "attention.layer_norm_rms_epsilon": "rms_norm_eps",
+}
+_GPT2 = {
+    "block_count": "n_layer",
+    "context_length": "n_positions",
+    "embedding_length": "n_embd",
+    "feed_forward_length": "n_inner",
+    "attention.head_count": "n_head",
+    "attention.layer_norm_epsilon": "layer_norm_epsilon",
+}
+
+FAMILIES: Mapping[str, Family] = {
+    "qwen3": Family(_ROTARY),
+    "llama": Family(
+        _ROTARY,
+        halves={
+            "q_proj.weight": "num_attention_heads",
+            "k_proj.weight": "num_key_value_heads",
+        },
+    ),
+    "gpt2": Family(
+        _GPT2,
+        turned=("c_attn.weight", "c_proj.weight", "c_fc.weight"),
+        positions="wpe.weight",
+    ),
+}
+
+
+def family_of(hf: HFConfig) -> tuple[str, Family]:
+    """Name and family of a model.
+
+    Raises:
+        CannotRun: it is of none of them, or differs from what the family has.
+    """
+    name = str(hf.get("model_type"))
+    if name not in FAMILIES:
+        raise _not(f"it runs models of the families {_listed(list(FAMILIES))}, and not '{name}'")
+    family = FAMILIES[name]
+    missing = sorted({key for key in family.keys.values() if hf.get(key) is None})
+    if missing:
+        raise _not(f"config.json does not say {_listed(missing)}")
+    rope = hf.get("rope_parameters") or hf.get("rope_scaling") or {}
+    kind = rope.get("rope_type", "default")
+    if kind != "default":
+        raise _not(f"rotary positions scaled by '{kind}' are not converted")
+    return name, family
+
+
+def _listed(names: Sequence[str]) -> str:
+    return ", ".join(names)
+
+
+def _not(what: str) -> CannotRun:
+    return CannotRun(what, where="config.json", fixes=("run it in torch: --engine torch",))
