@@ -16,6 +16,7 @@ from create_llm.cli.evaluate import texts_to_score
 from create_llm.cli.models import (
     bundle_called,
     device_option,
+    engine_option,
     load_model,
     sampling_options,
     say,
@@ -46,6 +47,7 @@ _VALIDATION = "the validation part of the text"
 )
 @sampling_options
 @device_option
+@engine_option
 @click.option("--json", "as_json", is_flag=True, help="Print everything as JSON on stdout.")
 @click.pass_obj
 def command(
@@ -56,6 +58,7 @@ def command(
     prompts: tuple[str, ...],
     report: Path | None,
     device: str,
+    engine: str,
     as_json: bool,
     **sampling: Any,
 ) -> None:
@@ -70,7 +73,7 @@ def command(
     bundles = _bundles(app, models)
     asked = prompts or _project_prompts(app)
     settings = _sampling(bundles[models[0]], sampling)
-    compared, scored = _compare(app, bundles, text, asked, settings, device)
+    compared, scored = _compare(app, bundles, text, asked, settings, device, engine)
     now = time.gmtime()
     notes = [] if text else [*_notes(app, compared), *notes_on_conversations(compared)]
     told = time.strftime("%Y-%m-%dT%H:%M:%SZ", now)
@@ -150,6 +153,7 @@ def _compare(
     prompts: Sequence[str],
     sampling: Sampling,
     device: str,
+    engine: str,
 ) -> tuple[list[Compared], dict[str, object]]:
     """One model at a time is in memory. With them what they were scored on.
 
@@ -166,10 +170,15 @@ def _compare(
         model = load_model(app, bundle, device).loaded
         scored = ScoredText(str(text or _VALIDATION))
         figures = score_dict(score_documents(model, scored.read(texts_to_score(app, text))))
+        # Scores need the module itself; what it writes, another engine writes faster.
+        writer = load_model(app, bundle, device, engine).text_model if model.generates else model
         curves = _curves(app, bundle)
         compared.append(
             Compared.of(
-                name, bundle, model, figures, curves, prompts=prompts, sampling=sampling, notice=say
+                *(name, bundle, writer, figures, curves),
+                prompts=prompts,
+                sampling=sampling,
+                notice=say,
             )
         )
         texts.append(scored.as_dict())

@@ -11,8 +11,8 @@ from create_llm.data.preparation.ingredients import tokenizer_sha256
 from create_llm.models.asking import asked
 from create_llm.models.bundle import ModelBundle
 from create_llm.models.conversation import Message
+from create_llm.models.engine import TextModel
 from create_llm.models.generation import Notice, Sampling, TextStream
-from create_llm.models.loaded import LoadedModel
 from create_llm.runs.curves import Points
 from create_llm.runs.report import disk_bytes
 from create_llm.runs.settings import differences
@@ -90,7 +90,7 @@ class Compared:
         cls,
         name: str,
         bundle: ModelBundle,
-        model: LoadedModel,
+        model: TextModel,
         figures: Mapping[str, float | int | None],
         curves: Mapping[str, Points],
         *,
@@ -166,7 +166,7 @@ def notes_on_conversations(models: Sequence[Compared]) -> list[str]:
     ]
 
 
-def _sample(model: LoadedModel, prompt: str, sampling: Sampling, notice: Notice) -> str:
+def _sample(model: TextModel, prompt: str, sampling: Sampling, notice: Notice) -> str:
     stream = TextStream(model, asked(model, [Message("user", prompt)], notice), sampling, notice)
     for _ in stream:
         pass

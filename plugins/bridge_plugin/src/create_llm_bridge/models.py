@@ -102,9 +102,9 @@ class BundleModel(llm.Model):  # type: ignore[misc, unused-ignore]
         # Kept: the other program's `chat` asks one model again and again.
         self._opened = model = self._opened or load(self.folder)
         sampling = sampling_of(model.bundle, **_by_our_names(options))
-        if len(messages) == 1 and model.loaded.template is None:
-            return TextStream(model.loaded, messages[0].content, sampling, _say), False
-        return reply(model.loaded, messages, sampling, _say), True
+        if len(messages) == 1 and model.text_model.template is None:
+            return TextStream(model.text_model, messages[0].content, sampling, _say), False
+        return reply(model.text_model, messages, sampling, _say), True
 
 
 def _by_our_names(options: dict[str, object]) -> dict[str, object]:

@@ -64,7 +64,7 @@ class Worker:
             ConfigError: the model only reads.
         """
         self._model, self._batch_size, self._notice = model, batch_size, notice
-        self._writing = Writing(model, notice)
+        self._writing = Writing(model, notice, batch_size)
         self._running: dict[int, tuple[Job, int]] = {}
         self._waiting: deque[Job] = deque()
         self._next_key = 0
@@ -155,7 +155,7 @@ class Worker:
         _log_unexpected(error)
         jobs = dict.fromkeys(job for job, _ in self._running.values())
         self._running.clear()
-        self._writing = Writing(self._model, self._notice)
+        self._writing = Writing(self._model, self._notice, self._batch_size)
         for job in jobs:
             self._leave(job)
         self._tell([(job, problem_of(error)) for job in jobs])

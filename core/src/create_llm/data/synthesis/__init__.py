@@ -1,0 +1,1 @@
+"""Synthetic text: what synthesizers are asked, and how their answers become rows in data/raw."""
