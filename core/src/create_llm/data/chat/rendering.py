@@ -19,6 +19,10 @@ from create_llm.data.chat import sandbox
 from create_llm.data.chat.template import ChatTemplate
 from create_llm.data.documents import Segment
 
+_KEPT_MESSAGES = 64
+"""Of a conversation whose form is kept: a server would else fill its memory with forms of what
+anybody sends."""
+
 _Render = Callable[[Sequence[str]], str]
 """What a template makes of the messages with these texts in place of their own."""
 
@@ -59,7 +63,7 @@ class Renderer:
         begins = [f"{re.escape(name[0])}(?={re.escape(name[1:])})" for name in control_tokens]
         self._begins = re.compile("|".join(begins) or "(?!)")
         # Conversations have few forms: who speaks when.
-        self._form = lru_cache(maxsize=1024)(self._rendered_form)
+        self._kept_form = lru_cache(maxsize=1024)(self._rendered_form)
 
     def pieces(self, messages: Sequence[Segment], *, prompt: bool = False) -> list[Piece]:
         """What the template makes of the messages: joined, the pieces are what it renders.
@@ -91,6 +95,10 @@ class Renderer:
             **self._variables,
         }
         return sandbox.render(self._template.source, self._template.name, given)
+
+    def _form(self, roles: tuple[str, ...], prompt: bool, sign: str) -> list[str]:
+        rendered = self._kept_form if len(roles) <= _KEPT_MESSAGES else self._rendered_form
+        return rendered(roles, prompt, sign)
 
     def _rendered_form(self, roles: Sequence[str], prompt: bool, sign: str) -> list[str]:
         """The template's own text and, at odd places, the numbers of messages between."""
