@@ -139,11 +139,18 @@ def test_a_file_called_like_a_checkpoint_is_none(store):
     assert store.newest_valid(pytest.fail) == 10
 
 
-def test_a_mark_that_cannot_be_read_says_so(store):
+def test_a_mark_that_is_not_what_was_written_says_so(store):
     save(store, 10)
-    store.mark("best", 10, {})
-    (store.folder / "best" / "mark.json").write_text("[]")
-    with pytest.raises(DataError, match="best is damaged"):
+    store.mark("best", 10, {"val_loss": 2.5})
+    path = store.folder / "best" / "mark.json"
+    written = path.read_bytes()
+    flipped = [bytes([*written[:at], written[at] ^ 1, *written[at + 1 :]]) for at in range(20)]
+    for data in (b"", b"[]", written[:-1], *flipped):
+        path.write_bytes(data)
+        with pytest.raises(DataError, match="best is damaged"):
+            store.marked("best")
+    path.unlink()
+    with pytest.raises(DataError, match=r"mark\.json is missing"):
         store.marked("best")
 
 

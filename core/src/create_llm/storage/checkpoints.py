@@ -10,7 +10,7 @@ from pathlib import Path
 
 from create_llm.errors import DataError
 from create_llm.storage.durable import Storage
-from create_llm.storage.manifest import read_manifest, verify
+from create_llm.storage.manifest import read_manifest, read_verified, verify
 from create_llm.storage.writers import FolderWriter
 
 MARK = "mark.json"
@@ -75,23 +75,14 @@ class CheckpointStore:
         """What `mark` was told; empty if nothing stands under that name.
 
         Raises:
-            DataError: it cannot be read.
+            DataError: it is not what was written.
         """
-        path = self.folder / name / MARK
+        folder = self.folder / name
         with self._storage.placing:
-            if not path.parent.is_dir():
+            if not folder.is_dir():
                 return {}
-            text = path.read_bytes() if path.is_file() else b""
-        try:
-            why = json.loads(text)
-        except (ValueError, RecursionError):
-            why = None
-        if not isinstance(why, dict):
-            raise DataError(
-                f"{path.parent} is damaged: {MARK} cannot be read",
-                where=str(path),
-                fixes=("put it back from a copy", f"or do without it: remove {path.parent}"),
-            )
+            data = read_verified(folder, MARK)
+        why: dict[str, object] = json.loads(data)
         return why
 
     def newest_valid(self, damaged: Callable[[DataError], None]) -> int | None:

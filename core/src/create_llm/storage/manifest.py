@@ -80,6 +80,23 @@ def verify(folder: Path) -> dict[str, FileRecord]:
     return records
 
 
+def read_verified(folder: Path, name: str) -> bytes:
+    """One small file of a committed folder.
+
+    Raises:
+        DataError: it is missing or differs from what was written.
+    """
+    record = read_manifest(folder).get(name)
+    try:
+        data = (folder / name).read_bytes()
+    except OSError as error:
+        _refuse_if_lost(folder, folder / name, error)
+        raise
+    if record is None or FileRecord(len(data), hashlib.sha256(data).hexdigest()) != record:
+        _refuse(folder, folder / name, f"{name} is not what was written")
+    return data
+
+
 def hash_file(path: Path) -> FileRecord:
     digest, size = hashlib.sha256(), 0
     for block in blocks(path):
