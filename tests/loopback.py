@@ -20,6 +20,7 @@ import threading
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
+from email.message import Message
 from email.utils import formatdate
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from time import time
@@ -29,12 +30,13 @@ from typing import Any, Self
 
 @dataclass(frozen=True)
 class Request:
-    """A request as it came. `path` is without the query; `body` what was read of it."""
+    """A request as it came. `path` is without the query; `headers` are found in any case; `body` is
+    what was read of it."""
 
     method: str
     path: str
     query: str
-    headers: Mapping[str, str]
+    headers: Message
     body: bytes
 
     @property
@@ -196,7 +198,7 @@ def _serve(server: Loopback, handler: BaseHTTPRequestHandler) -> None:
     answer = server.take(handler.command, path)
     limit = answer.reset_after if isinstance(answer, Reply) else None
     body = b"".join(_body(handler, limit))
-    request = Request(handler.command, path, query, dict(handler.headers), body)
+    request = Request(handler.command, path, query, handler.headers, body)
     server.note(request)
     made = answer if isinstance(answer, Reply) else answer(request)
     if made.reset_after is not None:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from itertools import cycle
 
 from create_llm.data.documents import Document, Origin, Rejected, Segment
 
@@ -99,17 +100,26 @@ class AskingSynthesizer(ABC):
         """About what a request will take; asks nobody."""
         return Usage()
 
-    def generate(self, samples: int, topic: str | None) -> Iterator[Document]:
-        """As every synthesizer: so many documents, fewer if nothing new comes any more."""
-        known: list[str] = []
-        number = barren = 0
-        while len(known) < samples and barren < (self.gives_up_after or 1):
-            wanted = min(self.at_once, samples - len(known))
-            request = Request(wanted, topic, known=tuple(known), number=number)
-            answer = self.ask(request).documents[:wanted]
-            yield from answer
-            known.extend(question_of(document) for document in answer)
-            number, barren = number + 1, 0 if answer else barren + 1
+    def generate(
+        self, samples: int, topic: str | None, passages: Sequence[str] = ()
+    ) -> Iterator[Document]:
+        """As every synthesizer: so many documents, fewer if nothing new comes any more.
+
+        Args:
+            passages: text that they should be about, taken in turn.
+        """
+        turns = tuple(passages) or (None,)
+        known: dict[str | None, list[str]] = {passage: [] for passage in turns}
+        left, barren, patience = samples, 0, self.gives_up_after or len(turns)
+        for number, passage in enumerate(cycle(turns)):
+            if not left or barren >= patience:
+                return
+            wanted = min(self.at_once, left)
+            request = Request(wanted, topic, passage, tuple(known[passage]), number)
+            documents = self.ask(request).documents[:wanted]
+            yield from documents
+            known[passage].extend(map(question_of, documents))
+            left, barren = left - len(documents), 0 if documents else barren + 1
 
 
 def question_and_answer(

@@ -5,7 +5,7 @@ and repeats none.
     data/synth/NAME-001.jsonl           the job, then each answer with its rows; gone at the end
     data/synth/NAME-001.json            then this: the job and its statistics
 
-A row is appended to the journal first. Who goes on with a job completes the file of rows from it,
+Rows are appended to the journal first. Who goes on with a job completes the file of rows from it,
 unless a person has changed that file in between: then it is only added to.
 """
 
@@ -14,7 +14,7 @@ from __future__ import annotations
 import json
 import os
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import IO, Any, Self
@@ -77,7 +77,11 @@ class Entry:
 
 
 class Journal:
-    """The files of one job; a context manager. While it is open nobody else can go on with it."""
+    """The files of one job; a context manager. While it is open nobody else can go on with it.
+
+    Raises:
+        LockedError: somebody else has it open.
+    """
 
     def __init__(self, folder: Path, raw: Path, job: Job, storage: Storage | None = None) -> None:
         self._storage = storage or Storage()
@@ -87,15 +91,18 @@ class Journal:
         self.rows_path = raw / f"synthetic-{job.name}.jsonl"
         self._journal: IO[bytes] = self._path.open("a+b")
         self._lock()
-        self.job = self._begun(job)
-        self.entries = tuple(_entries(self._lines()[1:]))
+        self._synced, self._finished = 0.0, False
+        self.job = self._begin(job)
         self._rows: IO[bytes] = self.rows_path.open("a+b")
         self._complete_rows()
-        self._synced = 0.0
+
+    def entries(self) -> Iterator[Entry]:
+        """What was answered before."""
+        return (_entry(line) for line in self._lines() if "request" in line)
 
     def append(self, entry: Entry) -> None:
         """Keep an answer and its rows."""
-        self._put(self._journal, {**asdict(entry), "at": self._rows.seek(0, os.SEEK_END)})
+        self._put({**asdict(entry), "at": self._rows.seek(0, os.SEEK_END)})
         self._rows.write(_text(entry.rows))
         self._rows.flush()
         if time.monotonic() - self._synced > _SYNC_SECONDS:
@@ -107,16 +114,19 @@ class Journal:
         summary = {"schema": SCHEMA, **asdict(self.job), **statistics}
         text = json.dumps(summary, ensure_ascii=False, indent=2).encode()
         self._storage.replace_file(self._path.with_suffix(".json"), text)
-        self._path.unlink()
-        if not self._rows.seek(0, os.SEEK_END):
-            self.rows_path.unlink()
+        self._finished = True
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *error: object) -> None:
+        empty = not self._rows.seek(0, os.SEEK_END)
         self._rows.close()
         self._journal.close()
+        if self._finished:
+            self._path.unlink()
+        if empty:
+            self.rows_path.unlink()
 
     def _lock(self) -> None:
         if not try_lock(self._journal):
@@ -127,43 +137,47 @@ class Journal:
                 fixes=("wait for it", "or ask for another number of samples or topic"),
             )
 
-    def _begun(self, job: Job) -> Job:
-        """The job as it was begun, or now begins."""
-        lines = self._lines()
-        if lines:
-            self._end_torn_line()
-            return _job(lines[0]) or job
-        self._journal.truncate(0)
-        self._put(self._journal, {"schema": SCHEMA, **asdict(job)})
-        return job
-
-    def _end_torn_line(self) -> None:
-        """Cut off a line whose writer was killed in the middle of it: its rows were not written."""
-        self._journal.seek(0)
-        data = self._journal.read()
-        self._journal.truncate(data.rfind(b"\n") + 1)
-
-    def _lines(self) -> list[dict[str, Any]]:
-        self._journal.seek(0)
-        return list(_read(self._journal))
+    def _begin(self, job: Job) -> Job:
+        """The job as it was begun once, or begins now."""
+        end = sum(len(line) for line, _ in self._whole_lines())
+        # What follows is a line whose writer was killed in the middle: its rows were not written.
+        self._journal.truncate(end)
+        begun = next((_job(line) for line in self._lines()), None)
+        if begun is None:
+            self._journal.truncate(0)
+            self._put({"schema": SCHEMA, **asdict(job)})
+        return begun or job
 
     def _complete_rows(self) -> None:
-        """Append the rows that only the journal has."""
-        at = [line["at"] for line in self._lines()[1:]]
-        for begin, entry in zip(at, self.entries, strict=True):
-            text = _text(entry.rows)
-            size = self._rows.seek(0, os.SEEK_END)
-            if begin <= size < begin + len(text):
+        """Append the rows that only the journal has; a file that somebody edited is left alone."""
+        for line in self._lines():
+            text = _text(line.get("rows", ()))
+            begin, size = line.get("at", 0), self._rows.seek(0, os.SEEK_END)
+            if text and begin <= size < begin + len(text):
                 self._rows.seek(begin)
                 there = self._rows.read()
                 if not text.startswith(there):
-                    return  # somebody has edited it
+                    break
                 self._rows.write(text[len(there) :])
                 self._rows.flush()
+        self._end_last_line()
 
-    def _put(self, file: IO[bytes], line: Mapping[str, object]) -> None:
-        file.write(json.dumps(line, ensure_ascii=False).encode() + b"\n")
-        file.flush()
+    def _end_last_line(self) -> None:
+        if self._rows.seek(0, os.SEEK_END):
+            self._rows.seek(-1, os.SEEK_END)
+            if self._rows.read(1) != b"\n":
+                self._rows.write(b"\n")
+
+    def _lines(self) -> Iterator[dict[str, Any]]:
+        return (line for _, line in self._whole_lines())
+
+    def _whole_lines(self) -> Iterator[tuple[bytes, dict[str, Any]]]:
+        self._journal.seek(0)
+        return _read(self._journal)
+
+    def _put(self, line: Mapping[str, object]) -> None:
+        self._journal.write(json.dumps(line, ensure_ascii=False).encode() + b"\n")
+        self._journal.flush()
 
     def _sync(self) -> None:
         for file in (self._journal, self._rows):
@@ -188,29 +202,38 @@ def free_number(folder: Path, raw: Path, provider: str) -> int:
 
 def _begun_in(path: Path) -> Job | None:
     with path.open("rb") as file:
-        return _job(next(_read(file), {}))
+        return next((_job(line) for _, line in _read(file)), None)
 
 
 def _job(line: Mapping[str, Any]) -> Job | None:
     if line.get("schema") != SCHEMA:
         return None
-    return Job(**{name: line.get(name) for name in Job.__slots__})
+    names = ("provider", "samples", "topic", "source", "number", "step")
+    return Job(*(line[name] for name in names))
 
 
-def _entries(lines: list[dict[str, Any]]) -> Iterator[Entry]:
-    for line in lines:
-        values = {name: line[name] for name in ("request", "passage", "repeated")}
-        rows, rejected = tuple(line["rows"]), tuple(line["rejected"])
-        yield Entry(**values, rows=rows, rejected=rejected, usage=Usage(**line["usage"]))
+def _entry(line: Mapping[str, Any]) -> Entry:
+    return Entry(
+        line["request"],
+        line["passage"],
+        tuple(line["rows"]),
+        tuple(line["rejected"]),
+        line["repeated"],
+        Usage(**line["usage"]),
+    )
 
 
-def _read(file: IO[bytes]) -> Iterator[dict[str, Any]]:
-    """The whole lines of a journal."""
+def _read(file: IO[bytes]) -> Iterator[tuple[bytes, dict[str, Any]]]:
+    """The lines of a journal that are whole, as bytes and as what they hold."""
     for line in file:
-        if not line.endswith(b"\n"):
+        try:
+            held = json.loads(line) if line.endswith(b"\n") else None
+        except ValueError:  # a power cut may leave blocks of zeros
             return
-        yield json.loads(line)
+        if not isinstance(held, dict):
+            return
+        yield line, held
 
 
-def _text(rows: tuple[str, ...]) -> bytes:
+def _text(rows: Iterable[str]) -> bytes:
     return "".join(f"{row}\n" for row in rows).encode()

@@ -11,7 +11,8 @@ from create_llm.data.documents import Document, Segment
 from create_llm.data.synthesis.asking import question_of
 
 _UNUSABLE = re.compile("[\x00\ud800-\udfff]")
-_BLANKS = re.compile(r"[\W_]+")
+_BLANKS = re.compile(r"\s+")
+_AROUND = " ?!.…¿¡\"'"
 
 
 def problem_of(document: Document) -> str | None:
@@ -50,13 +51,20 @@ def _message(segment: Segment) -> dict[str, object]:
 
 
 def likeness(question: str) -> str:
-    """What two questions have in common that are the same to a reader: case, punctuation and
-    blanks aside."""
-    return _BLANKS.sub(" ", question).strip().casefold() or question
+    """What two questions have in common that are the same to a reader: case, blanks and the
+    punctuation around them aside."""
+    return _BLANKS.sub(" ", question).strip(_AROUND).casefold() or question
 
 
 def likeness_of(document: Document) -> str:
     return likeness(question_of(document))
+
+
+def words_in(row: str) -> int:
+    """How many words a row of ours holds, provenance aside."""
+    held = json.loads(row)
+    texts = [message["content"] for message in held.get("messages", ())] or [held["text"]]
+    return sum(len(text.split()) for text in texts)
 
 
 def questions_in(lines: Iterable[str]) -> Iterator[str]:

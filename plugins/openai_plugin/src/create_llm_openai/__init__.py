@@ -1,0 +1,1 @@
+"""Questions and answers from services that speak OpenAI's API."""

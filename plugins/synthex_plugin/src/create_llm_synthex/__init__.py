@@ -1,0 +1,1 @@
+"""Questions and answers from SynthexAI, or from a service that keeps the same contract."""
