@@ -1,6 +1,6 @@
 """The fault harness: every section, a table of figures, and a file of them.
 
-python -m tests.faults                     all of it, about twenty minutes on two cores
+python -m tests.faults                     all of it, an hour or more on two cores
 python -m tests.faults kills errors        some sections
 python -m tests.faults --quick             the share that runs with every test run
 """

@@ -115,6 +115,14 @@ def register_exporters(register: Register) -> None:
 
 
 @hookspec
+def register_importers(register: Register) -> None:
+    """Readers of other programs' models. Target: an `Importer`, see models.importing.
+
+    Used by `llm import name:SOURCE`, and by `llm import FOLDER` where it knows the folder's form.
+    """
+
+
+@hookspec
 def register_engines(register: Register) -> None:
     """What runs a model that writes. Target: an `Engine`, see models.engine.
 

@@ -21,6 +21,9 @@ class Copy:
     def __init__(self, config):
         pass
 
+    def check(self, bundle):
+        pass
+
     def export(self, bundle, writer):
         writer.write(WEIGHTS, [(bundle.path / WEIGHTS).read_bytes()])
         return ("open it",)
@@ -73,11 +76,15 @@ class Optimist(Copy):
         return (Finding("weights", True, "not looked at"),)
 
 
+class Measurer(Copy):
+    def test(self, bundle, folder):
+        return (Finding("weights", None, "some"),)
+
+
 class Curt(Copy):
-    def export(self, bundle, writer):
+    def check(self, bundle):
         if bundle.hf_config()["model_type"] == "no-such":
             raise ConfigError("no")
-        return super().export(bundle, writer)
 
 
 class Alone(Copy):
@@ -98,6 +105,7 @@ class Alone(Copy):
         (Greedy, {"leaves_the_bundle_alone", "twice_gives_the_same_bytes"}),
         (Pessimist, {"its_program_reads_the_same_model"}),
         (Optimist, {"another_model_is_told_apart"}),
+        (Measurer, {"its_program_reads_the_same_model", "another_model_is_told_apart"}),
         (Curt, {"a_form_that_nobody_knows_is_refused_or_kept"}),
     ],
 )

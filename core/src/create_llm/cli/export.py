@@ -50,7 +50,7 @@ def command(
         click.echo(json.dumps(_as_dict(part.name, folder, advice, findings)))
     else:
         _show(folder, advice)
-    if not all(finding.same for finding in findings):
+    if any(finding.same is False for finding in findings):
         raise DataError(
             "the export does not say what the model says",
             where=str(folder),
@@ -78,7 +78,7 @@ def _test(
         click.echo("comparing with the model …", err=True)
     findings = exporter.test(bundle, folder)
     for finding in findings:
-        mark = "same" if finding.same else "DIFFERENT"
+        mark = {True: "same", False: "DIFFERENT", None: "measured"}[finding.same]
         click.echo(f"{mark:<10}{finding.what}: {finding.told}", err=as_json)
     return findings
 
@@ -86,7 +86,7 @@ def _test(
 def _as_dict(
     form: str, folder: Path, advice: Sequence[str], findings: Sequence[Finding]
 ) -> dict[str, object]:
-    files = {path.name: path.stat().st_size for path in _files(folder)}
+    files = {path.relative_to(folder).as_posix(): path.stat().st_size for path in _files(folder)}
     return {
         "to": form,
         "path": str(folder),

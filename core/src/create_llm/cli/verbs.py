@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import keyword
+
 from create_llm.hookspecs import Register, hookimpl
 
 # In the order of a first project; `llm --help` keeps it.
@@ -16,6 +18,7 @@ VERBS = (
     ("compare", "Put models side by side: scores and samples."),
     ("runs", "List and show the runs of a project."),
     ("synth", "Write synthetic text into data/raw."),
+    ("import", "Make a model of somebody else's yours: from Hugging Face, or from a folder."),
     ("export", "Write a model for other programs: transformers, llama.cpp, Ollama …"),
     ("deploy", "Publish a model, after showing what that would do."),
     ("plugins", "Find, install, write and test plugins."),
@@ -36,4 +39,5 @@ def register_engines(register: Register) -> None:
 @hookimpl
 def register_commands(register: Register) -> None:
     for verb, summary in VERBS:
-        register(verb, f"create_llm.cli.{verb}:command", summary=summary)
+        module = f"{verb}_" if keyword.iskeyword(verb) else verb
+        register(verb, f"create_llm.cli.{module}:command", summary=summary)

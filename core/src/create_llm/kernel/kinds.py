@@ -95,6 +95,12 @@ KINDS: dict[str, Kind] = {
             "create_llm.testing:ExporterContract",
         ),
         Kind(
+            "importers",
+            "importer",
+            "create_llm.models.importing:Importer",
+            "create_llm.testing:ImporterContract",
+        ),
+        Kind(
             "engines",
             "engine",
             "create_llm.models.engine:Engine",

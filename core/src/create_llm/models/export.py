@@ -17,26 +17,37 @@ class Finding:
 
     Attributes:
         what: was compared: "token ids", "greedy text".
-        same: whether the two agree, as far as the form promises.
+        same: whether the two agree, as far as the form promises; None where it promises nothing
+            of the kind and `told` is there to be read.
         told: the figures, in words: "equal on 40 strings".
     """
 
     what: str
-    same: bool
+    same: bool | None
     told: str
 
 
 class Exporter(Protocol):
     """Built as `exporter(config)`."""
 
+    def check(self, bundle: ModelBundle) -> None:
+        """Whether the form can carry this model, whose files were verified; told from the small
+        ones, without torch.
+
+        Raises:
+            ConfigError: it cannot, or not exactly.
+        """
+        ...
+
     def export(self, bundle: ModelBundle, writer: FolderWriter) -> tuple[str, ...]:
-        """Write the files; nothing is there before, and all of them or none afterwards.
+        """Write the files of a model that was checked; nothing is there before, and all of them
+        or none afterwards.
 
         Returns:
             What to do with them next: commands and words, a line each.
 
         Raises:
-            ConfigError: the form cannot carry this model, or not exactly.
+            ConfigError: the form cannot carry the weights, or not exactly.
             PluginError: a part of the model, or a library, is not installed.
         """
         ...

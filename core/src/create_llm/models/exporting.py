@@ -22,6 +22,7 @@ def export(exporter: Exporter, bundle: ModelBundle, folder: Path) -> tuple[str, 
         ConfigError: the folder holds something else, or the form cannot carry the model.
     """
     verify(bundle.path)
+    exporter.check(bundle)
     if folder.exists() and not _is_export(folder):
         raise ConfigError(
             "there is something else in that folder",

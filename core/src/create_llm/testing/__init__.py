@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from create_llm.testing.deploy_targets import DeployTargetContract as DeployTargetContract
     from create_llm.testing.engines import EngineContract as EngineContract
     from create_llm.testing.exporters import ExporterContract as ExporterContract
+    from create_llm.testing.importers import ImporterContract as ImporterContract
     from create_llm.testing.objectives import ObjectiveContract as ObjectiveContract
     from create_llm.testing.presets import PresetContract as PresetContract
     from create_llm.testing.synthesizers import SynthesizerContract as SynthesizerContract
@@ -43,6 +44,7 @@ _HOMES = {
     "DeployTargetContract": "create_llm.testing.deploy_targets",
     "EngineContract": "create_llm.testing.engines",
     "ExporterContract": "create_llm.testing.exporters",
+    "ImporterContract": "create_llm.testing.importers",
     "ObjectiveContract": "create_llm.testing.objectives",
     "PresetContract": "create_llm.testing.presets",
     "SynthesizerContract": "create_llm.testing.synthesizers",
@@ -58,6 +60,7 @@ __all__ = [
     "DeployTargetContract",
     "EngineContract",
     "ExporterContract",
+    "ImporterContract",
     "ObjectiveContract",
     "PresetContract",
     "SynthesizerContract",

@@ -1,0 +1,1 @@
+"""Hugging Face: publishing models, importing models, reading datasets."""

@@ -1,0 +1,47 @@
+"""Which files of a bundle are published: those that a model needs elsewhere, and no others."""
+
+from __future__ import annotations
+
+from fnmatch import fnmatchcase
+from pathlib import Path
+
+SENT = (
+    "*.safetensors",
+    "*.safetensors.index.json",
+    "config.json",
+    "generation_config.json",
+    "tokenizer.json",
+    "tokenizer_config.json",
+    "special_tokens_map.json",
+    "added_tokens.json",
+    "vocab.json",
+    "vocab.txt",
+    "merges.txt",
+    "*.model",
+    "chat_template.jinja",
+    "README.md",
+    "LICENSE",
+    "LICENSE.*",
+    "NOTICE",
+    "NOTICE.*",
+)
+"""Neither create_llm.json, which has the recipe with the paths of the machine, nor the manifest."""
+
+_BINARY = (".safetensors", ".model")
+
+
+def sent_files(bundle: Path) -> list[Path]:
+    """The files to send, by name; only those directly in the folder, and no links."""
+    return sorted(
+        path
+        for path in bundle.iterdir()
+        if path.is_file() and not path.is_symlink() and _is_sent(path.name)
+    )
+
+
+def is_text(path: Path) -> bool:
+    return path.suffix not in _BINARY
+
+
+def _is_sent(name: str) -> bool:
+    return any(fnmatchcase(name, pattern) for pattern in SENT)

@@ -1,0 +1,119 @@
+"""Models in Hugging Face's form as ours: a folder, or a repository of the Hub."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from create_llm.errors import ConfigError, DataError
+from create_llm.kernel.registry import Registry
+from create_llm.models.engine import Notice
+from create_llm.models.importing import Imported
+from create_llm_hf.checkpoint import CONFIG, read_json, read_tensors, weight_files
+from create_llm_hf.tokenizer_files import tokenizer_files, tokenizer_part
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from create_llm.models.architecture import Architecture
+
+OWN = {"gpt2": "gpt", "llama": "gpt", "qwen3": "gpt"}
+"""model_type → the architecture of ours that computes the same, and faster."""
+ANY = "transformers"
+_KEPT = ("chat_template.jinja", "README.md", "LICENSE", "LICENSE.txt", "LICENSE.md", "NOTICE")
+FETCHED = (
+    "*.json",
+    "*.safetensors",
+    "*.jinja",
+    "*.model",
+    "merges.txt",
+    "vocab.txt",
+    *(name for name in _KEPT if "." not in name or name.endswith((".md", ".txt"))),
+)
+_FOLDER = ("/", "./", "../", "~")
+
+
+@dataclass(frozen=True, slots=True)
+class _Found:
+    """A model's folder, and where it comes from."""
+
+    folder: Path
+    origin: str
+    provenance: Mapping[str, str] = field(default_factory=dict)
+
+
+class HuggingFaceImporter:
+    """Reads safetensors, tokenizer.json and their configurations; never a pickle, never code."""
+
+    def reads(self, path: Path) -> bool:
+        return (path / CONFIG).is_file() and bool(weight_files(path))
+
+    def read(self, source: str, root: Path, registry: Registry, notice: Notice) -> Imported:
+        found = _found(source, root, notice)
+        config = read_json(found.folder / CONFIG)
+        tensors = read_tensors(found.folder)
+        kept = {
+            name: (found.folder / name).read_bytes()
+            for name in _KEPT
+            if (found.folder / name).is_file()
+        }
+        return Imported(
+            origin=found.origin,
+            architecture=_architecture(config, tensors, registry, notice),
+            tokenizer=tokenizer_part(found.folder),
+            config=config,
+            tensors=tensors,
+            files={**kept, **tokenizer_files(found.folder, config)},
+            generation=_generation(found.folder),
+            provenance=found.provenance,
+        )
+
+
+def _found(source: str, root: Path, notice: Notice) -> _Found:
+    if source.startswith(_FOLDER) or Path(source).is_absolute():
+        folder = root / Path(source).expanduser()
+        if not folder.is_dir():
+            raise ConfigError(
+                "there is no such folder",
+                where=str(folder),
+                fixes=("check the path", "a repository of the Hub is written hf:ORG/NAME"),
+            )
+        return _Found(folder, f"the folder {folder.name}")
+    return _fetched(source, notice)
+
+
+def _fetched(source: str, notice: Notice) -> _Found:
+    from create_llm_hf.fetching import fetch_model
+
+    fetched = fetch_model(source, FETCHED, notice)
+    provenance = {"repository": fetched.repository, "commit": fetched.commit}
+    return _Found(fetched.folder, f"hf:{fetched.repository}", provenance)
+
+
+def _architecture(
+    config: dict[str, Any],
+    tensors: Mapping[str, Tensor],
+    registry: Registry,
+    notice: Notice,
+) -> str:
+    """Ours where it reads the model, exactly; else the one that runs transformers."""
+    own = OWN.get(str(config.get("model_type")))
+    if own is None or own not in registry.names("architectures"):
+        return ANY
+    architecture: Architecture = registry.get("architectures", own).load()()
+    try:
+        architecture.from_hf(config, tensors)
+    except DataError as error:
+        notice(f"{error.what}; it runs in transformers instead, which is slower")
+        return ANY
+    return own
+
+
+def _generation(folder: Path) -> dict[str, object]:
+    """generation_config.json, without what other programs say of themselves."""
+    path = folder / "generation_config.json"
+    values = read_json(path) if path.is_file() else {}
+    known = {"do_sample", "temperature", "top_k", "top_p", "min_p", "repetition_penalty"}
+    return {key: value for key, value in values.items() if key in known and value is not None}

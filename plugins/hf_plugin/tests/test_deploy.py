@@ -1,0 +1,249 @@
+from __future__ import annotations
+
+import hashlib
+from datetime import UTC, datetime, timedelta
+from email.utils import format_datetime
+
+import huggingface_hub
+import pytest
+from plugins.hf_plugin.tests.service import TOKEN, Fault, serving
+
+from create_llm.errors import ConfigError, CredentialsError, DataError, NetworkError
+from create_llm.kernel.plugins import default_plugins
+from create_llm.models.bundle import FORMAT, INFO, WEIGHTS
+from create_llm.storage.durable import Storage
+from create_llm_hf import hub
+from create_llm_hf.config import HuggingFaceConfig
+from create_llm_hf.deploy import HuggingFace
+
+WEIGHT_BYTES = 400_000
+
+
+@pytest.fixture
+def bundle(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    with Storage().commit(tmp_path / "models" / "v1") as writer:
+        writer.write(WEIGHTS, [hashlib.sha256(b"x").digest() * (WEIGHT_BYTES // 32)])
+        writer.write_json("config.json", {"model_type": "llama"})
+        writer.write_json("tokenizer.json", {"version": "1.0"})
+        writer.write_json(INFO, {"format": FORMAT, "recipe": {"data": {"train_path": "/home/me"}}})
+        writer.write("README.md", [b"---\ntags:\n- create-llm\n---\n# v1\n"])
+    return tmp_path / "models" / "v1"
+
+
+def deploy(bundle, **options):
+    target = HuggingFace(HuggingFaceConfig(**{"repo_name": "model", **options}))
+    return target.apply(target.plan(bundle))
+
+
+def test_the_repository_is_private_and_holds_what_was_planned(bundle, service):
+    (bundle / "LICENSE").write_text("mine")
+    (bundle / "notes.txt").write_text("not for others")
+    url = deploy(bundle)
+    assert url == f"{service.url}/me/model"
+    assert service.repos["me/model"].private
+    held = service.held("me/model")
+    sent = {"README.md", "LICENSE", "config.json", "model.safetensors", "tokenizer.json"}
+    assert held.keys() == sent | {".gitattributes"}
+    assert all(held[name] == (bundle / name).read_bytes() for name in sent)
+    assert service.commits == 1
+
+
+def test_a_public_repository_is_not_written_to_unless_asked(bundle, service):
+    service.add("me/model", {".gitattributes": b""})
+    with pytest.raises(ConfigError, match="public"):
+        deploy(bundle)
+    assert service.commits == 0
+    deploy(bundle, private=False)
+    assert service.commits == 1
+
+
+def test_what_is_there_is_not_sent_again(bundle, service):
+    deploy(bundle)
+    deploy(bundle)
+    assert service.commits == 1
+    assert set(service.puts.values()) == {1}
+
+
+def test_a_branch_of_its_own(bundle, service):
+    url = deploy(bundle, revision="v2")
+    assert url.endswith("/me/model/tree/v2")
+    assert WEIGHTS in service.held("me/model", "v2")
+    assert WEIGHTS not in service.held("me/model")
+
+
+@pytest.mark.parametrize("tenth", range(10))
+def test_an_upload_that_breaks_off_is_made_again_once(bundle, service, slept, tenth):
+    service.faults["upload"] = [Fault(read=tenth / 10)]
+    deploy(bundle)
+    assert service.held("me/model")[WEIGHTS] == (bundle / WEIGHTS).read_bytes()
+    assert (set(service.puts.values()), service.commits) == ({1}, 1)
+
+
+@pytest.mark.parametrize("route", ["upload", "commit", "create", "verify"])
+def test_a_lost_reply_leaves_one_result(bundle, service, slept, route):
+    service.faults[route] = [Fault(afterwards=True)]
+    deploy(bundle)
+    assert service.commits == 1
+    assert len(service.repos["me/model"].commits) == 2
+
+
+ROUTES = ["whoami", "create", "info", "yaml", "preupload", "batch", "upload", "commit", "download"]
+
+
+@pytest.mark.parametrize("route", ROUTES)
+def test_bursts_of_errors_pass(bundle, service, slept, route):
+    service.faults[route] = [Fault(status=503), Fault(status=502)]
+    deploy(bundle)
+    assert service.commits == 1
+    assert slept
+
+
+def _date():
+    return format_datetime(datetime.now(UTC) + timedelta(seconds=30), usegmt=True)
+
+
+@pytest.mark.parametrize("route", ["info", "upload", "commit"])
+@pytest.mark.parametrize("asked", [lambda: "30", _date], ids=["seconds", "date"])
+def test_it_waits_as_long_as_it_is_asked_to(bundle, service, slept, route, asked):
+    service.faults[route] = [Fault(status=429, headers={"Retry-After": asked()})]
+    deploy(bundle)
+    assert service.commits == 1
+    assert 25 < max(slept) < 35
+
+
+def test_it_does_not_wait_for_an_hour(bundle, service, slept):
+    service.faults["upload"] = [Fault(status=429, headers={"Retry-After": "3600"})]
+    with pytest.raises(NetworkError, match="60 minutes"):
+        deploy(bundle)
+    assert service.commits == 0
+
+
+def test_a_service_that_stays_down_is_an_error_in_words(bundle, service, slept):
+    service.faults["info"] = [Fault(status=500)] * 50
+    with pytest.raises(NetworkError, match="answers 500"):
+        deploy(bundle)
+
+
+@pytest.mark.parametrize("route", ["whoami", "upload", "commit"])
+def test_silence_ends(bundle, service, slept, monkeypatch, route):
+    monkeypatch.setattr(hub, "SILENCE", 0.3)
+    huggingface_hub.close_session()
+    service.faults[route] = [Fault(silent=True)]
+    try:
+        deploy(bundle)
+    finally:
+        huggingface_hub.close_session()
+    assert service.commits == 1
+
+
+@pytest.mark.parametrize(("route", "status"), [("whoami", 401), ("create", 403), ("commit", 403)])
+def test_a_token_that_is_refused(bundle, service, slept, route, status):
+    service.faults[route] = [Fault(status=status)]
+    with pytest.raises(CredentialsError) as caught:
+        deploy(bundle)
+    assert not slept, "a refusal does not pass"
+    assert TOKEN not in caught.value.render()
+    assert service.commits == 0
+
+
+def test_what_others_commit_meanwhile_stays(bundle, service, slept):
+    def somebody():
+        service.add("me/model", {"theirs.txt": b"theirs"})
+
+    service.before["commit"] = [somebody]
+    deploy(bundle)
+    assert {"theirs.txt", WEIGHTS} <= service.held("me/model").keys()
+    assert len([path for _, path, _ in service.seen if "/commit/" in path]) == 2
+
+
+def test_a_service_that_quotes_the_token_is_not_quoted(bundle, service, slept):
+    said = {"X-Error-Message": f"never heard of {TOKEN}"}
+    service.faults["commit"] = [Fault(status=400, headers=said)]
+    with pytest.raises(NetworkError, match="never heard of") as caught:
+        deploy(bundle)
+    assert TOKEN not in caught.value.render()
+
+
+def test_a_repository_that_vanishes(bundle, service, slept):
+    service.faults["info"] = [Fault(status=404, headers={"X-Error-Code": "RepoNotFound"})]
+    with pytest.raises(ConfigError, match="nothing of that name"):
+        deploy(bundle)
+
+
+def test_a_token_that_only_reads_and_none_at_all(bundle, service, monkeypatch):
+    service.role = "read"
+    with pytest.raises(CredentialsError, match="only read"):
+        deploy(bundle)
+    monkeypatch.delenv("HF_TOKEN")
+    monkeypatch.setattr(hub, "get_token", lambda: None)
+    with pytest.raises(CredentialsError, match="there is none"):
+        deploy(bundle)
+    assert not service.repos
+
+
+@pytest.mark.parametrize("route", ["create", "preupload", "batch", "upload", "commit"])
+def test_what_is_sent_does_not_follow_to_another_host(bundle, service, slept, route):
+    with serving() as other:
+        service.faults[route] = [Fault(status=307, headers={"Location": f"{other.url}/x"})]
+        with pytest.raises(NetworkError, match="redirects"):
+            deploy(bundle)
+        assert not other.seen
+    assert service.commits == 0
+
+
+def test_the_token_does_not_follow_a_download_to_another_host(bundle, service, slept):
+    with serving() as other:
+        deploy(bundle)
+        other.add("me/model", dict(service.held("me/model")))
+        weights = f"{other.url}/me/model/resolve/main/{WEIGHTS}"
+        service.faults["download"] = [Fault(status=302, headers={"Location": weights})] * 4
+        with pytest.raises(NetworkError, match="comes back"):
+            deploy(bundle)
+        assert other.seen
+        assert all(authorization is None for _, _, authorization in other.seen)
+
+
+SECRETS = {
+    "config.json": b'{"token": "hf_' + b"a" * 34 + b'"}',
+    "README.md": b"# v1\n\nkey: sk-" + b"b" * 40 + b"\n",
+    "tokenizer_config.json": b'{"x": "my-own-word-of-the-environment"}',
+}
+
+
+@pytest.mark.parametrize("name", SECRETS)
+def test_a_secret_is_found_and_not_repeated(tmp_path, service, monkeypatch, name):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "llm.toml").write_text("")
+    (tmp_path / ".env").write_text("SOME_API_KEY=my-own-word-of-the-environment\n")
+    with Storage().commit(tmp_path / "v1") as writer:
+        writer.write(WEIGHTS, [b"w"])
+        writer.write_json(INFO, {"format": FORMAT})
+        writer.write(name, [SECRETS[name]])
+    with pytest.raises(DataError, match="nothing was sent") as caught:
+        HuggingFace(HuggingFaceConfig(repo_name="model")).plan(tmp_path / "v1")
+    assert name in caught.value.render()
+    assert "aaaa" not in caught.value.render()
+    assert "bbbb" not in caught.value.render()
+    assert "my-own-word" not in caught.value.render()
+    assert not service.seen
+
+
+def test_a_model_that_changes_after_its_plan_is_not_sent(bundle, service):
+    target = HuggingFace(HuggingFaceConfig(repo_name="model"))
+    plan = target.plan(bundle)
+    (bundle / "LICENSE").write_text("another")
+    with pytest.raises(DataError, match="changed since"):
+        target.apply(plan)
+    assert not service.seen
+
+
+@pytest.mark.parametrize("name", ["a/b/c", "", "../x", "a b", "/x"])
+def test_a_name_that_cannot_be(name):
+    with pytest.raises(ValueError, match="repo_name"):
+        HuggingFaceConfig(repo_name=name)
+
+
+def test_the_token_is_in_no_repr(service, monkeypatch, tmp_path):
+    assert TOKEN not in repr(hub.open_hub(hub.needed_token()))
+    assert default_plugins().registry.get("deploy_targets", "huggingface")
