@@ -53,6 +53,8 @@ bench: install  ## speed and memory of everything, beside its peers where it has
 	$(BIN)/python benchmarks/data.py --tokenizer none bpe sentencepiece-unigram
 	$(BIN)/python benchmarks/throughput.py
 	$(BIN)/python benchmarks/memory.py
+	$(BIN)/python benchmarks/generate.py
+	$(BIN)/python benchmarks/serve.py
 
 faults: install  ## kill, fill the disk, damage files: what docs/reliability.md reports
 	$(BIN)/python -m tests.faults

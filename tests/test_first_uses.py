@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import io
 import json
 import re
-from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
 import create_llm
+from create_llm.api import sampling_of
 from create_llm.cli import main
+from create_llm.cli.chat import _without_space_behind
+from create_llm.cli.chat_session import Session
 from create_llm.errors import ConfigError, CreateLLMError
 from create_llm.kernel.plugins import default_plugins
 from create_llm.runs.lock import RunLock
@@ -159,3 +163,157 @@ def test_few_problems_are_all_shown(tmp_path, run):
     told = run(tmp_path, "data", "check", str(tmp_path)).out
     assert "of other kinds" not in told
     assert all(f"'{name}' is {what}" in told for name in names for what in ("empty", "missing"))
+
+
+def test_from_python(project):
+    model = create_llm.load(project, engine="torch")
+    options = {"max_new_tokens": 4, "temperature": 0}
+    one, other = model.generate(["the cat", "the mat"], **options)
+    assert (one, other) == tuple(model.generate(each, **options) for each in ("the cat", "the mat"))
+    asked = [{"role": "user", "content": "hi"}]
+    assert model.chat("hi", **options) == model.chat(asked, **options)
+    assert model.generate(**options) == "".join(model.stream(**options))
+
+
+@pytest.mark.parametrize(
+    ("call", "where"),
+    [
+        (lambda model: model.generate(""), "prompt"),
+        (lambda model: model.generate(["a", ""]), "prompt"),
+        (lambda model: model.generate("a", temperature=-1), "temperature"),
+        (lambda model: model.generate("a", temprature=1), "temprature"),
+        (lambda model: model.chat([{"role": "user", "text": "hi"}]), "messages"),
+        (lambda model: model.chat(["hi"]), "messages"),
+        (lambda model: create_llm.load(model.bundle.path, engine="toch"), "engine"),
+        (lambda model: create_llm.load(model.bundle.path, device="gpu"), "device"),
+    ],
+)
+def test_mistakes_in_python_are_told_without_flags(project, call, where):
+    with pytest.raises(ConfigError) as told:
+        call(create_llm.load(project, engine="torch"))
+    assert told.value.where == where
+    assert "--" not in str(told.value)
+
+
+def test_the_command_line_names_its_options(project, run):
+    for option, value in (("--temperature", "-1"), ("--max-new-tokens", "0"), ("--engine", "toch")):
+        assert f"where: {option}\n" in run(project, "generate", option, value, code=2).err
+    told = run(project, "generate", "--stop", "", code=2).err
+    assert "stop must be text that is not empty\n" in told
+    assert "auto" in run(project, "generate", "--engine", "toch", code=2).err
+
+
+def test_what_was_drawn_can_be_had_again(project, run):
+    arguments = ("generate", "--prompt", "the", "--max-new-tokens", "8", "--json", "--engine")
+    told = json.loads(run(project, *arguments, "torch").out)
+    assert told["engine"] == "torch"
+    assert told["model"] == str(project / "models" / "v1")
+    again = json.loads(run(project, *arguments, "torch", "--seed", str(told["seed"])).out)
+    assert again["results"][0]["text"] == told["results"][0]["text"]
+    twice = json.loads(run(project, *arguments, "torch", "--prompt", "the").out)
+    assert twice["seed"] is None
+
+
+@pytest.fixture
+def session(project, tmp_path):
+    model = create_llm.load(project, engine="torch")
+    return Session(model, sampling_of(model.bundle), tmp_path)
+
+
+def test_commands_of_the_chat(session, capsys, tmp_path):
+    session.obey("/set temperature 0.5")
+    session.obey("/settings stop .")
+    told = capsys.readouterr().err
+    assert "temperature         0.5" in told
+    assert "('.',)" in told
+    for line, meant in (("/sytem", "/system?"), ("/s", "/system or /save or /settings?")):
+        with pytest.raises(ConfigError, match=f"did you mean {re.escape(meant)}"):
+            session.obey(line)
+    with pytest.raises(ConfigError, match=r"there are: .*, stop"):
+        session.obey("/settings nothing 1")
+    (tmp_path / "file").touch()
+    with pytest.raises(CreateLLMError) as refused:
+        session.obey("/save file/talk.json")
+    assert refused.value.fixes == ("name another file",)
+
+
+def test_an_answer_is_shown_without_space_behind():
+    assert list(_without_space_behind(["a\n", "\n", "b", " \n", "\n\n"])) == ["a", "\n\nb"]
+    assert list(_without_space_behind(["\n", "\n"])) == []
+
+
+def test_an_empty_answer_is_told(project, run, monkeypatch):
+    monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(b"hi\n")))
+    monkeypatch.setattr(Session, "answer", lambda *given: (piece for piece in ["\n"] * 20))
+    said = run(project, "chat", "--engine", "torch")
+    assert said.out == "\n"
+    assert "(an empty answer)" in said.err
+
+
+@pytest.fixture(scope="module")
+def conversations(tmp_path_factory):
+    """A project of conversations whose template nobody chose."""
+    root = tmp_path_factory.mktemp("conversations")
+    new_project(root)
+    (root / "data" / "raw" / "a.txt").unlink()
+    rows = [
+        {"messages": [turn("user", f"How many are {i}?"), turn("assistant", f"There are {i}.")]}
+        for i in range(60)
+    ]
+    (root / "data" / "raw" / "a.jsonl").write_text("".join(f"{json.dumps(row)}\n" for row in rows))
+    return root
+
+
+def turn(role, text):
+    return {"role": role, "content": text}
+
+
+def test_a_model_of_conversations_is_known_as_one(conversations, run):
+    trained = run(conversations, "train", "--set", "objective.name=sft")
+    assert trained.err.count("written out by the template 'plain'") == 1
+    assert "Next: llm chat" in trained.out
+    shown = run(conversations, "runs", "show").out
+    assert re.search(r"^objective +sft$", shown, re.MULTILINE)
+    assert re.search(r"^chat template +plain$", shown, re.MULTILINE)
+
+
+def test_answers_that_are_not_there_to_learn(tmp_path, run):
+    new_project(tmp_path)
+    trained = run(tmp_path, "train", "--set", "objective.name=sft")
+    assert trained.err.count("this text holds none") == 1
+    assert "Next: llm generate" in trained.out
+
+
+def test_the_size_of_a_model_is_that_of_its_files(project, run):
+    bundle = project / "models" / "v1"
+    before = list(bundle.iterdir())
+    (bundle / "of-an-engine").write_bytes(bytes(10**6))
+    arguments = ("compare", "v1", str(bundle), "--prompt", "a", "--max-new-tokens", "1")
+    try:
+        told = json.loads(run(project, *arguments, "--json", "--engine", "torch").out)
+    finally:
+        (bundle / "of-an-engine").unlink()
+    written = sum(
+        path.stat().st_size for path in before if path.is_file() and path.name != "manifest.json"
+    )
+    assert [model["bytes"] for model in told["models"]] == [written, written]
+    assert "0.1 MB" in run(project, *arguments, "--engine", "torch").out
+    create_llm.train(project, seed=2)
+    assert re.search(r"^size .* MB", run(project, "runs", "diff", "v1", "v2").out, re.MULTILINE)
+
+
+def test_a_picture_of_nothing_says_so(tmp_path, run):
+    new_project(tmp_path)
+    assert "the picture shows nothing" in run(tmp_path, "runs", "plot").err
+
+
+def test_an_archive_can_be_deleted(project, run):
+    name = Path(create_llm.train(project, seed=3)["model"]).name
+    run(project, "runs", "archive", name, "--force")
+    told = run(project, "runs", "remove", name, code=2).err
+    assert f"rm {project / 'models' / 'archive' / name}.tar.gz" in told
+
+
+def test_benchmarks_without_a_task(project, run):
+    pytest.importorskip("create_llm_lm_eval")
+    assert "--tasks hellaswag" in run(project, "lm-eval", code=2).err

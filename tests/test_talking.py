@@ -184,7 +184,7 @@ def test_a_talk_that_is_too_long_forgets_its_first_turns(talk):
 @pytest.mark.parametrize(
     ("line", "code", "word"),
     [
-        ("/sistem Be kind.", 2, "did you mean 'system'?"),
+        ("/sistem Be kind.", 2, "did you mean /system?"),
         ("/settings temprature 1", 2, "did you mean 'temperature'?"),
         ("/settings temperature hot", 2, "must be a number"),
         ("/settings temperature -1", 2, "temperature must be"),

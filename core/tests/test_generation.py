@@ -205,7 +205,7 @@ def test_impossible_sampling_is_refused_with_advice(wrong):
     (name,) = wrong
     with pytest.raises(ConfigError, match=name) as caught:
         Sampling(**wrong)
-    assert caught.value.where == f"--{name.replace('_', '-')}"
+    assert caught.value.where == name
     assert len(caught.value.fixes) == 2
 
 

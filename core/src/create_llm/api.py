@@ -10,10 +10,10 @@ print(model.generate("ROMEO:"))
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, overload
 
 from create_llm.errors import ConfigError, DataError, did_you_mean
 from create_llm.kernel.plugins import default_plugins
@@ -44,13 +44,15 @@ class Model:
         bundle: ModelBundle,
         text_model: TextModel,
         in_torch: Callable[[], LoadedModel] | None = None,
+        engine: str = "torch",
     ) -> None:
         """
         Args:
             text_model: what writes text, opened by an engine.
             in_torch: brings the module into memory, where that engine has none.
+            engine: the name of that engine.
         """
-        self.bundle = bundle
+        self.bundle, self.engine = bundle, engine
         self.text_model = text_model
         self._in_torch = in_torch
 
@@ -70,21 +72,52 @@ class Model:
             return self.text_model
         return self._in_torch()
 
-    def generate(self, prompt: str, **sampling: Any) -> str:
-        """The continuation of a prompt."""
-        return "".join(self.stream(prompt, **sampling))
+    @overload
+    def generate(self, prompt: str | None = None, **sampling: Any) -> str: ...
 
-    def stream(self, prompt: str, **sampling: Any) -> Iterator[str]:
-        """The continuation of a prompt, piece by piece."""
+    @overload
+    def generate(self, prompt: Sequence[str], **sampling: Any) -> list[str]: ...
+
+    def generate(
+        self, prompt: str | Sequence[str] | None = None, **sampling: Any
+    ) -> str | list[str]:
+        """The continuation of a prompt, or of several, which are written together. Without one the
+        model begins a text of its own.
+
+        Raises:
+            ConfigError: a prompt is empty or too long, or a sampling option cannot be used.
+        """
+        if prompt is None or isinstance(prompt, str):
+            return "".join(self.stream(prompt, **sampling))
+        from create_llm.models.generation import Prompt, TextBatch
+
+        read = [Prompt.of(_filled(text), self.text_model) for text in prompt]
+        batch = TextBatch(self.text_model, read, self._sampling(sampling), _ignore)
+        for _ in batch:
+            continue
+        return [result.text for result in batch.results()]
+
+    def stream(self, prompt: str | None = None, **sampling: Any) -> Iterator[str]:
+        """The continuation of a prompt, piece by piece.
+
+        Raises:
+            ConfigError: as by `generate`.
+        """
         from create_llm.models.generation import TextStream
 
-        yield from TextStream(self.text_model, prompt, self._sampling(sampling), _ignore)
+        text = "" if prompt is None else _filled(prompt)
+        yield from TextStream(self.text_model, text, self._sampling(sampling), _ignore)
 
-    def chat(self, messages: Sequence[dict[str, str]], **sampling: Any) -> str:
-        """The model's next turn after messages of the form {"role": …, "content": …}."""
-        from create_llm.models.conversation import Message, reply
+    def chat(self, messages: str | Sequence[Mapping[str, str]], **sampling: Any) -> str:
+        """The model's next turn after messages of the form {"role": …, "content": …}; a text alone
+        is a message of the user.
 
-        turns = [Message(**message) for message in messages]
+        Raises:
+            ConfigError: a message is of another form, or a sampling option cannot be used.
+        """
+        from create_llm.models.conversation import Message, messages_of, reply
+
+        turns = [Message("user", messages)] if isinstance(messages, str) else messages_of(messages)
         return "".join(reply(self.text_model, turns, self._sampling(sampling), _ignore)).strip()
 
     def _sampling(self, given: dict[str, Any]) -> Sampling:
@@ -132,14 +165,15 @@ def open_model(
         DataError: a damaged bundle.
         ConfigError: there is no such engine, or it cannot run the bundle.
     """
-    from create_llm.models.engine import open_with
+    from create_llm.models.engine import open_named
 
     def in_torch() -> LoadedModel:
         from create_llm.models.loaded import LoadedModel
 
         return LoadedModel.from_bundle(bundle, registry, device)
 
-    return Model(bundle, open_with(engine, bundle, registry, device, notice), in_torch)
+    chosen, text_model = open_named(engine, bundle, registry, device, notice)
+    return Model(bundle, text_model, in_torch, chosen)
 
 
 def sampling_of(bundle: ModelBundle, **given: Any) -> Sampling:
@@ -155,6 +189,7 @@ def sampling_of(bundle: ModelBundle, **given: Any) -> Sampling:
         if name not in known:
             raise ConfigError(
                 f"'{name}' is no sampling option",
+                where=name,
                 fixes=(*did_you_mean(name, known), f"there are: {', '.join(known)}"),
             )
     return Sampling(**values)
@@ -248,6 +283,23 @@ def _open_project(path: str | Path, overrides: dict[str, object]) -> tuple[Proje
 def _dotted(name: str) -> str:
     section, underscores, key = name.partition("__")
     return f"{section}.{key}" if underscores else f"training.{name}"
+
+
+def _filled(prompt: str) -> str:
+    """
+    Raises:
+        ConfigError: there is nothing in it, as in a variable that was never filled.
+    """
+    if prompt:
+        return prompt
+    raise ConfigError(
+        "the prompt is empty",
+        where="prompt",
+        fixes=(
+            "give the words to go on from",
+            "or leave it out: the model then begins a text of its own",
+        ),
+    )
 
 
 def _ignore(notice: str) -> None:

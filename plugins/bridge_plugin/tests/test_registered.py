@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -61,4 +62,4 @@ def test_without_the_other_program(capsys: pytest.CaptureFixture[str]) -> None:
     assert exit_.value.code == 70
     out, err = capsys.readouterr()
     assert out == ""
-    assert "try: pip install llm" in err
+    assert f"try: {sys.executable} -m pip install llm" in err

@@ -233,6 +233,14 @@ def test_a_run_from_scratch_does_not_say_resumed():
     assert "resumed" not in play([train_start(), train_end()], live=False)
 
 
+def test_a_sample_of_nothing_but_lines() -> None:
+    shown = play(
+        [train_start(), SampleGenerated(step=1, prompt="Once", text="\n" * 20)], live=False
+    )
+    assert "| Once (nothing was written)\n" in shown
+    assert "| \n" not in shown
+
+
 def test_what_the_model_writes_is_data():
     markup = " [bold]bold[/bold] [/] "
     escapes = "\x1b[31mred\x1b]0;title\x07 \x9b2J \u202egnp.exe\r"

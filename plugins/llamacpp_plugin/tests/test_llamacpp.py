@@ -1,10 +1,11 @@
-"""What is this engine's own: families, the proof and its cache, sampling, the network."""
+"""What is this engine's own: the proof and its cache, sampling, the network."""
 
 from __future__ import annotations
 
 import json
 import subprocess
 import sys
+from importlib import import_module
 from pathlib import Path
 
 import pytest
@@ -16,8 +17,7 @@ from create_llm.models.engine import CannotRun, open_with
 from create_llm.models.generation import Prompt, Sampling, TextBatch, TextStream
 from create_llm.models.loaded import LoadedModel
 from create_llm.testing.bundles import write_bundle
-from create_llm_llamacpp import cached, gguf_file
-from create_llm_llamacpp.families import family_of
+from create_llm_llamacpp import cached
 
 MODEL = {"name": "gpt", "layers": 2, "heads": 2, "dim": 64, "max_length": 32, "tied": False}
 TOKENIZER = {"name": "bpe", "vocab_size": 300}
@@ -56,8 +56,9 @@ def test_each_family_is_written_as_torch_writes_it(tmp_path, changes):
 @pytest.mark.parametrize("form", ["llama", "gpt2"])
 def test_a_wrong_conversion_is_noticed(tmp_path, monkeypatch, form):
     bundle = made(tmp_path / "v1", form=form)
-    right = gguf_file._turned
-    monkeypatch.setattr(gguf_file, "_turned", lambda *given: right(*given).flip(0))
+    converter = import_module("create_llm_export.gguf_file")
+    right = converter._turned
+    monkeypatch.setattr(converter, "_turned", lambda *given: right(*given).flip(0))
     with pytest.raises(CannotRun):
         opened(bundle)
     notices: list[str] = []
@@ -107,24 +108,15 @@ def test_a_gpu_is_for_torch(bundle, device):
         opened(bundle, device=device)
 
 
-@pytest.mark.parametrize(
-    ("hf", "words"),
-    [
-        ({"model_type": "bert"}, "'bert'"),
-        ({"model_type": "gpt2"}, "does not say"),
-        ({"model_type": None}, "families"),
-    ],
-)
-def test_what_it_does_not_know_is_refused(hf, words):
-    with pytest.raises(CannotRun, match=words):
-        family_of(hf)
-
-
-def test_scaled_positions_are_refused(bundle):
-    hf = bundle.hf_config()
-    assert family_of(hf)
-    with pytest.raises(CannotRun, match="yarn"):
-        family_of({**hf, "rope_parameters": {"rope_type": "yarn"}})
+def test_what_the_exporter_refuses_it_cannot_run_and_says_so_at_once(tmp_path):
+    registry = default_plugins().registry
+    bert = {"name": "bert", "layers": 1, "heads": 2, "dim": 32, "max_length": 32}
+    bundle = write_bundle(tmp_path / "v1", registry, bert, TOKENIZER)
+    notices: list[str] = []
+    with pytest.raises(CannotRun, match="'bert'"):
+        opened(bundle, notice=notices.append)
+    assert notices == []
+    assert not (bundle.path / "cache").exists()
 
 
 def test_an_unknown_engine_is_an_error(bundle):

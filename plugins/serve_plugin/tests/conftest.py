@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 
 import pytest
 import torch
+import uvicorn
 from pydantic import BaseModel
 from torch import nn
 
@@ -104,6 +105,7 @@ class Running:
     port: int
     module: Next
     service: Service
+    server: uvicorn.Server
     notices: list[str] = field(default_factory=list)
 
     @property
@@ -147,7 +149,7 @@ def running(folder, limits=None, key=None, module=None) -> Iterator[Running]:
     thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
     thread.start()
     try:
-        yield Running(listener.getsockname()[1], module, service, notices)
+        yield Running(listener.getsockname()[1], module, service, server, notices)
     finally:
         module.gate.set()
         server.should_exit = True

@@ -113,17 +113,17 @@ def test_a_streamed_chat_with_its_usage(client):
     ("asked", "param", "told"),
     [
         ({"temperature": -1}, "temperature", "0, or a number"),
-        ({"max_tokens": 0}, "max_tokens", "greater than"),
+        ({"max_tokens": 0}, "max_tokens", "at least 1"),
         ({"top_p": 2}, "top_p", "at most 1"),
         ({"stop": [""]}, "stop", "stop"),
-        ({"stop": "x" * 200}, "stop", "at most 128"),
+        ({"stop": "x" * 200}, "stop", "128 characters at most"),
         ({"n": 129}, "n", "128 texts at most"),
-        ({"prompt": [[1, 2]]}, "prompt[0]", "string"),
-        ({"prompt": []}, "prompt", "valid string"),
+        ({"prompt": [[1, 2]]}, "prompt[0]", "must be text"),
+        ({"prompt": []}, "prompt", "must not be empty"),
         ({"logprobs": 2}, "logprobs", "'logprobs' is not supported here"),
         ({"frequency_penalty": 0.5}, "frequency_penalty", "is not supported here; leave it out"),
         ({"extra_body": {"temprature": 1}}, "temprature", "did you mean 'temperature'?"),
-        ({"extra_body": {"seed": "1"}}, "seed", "valid integer"),
+        ({"extra_body": {"seed": "1"}}, "seed", "a whole number"),
     ],
 )
 def test_what_cannot_be_answered(client, asked, param, told):
@@ -135,7 +135,7 @@ def test_what_cannot_be_answered(client, asked, param, told):
 
 def test_what_is_wrong_in_a_message_is_named(client):
     picture = {"type": "image_url", "image_url": {"url": "a"}}
-    with pytest.raises(openai.BadRequestError, match="should be 'text'") as raised:
+    with pytest.raises(openai.BadRequestError, match="must be 'text'") as raised:
         client.chat.completions.create(
             model="v1", messages=[{"role": "user", "content": [picture]}]
         )

@@ -85,7 +85,7 @@ def test_it_finishes_what_it_began(project, number):
     try:
         told = json.loads(process.stdout.readline())
         assert told["model"] == "v1"
-        with ask(told["url"], {"prompt": "the", "max_tokens": 500, "stream": True}) as answer:
+        with ask(told["url"], {"prompt": "the", "max_tokens": 2000, "stream": True}) as answer:
             assert answer.readline().startswith(b"data: {")
             process.send_signal(number)
             assert answer.read().endswith(b"data: [DONE]\n\n")

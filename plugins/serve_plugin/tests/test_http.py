@@ -120,12 +120,33 @@ def test_a_client_that_does_not_read_ends_with_the_time(start, monkeypatch):
         served.until(lambda: status(served)["running"] == 0)
 
 
-def test_what_does_not_end_is_cut_off_when_the_server_ends(tmp_path):
-    limits = Limits(grace_seconds=1)
+def test_what_does_not_end_is_cut_off_when_the_server_ends(tmp_path, capfd):
+    limits = Limits(grace_seconds=0.5)
     with ExitStack() as clients, running(tmp_path, limits=limits) as served:
-        for body in (FOREVER, {**FOREVER, "stream": True}):
-            clients.enter_context(connected(served, *asking(body)))
+        sent = [asking(body) for body in (FOREVER, {**FOREVER, "stream": True})]
+        whole, stream = (clients.enter_context(connected(served, *each)) for each in sent)
         served.until(lambda: status(served)["running"] == 2)
+        served.server.should_exit = True
+        assert b"HTTP/1.1 503" in (answer := all_of(whole))
+        assert b'"code":"server_shutdown"' in answer
+        last = all_of(stream).rpartition(b"data: ")[2]
+        assert json.loads(last.splitlines()[0])["error"]["code"] == "server_shutdown"
+    told = capfd.readouterr().err
+    assert "2 requests were cut off after 0.5 seconds" in told
+    assert "Traceback" not in told
+
+
+def test_a_client_that_says_nothing_cannot_keep_the_server(tmp_path, capfd, monkeypatch):
+    monkeypatch.setattr("create_llm_serve.server._LAST_WORDS_SECONDS", 0.1)
+    limits = Limits(grace_seconds=0.1)
+    with (
+        running(tmp_path, limits=limits) as served,
+        connected(served, "Content-Length: 10"),
+    ):
+        served.until(lambda: served.server.server_state.tasks)
+        served.server.should_exit = True
+        served.until(lambda: not served.service.worker.alive)
+    assert "Traceback" not in capfd.readouterr().err
 
 
 def test_texts_are_written_together_as_many_as_may_be(start):
@@ -195,6 +216,11 @@ def together(served, count, until):
     return answers
 
 
+def all_of(client):
+    """What comes until the server closes."""
+    return b"".join(iter(lambda: client.recv(1 << 16), b""))
+
+
 def asking(body):
     """A request as `connected` takes it."""
     sent = json.dumps(body).encode()
@@ -210,3 +236,25 @@ def connected(served, header, body=b""):
         + body
     )
     return client
+
+
+@pytest.mark.parametrize(
+    ("path", "body", "words"),
+    [
+        ("chat/completions", {"messages": []}, "messages must not be empty"),
+        ("chat/completions", {}, "messages is missing"),
+        ("chat/completions", {"messages": ["hi"]}, "messages[0] must be an object"),
+        ("completions", {"prompt": []}, "prompt must not be empty"),
+        ("completions", {"n": 0}, "n must be at least 1"),
+        ("completions", {"n": "x"}, "n must be a whole number"),
+        ("completions", {"stop": ["a"] * 20}, "stop may have 16 entries at most, got 20"),
+    ],
+)
+def test_what_is_wrong_with_a_value_in_plain_words(server, path, body, words):
+    code, error = server.error("POST", f"/v1/{path}", body)
+    assert (code, error["message"]) == (400, words)
+
+
+def test_an_address_that_is_not_there_names_one_that_is(server):
+    assert "GET /v1/models" in server.error("GET", "/")[1]["message"]
+    assert "use POST" in server.error("GET", COMPLETIONS)[1]["message"]

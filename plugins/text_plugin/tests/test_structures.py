@@ -165,7 +165,7 @@ FITTING = {
 UNFIT = [
     ("messages", {"messages": []}, "'messages' is empty"),
     ("messages", {"messages": "hi"}, "'messages' is not a list of messages"),
-    ("messages", {}, "'messages' is empty"),
+    ("messages", {}, "'messages' is missing"),
     ("messages", {"messages": messages(U)}, "'messages' hold no answer to learn"),
     ("messages", {"messages": ["hi"]}, "message 1 is not an object"),
     ("messages", {"messages": [{"content": "hi"}]}, "message 1 has no role"),

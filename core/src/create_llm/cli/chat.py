@@ -7,7 +7,7 @@ import io
 import json
 import signal
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import asdict
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
@@ -19,6 +19,7 @@ from create_llm.cli.models import (
     device_option,
     engine_option,
     open_model,
+    sampling_for,
     sampling_options,
     say,
 )
@@ -55,11 +56,10 @@ def command(
     A model that was only trained on plain text continues the conversation as it would continue
     any text: it has not been taught to answer. /help lists what else can be typed.
     """
-    from create_llm.api import sampling_of
     from create_llm.cli.chat_session import Session
 
     opened = open_model(app, model, device, engine)
-    session = Session(opened, sampling_of(opened.bundle, **sampling), app.root)
+    session = Session(opened, sampling_for(opened.bundle, sampling), app.root)
     _prepare_input()
     _greet(opened)
     prompt, answer = ("", _answer_as_json) if as_json else ("> ", _answer)
@@ -71,8 +71,10 @@ def command(
 def _greet(opened: Model) -> None:
     if sys.stdin.isatty():
         name, size = opened.bundle.name, opened.bundle.info["parameters"]
+        talks = "" if opened.text_model.template is None else ", has learnt conversations"
         click.echo(
-            f"{name}, {size:,} parameters. exit, quit or Ctrl-D leaves; /help lists more.", err=True
+            f"{name}, {size:,} parameters{talks}. exit, quit or Ctrl-D leaves; /help lists more.",
+            err=True,
         )
     if opened.text_model.template is None:
         say(
@@ -99,16 +101,32 @@ def _take(session: Session, line: str, answer: Callable[[Session, str], None]) -
 def _answer(session: Session, line: str) -> None:
     """Print the reply as it comes; Ctrl-C ends this reply, not the conversation."""
     notices: list[str] = []
-    pieces = session.answer(line, notices.append)
-    with _UntilInterrupted(), contextlib.closing(pieces):
+    answer = session.answer(line, notices.append)
+    empty = True
+    with _UntilInterrupted(), contextlib.closing(answer):
+        pieces = _without_space_behind(answer)
         with _spinner():
             first = next(pieces, "")
+        empty = not first.strip()
         click.echo(first, nl=False)
         for piece in pieces:
             click.echo(piece, nl=False)
-    click.echo()
+    if empty:
+        click.echo("(an empty answer)", err=True)
+    if not (empty and sys.stdout.isatty()):
+        click.echo()
     for notice in notices:
         say(notice)
+
+
+def _without_space_behind(pieces: Iterable[str]) -> Iterator[str]:
+    """The same text without blank lines at its end: space waits for what comes after it."""
+    waiting = ""
+    for piece in pieces:
+        waiting += piece
+        if waiting.rstrip():
+            yield waiting.rstrip()
+            waiting = waiting[len(waiting.rstrip()) :]
 
 
 def _answer_as_json(session: Session, line: str) -> None:

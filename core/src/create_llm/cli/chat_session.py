@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from create_llm.cli.models import say
-from create_llm.errors import ConfigError, did_you_mean
+from create_llm.errors import ConfigError, StorageError, did_you_mean, nearest
 
 if TYPE_CHECKING:
     from create_llm.api import Model
@@ -73,16 +73,18 @@ class Session:
         """
         word, _, given = line[1:].partition(" ")
         known = {name: act for name, _, _, act in self._commands()}
-        if word not in known:
+        meant = [name for name in known if name.startswith(word)] if word else []
+        if word not in known and len(meant) != 1:
+            near = [f"/{name}" for name in meant] or [f"/{n}" for n in [nearest(word, known)] if n]
             raise ConfigError(
                 f"/{word} is no command",
                 fixes=(
-                    *did_you_mean(word, known),
+                    *([f"did you mean {' or '.join(near)}?"] if near else []),
                     "see what there is: /help",
                     "to say something that begins with /, begin with //",
                 ),
             )
-        known[word](given.strip())
+        known[word if word in known else meant[0]](given.strip())
 
     def _commands(self) -> tuple[tuple[str, str, str, Callable[[str], None]], ...]:
         """Name, what it takes, what it does."""
@@ -167,7 +169,9 @@ def _file_errors() -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        raise storage_error(error) from error
+        told = storage_error(error)
+        # The conversation goes on: there is no command to run again.
+        raise StorageError(told.what, where=told.where, fixes=("name another file",)) from error
 
 
 def _changed(sampling: Sampling, given: str) -> Sampling:
@@ -177,10 +181,12 @@ def _changed(sampling: Sampling, given: str) -> Sampling:
     """
     name, _, value = given.replace("=", " ").partition(" ")
     name = name.replace("-", "_")
+    if name == "stop":
+        return replace(sampling, stop=(value.strip(),) if value.strip() else ())
     if name not in _NUMBERS:
         raise ConfigError(
             f"'{name}' is no setting that can be changed here",
-            fixes=(*did_you_mean(name, _NUMBERS), f"there are: {', '.join(_NUMBERS)}"),
+            fixes=(*did_you_mean(name, _NUMBERS), f"there are: {', '.join((*_NUMBERS, 'stop'))}"),
         )
     try:
         number: Any = _NUMBERS[name](value)

@@ -18,6 +18,7 @@ from create_llm.cli.models import (
     device_option,
     engine_option,
     load_model,
+    sampling_for,
     sampling_options,
     say,
 )
@@ -71,6 +72,8 @@ def command(
     from create_llm.models.comparison import comparison, notes_on_conversations
 
     bundles = _bundles(app, models)
+    if text is not None:
+        texts_to_score(app, text)  # a file that cannot be scored is told before any work
     asked = prompts or _project_prompts(app)
     settings = _sampling(bundles[models[0]], sampling)
     compared, scored = _compare(app, bundles, text, asked, settings, device, engine)
@@ -140,10 +143,8 @@ def _question_of_text(app: App, project: Project, template_prompt: str) -> tuple
 
 
 def _sampling(first: ModelBundle, given: Mapping[str, Any]) -> Sampling:
-    from create_llm.api import sampling_of
-
     seed = given["seed"]
-    return sampling_of(first, **{**given, "seed": 0 if seed is None else seed})
+    return sampling_for(first, {**given, "seed": 0 if seed is None else seed})
 
 
 def _compare(

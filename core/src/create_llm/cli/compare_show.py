@@ -9,6 +9,7 @@ import click
 
 from create_llm.cli.models import say
 from create_llm.cli.tables import show_table
+from create_llm.cli.units import size
 
 _STAR = " *"
 
@@ -16,8 +17,8 @@ _STAR = " *"
 def show(found: Mapping[str, Any]) -> None:
     """All of it but the curves."""
     models, text = found["models"], found["text"]
-    size = f"{text['documents']:,} documents, {text['bytes']:,} bytes"
-    click.echo(f"Scored on {text['name']}: {size}")
+    extent = f"{text['documents']:,} documents, {text['bytes']:,} bytes"
+    click.echo(f"Scored on {text['name']}: {extent}")
     _show_figures(models, found["best"])
     if not found["comparable_by_token"]:
         click.echo("Loss and perplexity are per token, and these models have different tokens.")
@@ -31,22 +32,28 @@ def show(found: Mapping[str, Any]) -> None:
 
 def _show_figures(models: Sequence[Mapping[str, Any]], best: Mapping[str, Sequence[str]]) -> None:
     from create_llm.models.comparison import METRICS, STAR_RULE
-    from create_llm.runs.page import figure
 
     rows = [
         [
             model["name"],
             *(
-                figure(model[m]) + (_STAR if model["name"] in best.get(m, ()) else "")
+                _cell(m, model[m]) + (_STAR if model["name"] in best.get(m, ()) else "")
                 for m in METRICS
             ),
         ]
         for model in models
     ]
     starred = {cell: "green" for row in rows for cell in row[1:] if cell.endswith(_STAR)}
-    show_table(["model", *(m.replace("_", " ") for m in METRICS)], rows, starred)
+    titles = ("size" if m == "bytes" else m.replace("_", " ") for m in METRICS)
+    show_table(["model", *titles], rows, starred)
     if best:
         click.echo(f"*{STAR_RULE}")
+
+
+def _cell(metric: str, value: Any) -> str:
+    from create_llm.runs.page import figure
+
+    return size(value) if metric == "bytes" else figure(value)
 
 
 def _show_differences(

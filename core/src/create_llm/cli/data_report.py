@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 _MOST_FILES = 20
 _MOST_EVIDENCE = 10
 _MOST_PROBLEMS = 12
+_FEW_MORE = 3
 _FIRST = 3
 _MOST_SKIPPED = 5
 _BAR = 30
@@ -157,9 +158,11 @@ def _show_problems(report: Report) -> None:
     kinds: Sequence[Sequence[ProblemKind]] = [[kind] for kind in report.problems]
     if len(kinds) > _MOST_PROBLEMS:
         kinds = _same_in_all_files(report.problems)
-    for kind in kinds[:_MOST_PROBLEMS]:
+    # A few more are shown rather than told of.
+    shown = kinds if len(kinds) <= _MOST_PROBLEMS + _FEW_MORE else kinds[:_MOST_PROBLEMS]
+    for kind in shown:
         _show_kind(kind)
-    rest = report.rejected - sum(one.count for kind in kinds[:_MOST_PROBLEMS] for one in kind)
+    rest = report.rejected - sum(one.count for kind in shown for one in kind)
     if rest:
         click.echo(f"… and {rest:,} of other kinds: --json lists more of them")
 

@@ -23,21 +23,33 @@ if TYPE_CHECKING:
 @click.option("--to", "target", required=True, help="Where; llm plugins list shows the targets.")
 @click.option("--dry-run", is_flag=True, help="Only show the plan: files, sizes, hashes, calls.")
 @click.option("--yes", is_flag=True, help="Do not ask before sending.")
+@click.option("--predict", metavar="PROMPT", help="Send nothing; run what is deployed there.")
 @click.option("--json", "as_json", is_flag=True, help="Print the plan or the result as JSON.")
 @click.pass_obj
 def command(
-    app: App, model: str | None, target: str, dry_run: bool, yes: bool, as_json: bool
+    app: App,
+    model: str | None,
+    target: str,
+    dry_run: bool,
+    yes: bool,
+    predict: str | None,
+    as_json: bool,
 ) -> None:
     """Publish MODEL (by default the active one). The plan comes first, made without a network."""
+    if predict is not None and (model or dry_run):
+        given = "MODEL" if model else "--dry-run"
+        raise click.UsageError(f"--predict sends nothing: it does not go with {given}.")
     from create_llm.models.versions import find_bundle
     from create_llm.project.folder import find_project
 
     part, options = configured_part(app, "deploy_targets", target, where="--to")
     project = find_project(app.root)
     with contextlib.chdir(app.root):  # so that -C holds for the paths of a target's options too
-        _deploy(
-            part.load()(options), find_bundle(model, project.models).path, dry_run, yes, as_json
-        )
+        deployer: DeployTarget = part.load()(options)
+        if predict is not None:
+            _predict(deployer, part.name, predict, as_json)
+        else:
+            _deploy(deployer, find_bundle(model, project.models).path, dry_run, yes, as_json)
 
 
 def _deploy(deployer: DeployTarget, bundle: Path, dry_run: bool, yes: bool, as_json: bool) -> None:
@@ -50,6 +62,24 @@ def _deploy(deployer: DeployTarget, bundle: Path, dry_run: bool, yes: bool, as_j
         return
     url = deployer.apply(plan)
     click.echo(json.dumps({"url": url}) if as_json else url)
+
+
+def _predict(deployer: DeployTarget, name: str, prompt: str, as_json: bool) -> None:
+    from create_llm.errors import ConfigError
+    from create_llm.models.deploy import PredictingTarget
+
+    if not isinstance(deployer, PredictingTarget):
+        raise ConfigError(
+            f"{name} keeps models and does not run them",
+            where="--predict",
+            fixes=("run it here: llm generate --prompt …",),
+        )
+    pieces = []
+    for piece in deployer.predict(prompt):
+        pieces.append(piece)
+        if not as_json:
+            click.echo(piece, nl=False)
+    click.echo(json.dumps({"prompt": prompt, "text": "".join(pieces)}) if as_json else "")
 
 
 def _show(plan: Plan, *, as_json: bool) -> None:

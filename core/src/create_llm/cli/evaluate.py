@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import json
 from collections.abc import Iterable
 from pathlib import Path
@@ -10,10 +11,15 @@ from typing import TYPE_CHECKING
 import click
 
 from create_llm.cli.app import App
-from create_llm.cli.models import device_option, open_model, say
+from create_llm.cli.models import bundle_called, device_option, load_model, say
+from create_llm.errors import ConfigError, DataError, did_you_mean
 
 if TYPE_CHECKING:
     from create_llm.api import Model
+    from create_llm.models.bundle import ModelBundle
+
+_SNIFFED = 4096
+"""Bytes at the beginning of a file that tell whether it is text."""
 
 
 @click.command(epilog="\b\nExamples:\n  llm evaluate\n  llm evaluate v1 --text book.txt --json")
@@ -40,13 +46,16 @@ def command(
 
     Bits per byte is the figure to compare models by: it does not depend on the tokenizer.
     """
+    bundle = bundle_called(app, model)
+    if text is None:
+        _say_if_prepared_since(app, bundle)
+    texts = texts_to_score(app, text)
     from create_llm.api import score_dict
     from create_llm.training.scoring import score_documents
 
-    opened = open_model(app, model, device)
-    if text is None:
-        _say_if_prepared_since(app, opened)
-    score = score_documents(opened.loaded, texts_to_score(app, text), stride)
+    opened = load_model(app, bundle, device)
+    _check_stride(opened, stride)
+    score = score_documents(opened.loaded, texts, stride)
     figures = score_dict(score)
     _remember(app, str(opened.bundle.path), str(text) if text else "validation", figures)
     if as_json:
@@ -60,13 +69,29 @@ def command(
         click.echo(f"  {name.replace('_', ' '):<18} {shown}")
 
 
-def _say_if_prepared_since(app: App, model: Model) -> None:
+def _check_stride(model: Model, stride: int | None) -> None:
+    """
+    Raises:
+        ConfigError: windows that far apart would leave tokens out.
+    """
+    objective = model.loaded.objective
+    most = objective.window(model.loaded.context) - objective.shared
+    if stride is not None and stride > most:
+        raise ConfigError(
+            f"the stride must be from 1 to {most} for this model, got {stride}: more would leave "
+            "tokens out",
+            where="--stride",
+            fixes=(f"--stride {max(most // 2, 1)}", "leave it out for a whole window"),
+        )
+
+
+def _say_if_prepared_since(app: App, bundle: ModelBundle) -> None:
     """Another division of the text may put what the model has learnt into the validation part."""
     from create_llm.data.preparation.prepared import open_prepared
     from create_llm.project.folder import find_project
 
     prepared = open_prepared(find_project(app.root).processed)
-    if prepared.division != model.bundle.info["data"].get("division"):
+    if prepared.division != bundle.info["data"].get("division"):
         say(
             "this model was trained on other data than is prepared now: it may know parts of the "
             "text that it is scored on"
@@ -75,26 +100,56 @@ def _say_if_prepared_since(app: App, model: Model) -> None:
 
 def texts_to_score(app: App, text: Path | None) -> Iterable[str]:
     """The documents to score: a file as one, or the project's validation part."""
+    if text is not None:
+        return [_content(app, text)]
     from create_llm.config import load_config
-    from create_llm.errors import DataError
     from create_llm.project.folder import find_project
     from create_llm.training.scoring import validation_documents
 
-    if text is None:
-        project = find_project(app.root)
-        config = load_config(project.root, app.plugins, overrides=app.overrides)
-        return validation_documents(project, config)
+    project = find_project(app.root)
+    config = load_config(project.root, app.plugins, overrides=app.overrides)
+    return validation_documents(project, config)
+
+
+def _content(app: App, text: Path) -> str:
+    """
+    Raises:
+        DataError: there is no such file, or it is no text, or an empty one.
+    """
+    path = app.root / text
     try:
-        content = (app.root / text).read_text(encoding="utf-8")
+        data = path.read_bytes()
     except FileNotFoundError as error:
-        raise DataError(f"there is no file '{text}'", where=str(app.root)) from error
+        fixes = (
+            *did_you_mean(path.name, _names_in(path.parent)),
+            "leave --text out to score the project's validation text",
+        )
+        raise DataError(f"there is no file '{text}'", where=str(path), fixes=fixes) from error
+    except IsADirectoryError as error:
+        fixes = ("name one file of it",)
+        raise DataError(f"'{text}' is a folder", where=str(path), fixes=fixes) from error
+    try:
+        content = data.decode("utf-8")
     except UnicodeDecodeError as error:
-        raise DataError(
-            f"{text} is not UTF-8 text", where=f"byte {error.start}", fixes=("iconv -t utf-8 …",)
-        ) from error
+        raise _no_text(text, data, error.start) from error
     if not content:
-        raise DataError(f"{text} is empty: there is nothing to score")
-    return [content]
+        raise DataError(f"{text} is empty: there is nothing to score", where=str(path))
+    return content
+
+
+def _names_in(folder: Path) -> list[str]:
+    return [path.name for path in folder.iterdir()] if folder.is_dir() else []
+
+
+def _no_text(text: Path, data: bytes, byte: int) -> DataError:
+    where = f"{text}, byte {byte}"
+    wide = data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
+    if b"\0" in data[:_SNIFFED] and not wide:  # a program or a picture
+        fixes = ("name a file of plain text",)
+        return DataError(f"{text} is not text", where=where, fixes=fixes)
+    encoding = "utf-16" if wide else "latin1"
+    fix = f"say which encoding it has: iconv -f {encoding} -t utf-8 {text} > utf8.txt"
+    return DataError(f"{text} is not UTF-8 text", where=where, fixes=(fix,))
 
 
 def _remember(app: App, model: str, text: str, figures: dict[str, object]) -> None:

@@ -3,24 +3,33 @@
 from __future__ import annotations
 
 import json
+import secrets
+import shlex
 from collections.abc import Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from create_llm.cli.app import App
 from create_llm.cli.models import (
+    bundle_called,
     device_option,
     engine_option,
-    open_model,
+    load_model,
+    sampling_for,
     sampling_options,
     say,
 )
 from create_llm.errors import ConfigError
 
 if TYPE_CHECKING:
+    from create_llm.models.bundle import ModelBundle
     from create_llm.models.generation import TextBatch
+    from create_llm.models.sampling import Sampling
+
+_SEEDS = 2**32
+"""As many as are short enough to type again."""
 
 
 @click.command(
@@ -50,11 +59,11 @@ def command(
     and shown one after the other.
     """
     texts = _texts(prompts)
-    from create_llm.api import sampling_of
+    bundle = _bundle(app, model, prompted=bool(prompts))
     from create_llm.models.generation import Prompt, TextBatch
 
-    opened = open_model(app, model, device, engine)
-    settings = sampling_of(opened.bundle, **sampling)
+    opened = load_model(app, bundle, device, engine)
+    settings = _with_seed(sampling_for(opened.bundle, sampling), texts)
     read = [Prompt.of(text, opened.text_model) for text in texts]
     notices: list[str] = []
     batch = TextBatch(opened.text_model, read, settings, notices.append)
@@ -67,7 +76,30 @@ def command(
         say(notice)
     if as_json:
         results = [asdict(result) for result in batch.results()]
-        click.echo(json.dumps({"results": results}, ensure_ascii=False))
+        about = {"model": str(bundle.path), "engine": opened.engine, "seed": settings.seed}
+        click.echo(json.dumps({**about, "results": results}, ensure_ascii=False))
+
+
+def _bundle(app: App, model: str | None, *, prompted: bool) -> ModelBundle:
+    """
+    Raises:
+        ConfigError: there is no such model; what was named may have been meant as the prompt.
+    """
+    try:
+        return bundle_called(app, model)
+    except ConfigError as error:
+        if model is None or prompted:
+            raise
+        fix = f"a prompt needs its option: llm generate --prompt {shlex.quote(model)}"
+        raise ConfigError(error.what, where=error.where, fixes=(*error.fixes, fix)) from error
+
+
+def _with_seed(settings: Sampling, prompts: Sequence[str]) -> Sampling:
+    """With a seed that can be told, so that what was written can be had again. A prompt that is
+    given twice is to get two texts: then each draws its own, and there is none to tell."""
+    if settings.seed is not None or len(set(prompts)) < len(prompts):
+        return settings
+    return replace(settings, seed=secrets.randbelow(_SEEDS))
 
 
 def _texts(prompts: Sequence[str]) -> list[str]:

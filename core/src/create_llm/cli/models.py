@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import contextlib
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -14,6 +15,7 @@ from create_llm.errors import ConfigError
 if TYPE_CHECKING:
     from create_llm.api import Model
     from create_llm.models.bundle import ModelBundle
+    from create_llm.models.sampling import Sampling
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -30,7 +32,17 @@ def open_model(app: App, reference: str | None, device: str, engine: str = TORCH
 def load_model(app: App, bundle: ModelBundle, device: str, engine: str = TORCH) -> Model:
     from create_llm.api import open_model
 
-    return open_model(bundle, app.plugins.registry, device, engine, say)
+    # A device that is not there is refused by one engine after the other: the last one's error
+    # tells all. Else a notice comes at once, as one may say why it takes long.
+    notices: list[str] = []
+    later = device == "cuda"
+    with flags_named():
+        model = open_model(
+            bundle, app.plugins.registry, device, engine, notices.append if later else say
+        )
+    for notice in notices:
+        say(notice)
+    return model
 
 
 def bundle_called(app: App, reference: str | None) -> ModelBundle:
@@ -44,8 +56,69 @@ def bundle_called(app: App, reference: str | None) -> ModelBundle:
         if reference is None:
             raise
         models = None
-    path = reference if reference is None else _from_root(app, reference)
-    return find_bundle(path, models)
+    if reference is None:
+        _refuse_while_the_first_is_trained(app, models)
+        return find_bundle(None, models)
+    try:
+        return find_bundle(_from_root(app, reference), models)
+    except ConfigError as error:
+        raise _with_what_was_meant(app, reference, models, error) from error
+
+
+def _refuse_while_the_first_is_trained(app: App, models: Path | None) -> None:
+    """
+    Raises:
+        ConfigError: there is no model, and a run that will make one is under way.
+    """
+    from create_llm.cli.found_runs import live_runs, runs_of_project
+    from create_llm.models.versions import active_version
+    from create_llm.runs.report import read_progress
+
+    if models is None or active_version(models) is not None:
+        return
+    for run in live_runs(runs_of_project(app)):
+        progress = read_progress(run.events)
+        total = f" of {progress.total_steps}" if progress.total_steps else ""
+        raise ConfigError(
+            f"there is no trained model here yet: a run is under way ({progress.step}{total})",
+            where=str(run.path),
+            fixes=("see how far it is: llm runs show",),
+        )
+
+
+def _with_what_was_meant(
+    app: App, reference: str, models: Path | None, error: ConfigError
+) -> ConfigError:
+    """The error with the version of nearly that name, or the path that was looked at."""
+    from create_llm.models.versions import versions
+
+    known = versions(models) if models else []
+    meant = (f"did you mean '{reference.lower()}'?",) if reference.lower() in known else ()
+    is_path = "/" in reference or "\\" in reference
+    where = str((app.root / reference).resolve()) if is_path else error.where
+    return ConfigError(error.what, where=where, fixes=dict.fromkeys((*meant, *error.fixes)))
+
+
+def sampling_for(bundle: ModelBundle, given: Mapping[str, Any]) -> Sampling:
+    """The sampling settings of the command line, with the bundle's defaults behind them."""
+    from create_llm.api import sampling_of
+
+    with flags_named():
+        return sampling_of(bundle, **given)
+
+
+@contextlib.contextmanager
+def flags_named() -> Iterator[None]:
+    """Errors about an argument name it as it is called from Python; here it is an option."""
+    from create_llm.models.sampling import Sampling
+
+    try:
+        yield
+    except ConfigError as error:
+        if error.where not in ("device", "engine", *Sampling.__dataclass_fields__):
+            raise
+        flag = f"--{error.where.replace('_', '-')}"
+        raise type(error)(error.what, where=flag, fixes=error.fixes) from error
 
 
 def _from_root(app: App, reference: str) -> str:
@@ -78,7 +151,7 @@ device_option = click.option(
     type=click.Choice(["auto", "cpu", "cuda"]),
     default="cpu",
     show_default=True,
-    help="Where the model runs.",
+    help="Where the model runs; auto takes a GPU if it can. mps is for training alone.",
 )
 
 

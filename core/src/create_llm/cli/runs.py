@@ -32,6 +32,8 @@ _STATUSES = (
     "running", "completed", "paused", "interrupted", "killed", "failed", "diverged",
 )  # fmt: skip
 _HEADERS = ("RUN", "STATUS", "STEPS", "BITS/BYTE", "VAL LOSS", "PARAMETERS", "SIZE", "MODEL")
+_LEAST_BYTES = 50_000
+"""Fewer would read as 0.0 MB."""
 
 
 @click.group(
@@ -122,7 +124,7 @@ def _cells(row: Mapping[str, Any]) -> list[str]:
         f"{bits:.3f}" if bits is not None else "",
         f"{loss:.4f}" if loss is not None else "",
         f"{row['parameters']:,}" if row["parameters"] else "",
-        size(row["bytes"]),
+        size(row["bytes"]) if row["bytes"] >= _LEAST_BYTES else "< 0.1 MB",
         _model(row),
     ]
 

@@ -11,6 +11,7 @@ import click
 from create_llm.cli.app import App
 from create_llm.cli.found_runs import history_of_project
 from create_llm.cli.tables import show_table
+from create_llm.cli.units import size
 
 if TYPE_CHECKING:
     from create_llm.runs.history import Entry
@@ -69,7 +70,10 @@ def _show(title: str, names: tuple[str, str], table: Mapping[str, list[object]])
     from create_llm.runs.page import figure
 
     rows = [
-        [_title(key), *(_short(figure(value)) for value in values)]
+        [
+            _title(key),
+            *(_bytes(value) if key == "bytes" else _short(figure(value)) for value in values),
+        ]
         for key, values in table.items()
         if any(value is not None for value in values)
     ]
@@ -80,7 +84,13 @@ def _show(title: str, names: tuple[str, str], table: Mapping[str, list[object]])
 
 def _title(key: str) -> str:
     """Keys of llm.toml as they are written there; figures as words."""
+    if key == "bytes":
+        return "size"
     return key if "." in key else key.replace("_", " ")
+
+
+def _bytes(value: object) -> str:
+    return size(value) if isinstance(value, int) else "-"
 
 
 def _short(text: str) -> str:

@@ -9,6 +9,7 @@ import click
 
 from create_llm.cli.app import App
 from create_llm.cli.found_runs import history_of_project
+from create_llm.cli.models import say
 from create_llm.errors import ConfigError
 
 _DEFAULT = Path("evaluation", "reports", "timeline.html")
@@ -42,6 +43,8 @@ def plot(app: App, output: Path | None, as_json: bool) -> None:
         )
     path = app.root / output if output else find_project(app.root).root / _DEFAULT
     rows = [row for entry in history_of_project(app) if (row := entry.row())["version"]]
+    if not rows:
+        say("no run has made a model yet: the picture shows nothing")
     storage = Storage()
     storage.make_folder(path.parent)
     storage.replace_file(path, printable(_drawn(rows, path.suffix)).encode())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -12,9 +13,10 @@ import click
 from create_llm.cli.app import App
 from create_llm.cli.found_runs import history_of_project
 from create_llm.cli.units import size
+from create_llm.errors import ConfigError
 
 if TYPE_CHECKING:
-    from create_llm.runs.history import Entry
+    from create_llm.runs.history import Entry, Version
     from create_llm.runs.removal import Room
 
 _force = click.option("--force", is_flag=True, help="Also the active version, or the best one.")
@@ -84,9 +86,17 @@ def _spare(app: App, name: str, verb: str, force: bool) -> Entry:
     entry = entry_called(name, history_of_project(app))
     version = entry.version
     if version is not None and version.gone is not None and version.name == name:
-        raise gone_error(_models(app), name, version.gone)
+        raise _with_its_archive(gone_error(_models(app), name, version.gone), _models(app), version)
     refuse_unless_spare(entry, verb, force=force)
     return entry
+
+
+def _with_its_archive(error: ConfigError, models: Path, version: Version) -> ConfigError:
+    """Where it was packed into a file, that is what can still be removed."""
+    if version.gone is None or version.gone.archive is None:
+        return error
+    delete = f"to delete the archive: rm {shlex.quote(str(models / version.gone.archive))}"
+    return ConfigError(error.what, where=error.where, fixes=(*error.fixes, delete))
 
 
 def _wanted(entry: Entry, verb: str) -> bool:

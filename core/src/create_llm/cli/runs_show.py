@@ -44,11 +44,12 @@ def show(app: App, run: str | None, as_json: bool) -> None:
 
     entries, runs = history_of_project(app), runs_of_project(app)
     entry = entry_called(run or _meant(runs).name, entries)
-    facts = _facts(entry, runs)
+    facts = {**_facts(entry, runs), **_learnt(entry)}
     if as_json:
         click.echo(json.dumps({**facts, **_version_facts(entry)}))
     else:
-        _print([*_run_lines(entry, facts), *_version_lines(entry)])
+        learnt = [(name.replace("_", " "), facts[name]) for name in ("objective", "chat_template")]
+        _print([*_run_lines(entry, facts), *_version_lines(entry), *learnt])
     say_if_disk_is_low(app, entries)
 
 
@@ -70,6 +71,22 @@ def _run_facts(run: RunFolder, runs: list[RunFolder]) -> dict[str, object]:
 
 def _facts(entry: Entry, runs: list[RunFolder]) -> dict[str, object]:
     return _run_facts(entry.run, runs) if entry.run else {}
+
+
+def _learnt(entry: Entry) -> dict[str, object]:
+    """What it was trained to do, and how conversations were written out for that; None where its
+    settings leave it to the architecture and to the text."""
+    from create_llm.data.chat.template import FILE, PLAIN
+
+    bundle, config = entry.bundle, entry.config
+    made = bundle.info.get("objective", {}) if bundle else {}
+    template = config.get("data", {}).get("chat_template")
+    if template is None and bundle is not None and (bundle.path / FILE).is_file():
+        template = PLAIN
+    return {
+        "objective": made.get("name") or config.get("objective", {}).get("name"),
+        "chat_template": template,
+    }
 
 
 def _version_facts(entry: Entry) -> dict[str, object]:

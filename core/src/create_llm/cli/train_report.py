@@ -21,8 +21,18 @@ def show_ended(ended: Ended) -> None:
         speed = f"{count(summary['tokens_per_second'])} tokens/s"
         click.echo(f"validation: {_figures(summary)}   {speed}")
     click.echo(f"Saved as {_seen_from_here(Path(summary['model']))}")
-    writes = 'llm generate --prompt "…"   llm chat   ' if ended.generates else ""
-    click.echo(f"Next: {writes}llm evaluate")
+    click.echo(f"Next: {'   '.join(_next(ended))}")
+
+
+def _next(ended: Ended) -> list[str]:
+    """What such a model is for comes first."""
+    from create_llm.data.chat.template import FILE
+
+    if not ended.generates:
+        return ["llm evaluate"]
+    talks = ended.model is not None and (ended.model / FILE).is_file()
+    writes = ["llm chat", 'llm generate --prompt "…"']
+    return [*(writes if talks else writes[::-1]), "llm evaluate"]
 
 
 def against_the_one_before(ended: Ended) -> str | None:

@@ -11,6 +11,7 @@ TOLD = 3
 MOST_KINDS = 2_000
 """Of all files together; what comes after that is only counted, so that memory stays bounded."""
 
+_COLUMN = re.compile(r"'[^']*'(?= (is|are|hold) )")
 _PARTICULARS = re.compile(r"'[^']*'|\"[^\"]*\"|0x[0-9a-fA-F]+|\d[\d.,]*")
 
 
@@ -18,8 +19,10 @@ _PARTICULARS = re.compile(r"'[^']*'|\"[^\"]*\"|0x[0-9a-fA-F]+|\d[\d.,]*")
 class ProblemKind:
     """Problems of one file that differ in numbers and quoted text alone.
 
+    A column that a problem begins with is no such difference, nor is what to do about it.
+
     Attributes:
-        words: what is the same in all of them.
+        words: what is the same in all of them, and then what to do.
         first: the first few, in the order of the file.
         count: of all, the first ones among them.
     """
@@ -27,6 +30,12 @@ class ProblemKind:
     words: str
     first: tuple[Rejected, ...]
     count: int
+
+
+def _words(problem: str) -> str:
+    column = _COLUMN.match(problem)
+    kept = column[0] if column else ""
+    return kept + _PARTICULARS.sub("…", problem.removeprefix(kept))
 
 
 class ProblemCounter:
@@ -38,7 +47,7 @@ class ProblemCounter:
 
     def add(self, rejected: Rejected) -> None:
         self.count += 1
-        words = _PARTICULARS.sub("…", rejected.problem)
+        words = f"{_words(rejected.problem)}\n{_PARTICULARS.sub('…', rejected.suggestion)}"
         key = (rejected.origin.path, words)
         kind = self._kinds.get(key, ProblemKind(words, (), 0))
         if kind.count == 0 and len(self._kinds) >= MOST_KINDS:

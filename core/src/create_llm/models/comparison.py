@@ -14,8 +14,8 @@ from create_llm.models.conversation import Message
 from create_llm.models.engine import TextModel
 from create_llm.models.generation import Notice, Sampling, TextStream
 from create_llm.runs.curves import Points
-from create_llm.runs.report import disk_bytes
 from create_llm.runs.settings import differences
+from create_llm.storage.durable import read_manifest
 
 SCHEMA = 1
 METRICS = (
@@ -120,7 +120,8 @@ class Compared:
             "tokenizer_sha256": self.tokenizer,
             "objective": info.get("objective", {}).get("name"),
             "parameters": info["parameters"],
-            "bytes": disk_bytes(self.bundle.path),
+            # Of what it was written as: engines keep their own form of it in the folder, too.
+            "bytes": sum(record.size for record in read_manifest(self.bundle.path).values()),
             **self.figures,
             "conversation": self.conversation,
             "samples": dict(self.samples),

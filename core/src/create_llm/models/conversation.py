@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 from bisect import bisect_left
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Protocol
@@ -39,6 +39,22 @@ class Message:
                 f"'{self.role}' is not a role",
                 fixes=(*did_you_mean(self.role, ROLES), f"use one of: {', '.join(ROLES)}"),
             )
+
+
+def messages_of(rows: Sequence[Mapping[str, str]]) -> list[Message]:
+    """Messages of the form {"role": …, "content": …}.
+
+    Raises:
+        ConfigError: one is of another form, or of an unknown role; says which.
+    """
+    for number, row in enumerate(rows, start=1):
+        if not isinstance(row, Mapping) or set(row) != {"role", "content"}:
+            raise ConfigError(
+                f"message {number} is not of the form {{'role': …, 'content': …}}: {row!r:.80}",
+                where="messages",
+                fixes=("write [{'role': 'user', 'content': 'Hello'}]",),
+            )
+    return [Message(row["role"], row["content"]) for row in rows]
 
 
 def reply(

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,4 +36,17 @@ class DeployTarget(Protocol):
 
     def apply(self, plan: Plan) -> str:
         """Do it and return the address of the result, confirmed by the service."""
+        ...
+
+
+@runtime_checkable
+class PredictingTarget(DeployTarget, Protocol):
+    """A target that runs what is deployed there, for `--predict`."""
+
+    def predict(self, prompt: str) -> Iterator[str]:
+        """What the deployed model writes after a prompt, piece by piece.
+
+        Raises:
+            ConfigError: nothing is deployed there.
+        """
         ...

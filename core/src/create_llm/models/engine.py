@@ -122,7 +122,14 @@ class Engine(Protocol):
 def open_with(
     name: str, bundle: ModelBundle, registry: Registry, device: str, notice: Notice
 ) -> TextModel:
-    """Open a bundle with the engine called `name`, or with the best one that can run it.
+    """Open a bundle with the engine called `name`, or with the best one that can run it."""
+    return open_named(name, bundle, registry, device, notice)[1]
+
+
+def open_named(
+    name: str, bundle: ModelBundle, registry: Registry, device: str, notice: Notice
+) -> tuple[str, TextModel]:
+    """The same, with the name of the engine.
 
     Raises:
         CannotRun: that engine cannot run the bundle.
@@ -130,15 +137,15 @@ def open_with(
         DataError: the bundle is damaged.
     """
     if name != AUTO:
-        return _called(name, registry).open(bundle, registry, device, notice)
+        return name, _called(name, registry).open(bundle, registry, device, notice)
     engines = _installed(registry, notice)
     *better, last = sorted(engines, key=lambda name: -engines[name].rank)
     for name in better:
         try:
-            return engines[name].open(bundle, registry, device, notice)
+            return name, engines[name].open(bundle, registry, device, notice)
         except CannotRun as error:
             notice(f"not with the engine {name}: {error.what}")
-    return engines[last].open(bundle, registry, device, notice)
+    return last, engines[last].open(bundle, registry, device, notice)
 
 
 def _installed(registry: Registry, notice: Notice) -> dict[str, Engine]:
@@ -153,5 +160,10 @@ def _installed(registry: Registry, notice: Notice) -> dict[str, Engine]:
 
 
 def _called(name: str, registry: Registry) -> Engine:
-    engine: Engine = registry.get("engines", name, where="--engine").load()()
+    try:
+        part = registry.get("engines", name, where="engine")
+    except ConfigError as error:
+        fixes = (*error.fixes, f"or let the fastest that can be taken: {AUTO}")
+        raise ConfigError(error.what, where=error.where, fixes=fixes) from error
+    engine: Engine = part.load()()
     return engine

@@ -122,12 +122,12 @@ def _device(name: str) -> torch.device:
         name = "cuda" if torch.cuda.is_available() else "cpu"
     if name == "cuda" and not torch.cuda.is_available():
         raise ConfigError(
-            "there is no usable GPU here", where="--device cuda", fixes=("--device cpu",)
+            "there is no usable GPU here", where="device", fixes=("leave it out to take the CPU",)
         )
     if name not in _DEVICES:
         raise ConfigError(
             f"there is no device called '{name}'",
-            where="--device",
+            where="device",
             fixes=(f"choose one of: auto, {', '.join(_DEVICES)}",),
         )
     return torch.device(name)

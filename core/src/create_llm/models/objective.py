@@ -59,6 +59,7 @@ class Objective(ABC):
         isolates: whether its batches hold `segments` where samples do, so that a model which reads
             them keeps documents apart.
         trains: the capabilities of architectures that it can train, any of them; empty: all.
+        learns_answers: whether it is made for conversations, of which the answers alone count.
         stop_tokens: ids that end what a model writes, beside the end of the text.
     """
 
@@ -67,6 +68,7 @@ class Objective(ABC):
     scores_text: ClassVar[bool] = False
     isolates: ClassVar[bool] = False
     trains: ClassVar[frozenset[str]] = frozenset()
+    learns_answers: ClassVar[bool] = False
     stop_tokens: frozenset[int] = frozenset()
 
     def __init__(self, config: BaseModel | None, tokenizer: Tokenizer) -> None:

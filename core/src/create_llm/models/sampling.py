@@ -42,10 +42,14 @@ class Sampling:
         for name, fine, allowed, advice in self._checks():
             if not fine:
                 raise ConfigError(
-                    f"{name} must be {allowed}, got {getattr(self, name)!r}",
-                    where=f"--{name.replace('_', '-')}",
+                    f"{name} must be {allowed}{self._told(name)}",
+                    where=name,
                     fixes=(advice, "leave it out to take what the model brings"),
                 )
+
+    def _told(self, name: str) -> str:
+        """Of several texts there is no telling which was meant, and an empty one shows nothing."""
+        return "" if name == "stop" else f", got {getattr(self, name)!r}"
 
     def _checks(self) -> Sequence[tuple[str, bool, str, str]]:
         """Name, whether it is fine, what is allowed, what to try."""

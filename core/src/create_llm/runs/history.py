@@ -15,7 +15,7 @@ from create_llm.models.versions import Gone, active_version, gone_version, numbe
 from create_llm.runs.events import read_events
 from create_llm.runs.lock import holder_of
 from create_llm.runs.recipe import parent_of
-from create_llm.runs.report import LIVE, disk_bytes
+from create_llm.runs.report import LIVE, disk_bytes, read_progress
 from create_llm.runs.run import RunFolder
 
 
@@ -123,8 +123,7 @@ class Entry:
             "process": str(holder) if holder else None,
             "started": _started(self.run),
             "created": made.get("created"),
-            # A run without a summary is live or was killed: its checkpoints tell how far it is.
-            "steps": metrics.get("steps", max(self.run.steps(), default=None) if self.run else 0),
+            "steps": metrics.get("steps", self._steps()),
             "parameters": made.get("parameters", summary.get("parameters")),
             "val_loss": metrics.get("val_loss"),
             "val_bits_per_byte": metrics.get("val_bits_per_byte"),
@@ -133,6 +132,15 @@ class Entry:
             "bytes": disk_bytes(*self.folders),
             "parent": self.lineage["parent"],
         }
+
+    def _steps(self) -> int | None:
+        """How far a run without a summary is: a live one by what it told last, one that was killed
+        by its last checkpoint."""
+        if self.run is None:
+            return 0
+        if self.run.status() == LIVE:
+            return read_progress(self.run.events).step
+        return max(self.run.steps(), default=None)
 
 
 def history(models: Path, runs: Sequence[RunFolder]) -> list[Entry]:

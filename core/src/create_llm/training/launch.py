@@ -54,7 +54,27 @@ def _prepare(chooser: Chooser, plugins: Plugins, around: Surroundings, picked: P
     saved = disk_bytes(picked.run.checkpoints)
     job = prepare_job(chooser.project, chooser.config, plugins, around, saved)
     refuse_if_another(chooser, picked, job.identity())
+    if (note := _note_on_answers(job)) is not None:
+        around.notice(note)
     return job
+
+
+def _note_on_answers(job: Job) -> str | None:
+    """What who chose to train on answers may not expect."""
+    if not job.objective.learns_answers:
+        return None
+    name = job.chosen_objective.part.name
+    if not job.data.conversations:
+        return (
+            f"the objective '{name}' learns the answers in conversations, and this text holds "
+            "none: all of it counts, as without that objective"
+        )
+    if job.config.data.chat_template is None and job.template is not None:
+        return (
+            "no data.chat_template is set: conversations are written out by the template "
+            f"'{job.template.name}'; see the others: llm config explain data.chat_template"
+        )
+    return None
 
 
 def _chooser(project: Project, config: Config, plugins: Plugins, around: Surroundings) -> Chooser:

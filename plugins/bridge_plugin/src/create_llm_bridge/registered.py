@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator, Mapping
 from importlib.util import find_spec
 from pathlib import Path
@@ -34,7 +35,10 @@ def file() -> Path:
         raise PluginError(
             "Simon Willison's llm is not installed in this environment",
             where="the Python package llm",
-            fixes=("pip install llm", "then ask it for models: python -m llm models"),
+            fixes=(
+                f"{sys.executable} -m pip install llm",
+                "then ask it for models: python -m llm models",
+            ),
         )
     import llm  # type: ignore[import-not-found, unused-ignore]
 

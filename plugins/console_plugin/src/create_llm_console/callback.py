@@ -82,7 +82,8 @@ class Console(Callback):
     def on_sample(self, event: SampleGenerated) -> None:
         self._screen.aside(None)
         if self._config.samples:
-            self._screen.sample(f"sample at step {count(event.step)}", event.prompt + event.text)
+            written = event.text.rstrip() or " (nothing was written)"
+            self._screen.sample(f"sample at step {count(event.step)}", event.prompt + written)
 
     def on_checkpoint(self, event: CheckpointSaved) -> None:
         took = f"{event.seconds:.1f} s"

@@ -1,35 +1,36 @@
 """The model in llama.cpp's form, kept in a folder of the bundle.
 
-It is made once, in torch, and proved: where llama.cpp writes other tokens than the module does, it
-is not used. What came of it is kept beside the file, so that the next opening needs no torch.
+It is made once, by the exporter `gguf`, and proved: where llama.cpp writes other tokens than the
+module does, it is not used. What came of it is kept beside the file, so that the next opening needs
+no torch.
 """
 
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Sequence
+from functools import partial
 from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from create_llm.errors import DataError
+from create_llm.errors import ConfigError, DataError
 from create_llm.kernel.registry import Registry
 from create_llm.models.bundle import ModelBundle
 from create_llm.models.engine import CannotRun, Notice
 from create_llm.storage.durable import Storage, verify
 from create_llm.storage.manifest import hash_file
-from create_llm_llamacpp.families import family_of
 
 if TYPE_CHECKING:
+    from create_llm.models.export import Exporter
     from create_llm.models.loaded import LoadedModel
-    from create_llm_llamacpp.gguf_file import Precision
 
 FOLDER = Path("cache", "llamacpp")
 MODEL = "model.gguf"
 FACTS = "proof.json"
 FORMAT = 1
+_PRECISIONS = ("f16", "f32")
 
 
 class Facts(BaseModel):
@@ -61,10 +62,10 @@ def converted(bundle: ModelBundle, registry: Registry, notice: Notice) -> tuple[
     Raises:
         CannotRun: llama.cpp cannot run the model, or there is no place for the file.
     """
-    family_of(bundle.hf_config())
     folder = bundle.path / FOLDER
     facts = _kept(folder, bundle)
     if facts is None:
+        _check(bundle, registry)
         notice(f"getting {bundle.name} ready for llama.cpp, which is done once")
         try:
             facts = _make(folder, bundle, registry)
@@ -88,14 +89,30 @@ def _kept(folder: Path, bundle: ModelBundle) -> Facts | None:
     return facts if (facts.format, facts.weights, facts.library) == wanted else None
 
 
+def _check(bundle: ModelBundle, registry: Registry) -> None:
+    try:
+        _exporter(registry, _PRECISIONS[0]).check(bundle)
+    except ConfigError as error:
+        fixes = ("run it in torch: --engine torch",)
+        raise CannotRun(error.what, where=error.where, fixes=fixes) from error
+
+
+def _exporter(registry: Registry, precision: str) -> Exporter:
+    """What writes a model without its tokenizer: each id is spelt as its number."""
+    part = registry.get("exporters", "gguf")
+    config = part.config_model()
+    assert config is not None
+    exporter: Exporter = part.load()(config(precision=precision, vocabulary="ids"))
+    return exporter
+
+
 def _make(folder: Path, bundle: ModelBundle, registry: Registry) -> Facts:
     from create_llm.models.loaded import LoadedModel
 
     loaded = LoadedModel.from_bundle(bundle, registry)
     Storage().make_folder(folder.parent)
     with tempfile.TemporaryDirectory(dir=folder.parent) as temporary:
-        path = Path(temporary) / MODEL
-        facts = _tried(path, bundle, loaded)
+        path, facts = _tried(Path(temporary), bundle, loaded, registry)
         with Storage().commit(folder) as writer:
             if facts.refused is None:
                 writer.link(MODEL, path, hash_file(path))
@@ -103,11 +120,12 @@ def _make(folder: Path, bundle: ModelBundle, registry: Registry) -> Facts:
     return facts
 
 
-def _tried(path: Path, bundle: ModelBundle, loaded: LoadedModel) -> Facts:
-    """Write the file in the smallest precision in which llama.cpp writes what the module does."""
-    from create_llm_llamacpp.gguf_file import write_gguf
+def _tried(
+    folder: Path, bundle: ModelBundle, loaded: LoadedModel, registry: Registry
+) -> tuple[Path, Facts]:
+    """A file in the smallest precision in which llama.cpp writes what the module does."""
+    from create_llm.models.proof import continued, writes_the_same
     from create_llm_llamacpp.model import LlamaModel
-    from create_llm_llamacpp.proof import writes_the_same
     from create_llm_llamacpp.writer import LlamaError
 
     facts = Facts(
@@ -118,19 +136,24 @@ def _tried(path: Path, bundle: ModelBundle, loaded: LoadedModel) -> Facts:
         stop_tokens=tuple(sorted(loaded.stop_tokens)),
     )
     if not _reads_what_it_writes(loaded):
-        return _refused(facts, "the model's prompts are more than the tokens of a text")
-    precisions: Sequence[Precision] = ("f16", "f32")
+        return folder, _refused(facts, "the model's prompts are more than the tokens of a text")
     try:
-        for precision in precisions:
-            path.unlink(missing_ok=True)
-            write_gguf(bundle, path, precision)
+        for precision in _PRECISIONS:
+            path = _written(folder / precision, bundle, _exporter(registry, precision))
             known = facts.model_copy(update={"precision": precision})
             model = LlamaModel(path, known, loaded.tokenizer, loaded.template)
-            if writes_the_same(model, loaded):
-                return known
-    except (CannotRun, LlamaError) as error:
-        return _refused(facts, error.what)
-    return _refused(facts, "with this model it writes other tokens than torch")
+            if writes_the_same(partial(continued, model), loaded, loaded.context):
+                return path, known
+    except (ConfigError, LlamaError) as error:
+        return folder, _refused(facts, error.what)
+    return folder, _refused(facts, "with this model it writes other tokens than torch")
+
+
+def _written(folder: Path, bundle: ModelBundle, exporter: Exporter) -> Path:
+    with Storage().commit(folder) as writer:
+        exporter.export(bundle, writer)
+    (path,) = folder.glob("*.gguf")
+    return path
 
 
 def _refused(facts: Facts, why: str) -> Facts:

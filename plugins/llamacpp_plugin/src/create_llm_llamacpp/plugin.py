@@ -16,4 +16,5 @@ def register_engines(register: Register) -> None:
         "llamacpp",
         "create_llm_llamacpp.engine:LlamaCpp",
         summary="llama.cpp: several times as fast as torch on a CPU, in a fraction of the memory.",
+        requires=("exporters/gguf",),
     )

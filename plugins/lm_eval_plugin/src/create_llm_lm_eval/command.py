@@ -11,6 +11,7 @@ import click
 
 from create_llm.cli.app import App
 from create_llm.cli.models import device_option, open_model
+from create_llm.errors import ConfigError
 
 if TYPE_CHECKING:
     from create_llm_lm_eval.harness import Report
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
 )
 @click.argument("model", required=False)
 @click.option(
-    "--tasks", required=True, help="Tasks, groups or task files, parted by commas; mmlu_* works."
+    "--tasks", help="Tasks, groups or task files, parted by commas: hellaswag,arc_easy or mmlu_*."
 )
 @click.option(
     "--include-path",
@@ -45,7 +46,7 @@ if TYPE_CHECKING:
 def command(
     app: App,
     model: str | None,
-    tasks: str,
+    tasks: str | None,
     include_path: Path | None,
     num_fewshot: int | None,
     limit: int | None,
@@ -61,11 +62,11 @@ def command(
     """
     from create_llm_lm_eval.needed import check_installed
 
+    names = _tasks(app, tasks)
     check_installed()
     from create_llm_lm_eval.harness import Conditions, evaluate
 
     opened = open_model(app, model, device)
-    names = tuple(_from_root(app, name.strip()) for name in tasks.split(",") if name.strip())
     include = None if include_path is None else app.root / include_path
     conditions = Conditions(names, include, num_fewshot, limit, batch_size)
     report = evaluate(opened, conditions)
@@ -77,6 +78,24 @@ def command(
     click.echo(f"{opened.bundle.path}\n{report.table()}")
     if kept is not None:
         click.echo(f"report: {kept}", err=True)
+
+
+def _tasks(app: App, given: str | None) -> tuple[str, ...]:
+    """
+    Raises:
+        ConfigError: none is named.
+    """
+    names = [name.strip() for name in (given or "").split(",")]
+    if not any(names):
+        raise ConfigError(
+            "no task is named",
+            where="--tasks",
+            fixes=(
+                "which end of a story is right: llm lm-eval --tasks hellaswag --limit 200",
+                "see what there is: lm-eval ls tasks",
+            ),
+        )
+    return tuple(_from_root(app, name) for name in names if name)
 
 
 def _from_root(app: App, task: str) -> str:

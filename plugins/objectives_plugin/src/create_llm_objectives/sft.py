@@ -12,3 +12,5 @@ class SFTObjective(CausalObjective):
     conversation is encoded. Conversations are packed: one follows the other in windows, so that
     nothing is cut off. One that goes on in the next window is there without its beginning.
     """
+
+    learns_answers = True

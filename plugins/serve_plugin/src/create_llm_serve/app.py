@@ -187,9 +187,17 @@ _CLOSE = {"connection": "close"}
 
 async def _told(request: HttpRequest, error: Exception) -> Response:
     if isinstance(error, HTTPException):
-        wrong = f"{request.method} {request.url.path}: {error.detail}"
+        wrong = f"{request.method} {request.url.path}: {_words(error)}"
         return ApiError(error.status_code, wrong, headers=error.headers).response()
     return problem_of(error).response()
+
+
+def _words(error: HTTPException) -> str:
+    if error.status_code == 404:
+        return "there is nothing here; GET /v1/models says which model there is"
+    if error.status_code == 405:
+        return f"not by this method; use {(error.headers or {}).get('Allow', 'another')}"
+    return error.detail
 
 
 async def _nobody_there(request: HttpRequest, error: Exception) -> Response:

@@ -24,4 +24,4 @@ class Limits:
     texts: int = 128
     body_bytes: int = 1 << 20
     body_seconds: float = 30
-    grace_seconds: int = 20
+    grace_seconds: float = 20

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from starlette.responses import JSONResponse
 
 from create_llm.errors import ConfigError, CreateLLMError, DataError, is_out_of_memory
+from create_llm.models.sampling import Sampling
 
 TOO_LONG = "context_length_exceeded"
 
@@ -55,8 +56,7 @@ def problem_of(error: Exception) -> ApiError:
 
 
 def _param(error: CreateLLMError) -> str | None:
-    """What the request calls that which an option of the command line stands for."""
-    if error.where is None or not error.where.startswith("--"):
+    """What the request calls the field of `Sampling` that an error names."""
+    if error.where not in Sampling.__dataclass_fields__:
         return None
-    name = error.where.removeprefix("--").replace("-", "_")
-    return "max_tokens" if name == "max_new_tokens" else name
+    return "max_tokens" if error.where == "max_new_tokens" else error.where

@@ -185,9 +185,13 @@ def parse(model: type[M], body: bytes) -> M:
     try:
         return model.model_validate(_without(data, model.ignored))
     except ValidationError as error:
-        # Of a value that may be one thing or another, what was meant lies deepest.
-        problem = max(error.errors(include_url=False), key=lambda found: len(found["loc"]))
-        raise _invalid(problem, model) from error
+        raise _invalid(max(error.errors(include_url=False), key=_closeness), model) from error
+
+
+def _closeness(problem: ErrorDetails) -> tuple[int, bool]:
+    """Of a value that may be one thing or another, what was meant lies deepest, and is of the
+    right type."""
+    return len(problem["loc"]), not problem["type"].endswith("_type")
 
 
 def _without(data: object, ignored: frozenset[str]) -> object:
@@ -206,12 +210,46 @@ def _invalid(problem: ErrorDetails, model: type[_Model]) -> ApiError:
     place, param = problem["loc"], _spelt(problem["loc"]) or None
     absent = next((str(part) for part in place if part in _ABSENT), None)
     if absent is None and problem["type"] != "extra_forbidden":
-        return ApiError(400, f"{param or 'the body'}: {problem['msg']}", param=param)
+        return ApiError(400, f"{param or 'the body'} {_words(problem)}", param=param)
     name = absent or str(place[-1])
     known = None if absent else nearest(name, _keys_at(model, place))
     hint = f"did you mean '{known}'?" if known else "leave it out"
     code = "unsupported_parameter"
     return ApiError(400, f"'{name}' is not supported here; {hint}", code=code, param=param)
+
+
+_KINDS = {
+    "bool": "true or false",
+    "dict": "an object",
+    "float": "a number",
+    "int": "a whole number",
+    "list": "a list",
+    "model": "an object",
+    "string": "text",
+}
+
+
+def _words(problem: ErrorDetails) -> str:
+    """What is wrong with a value, so that whoever sent it knows what to send."""
+    kind, _, what = problem["type"].partition("_")
+    limits = problem.get("ctx", {})
+    if problem["type"] == "missing":
+        return "is missing"
+    if problem["type"] in ("too_short", "string_too_short"):
+        return "must not be empty"
+    if problem["type"] == "too_long":
+        return f"may have {limits['max_length']} entries at most, got {limits['actual_length']}"
+    if problem["type"] == "string_too_long":
+        return f"may have {limits['max_length']} characters at most"
+    if problem["type"] == "finite_number":
+        return "must be a finite number"
+    if problem["type"] == "literal_error":
+        return f"must be {limits['expected']}"
+    if what in ("type", "attributes_type", "from_float") and kind in _KINDS:
+        return f"must be {_KINDS[kind]}"
+    bounds = {"ge": "at least", "gt": "more than", "le": "at most", "lt": "less than"}
+    told = [f"{words} {limits[name]:,}" for name, words in bounds.items() if name in limits]
+    return f"must be {' and '.join(told)}" if told else f"cannot be used: {problem['msg']}"
 
 
 def _keys_at(model: type[_Model], place: Sequence[int | str]) -> Mapping[str, object]:

@@ -35,6 +35,8 @@ class Service:
         self._model = model.text_model
         self._form = form_of(self._model)
         self._defaults = sampling_of(model.bundle)
+        self._jobs: set[Job] = set()
+        self._ended: ApiError | None = None
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
@@ -82,12 +84,27 @@ class Service:
             code="timeout",
             headers={"x-should-retry": "false"},  # OpenAI's client would ask for it all again
         )
+        if self._ended is not None:
+            raise self._ended
         with self.worker.job(texts) as job:
             timer = asyncio.get_running_loop().call_later(self.limits.seconds, job.receive, late)
+            self._jobs.add(job)
             try:
                 yield job
             finally:
+                self._jobs.remove(job)
                 timer.cancel()
+
+    def cut_off(self) -> int:
+        """End all requests with an error; how many there were. On the loop's thread."""
+        self._ended = ApiError(
+            503,
+            "the server was asked to end before the answer was complete",
+            code="server_shutdown",
+        )
+        for job in self._jobs:
+            job.receive(self._ended)
+        return len(self._jobs)
 
     def _samplings(self, asked: Request, prompts: int) -> list[Sampling]:
         if asked.model not in (None, self.name):

@@ -5,10 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from create_llm.data.documents import Document, Origin, Segment
+from create_llm.errors import nearest
 from create_llm_text.config import ColumnField as Field
-from create_llm_text.messages import need_answer, segments_of
+from create_llm_text.messages import is_messages, need_answer, segments_of
 from create_llm_text.rows import RowError, clean
 from create_llm_text.structures import Layout
+
+_SHOWN = 40
 
 # Shared by all documents of a structure.
 META = {
@@ -28,6 +31,7 @@ def document_of(value: object, layout: Layout, origin: Origin) -> Document:
     if layout.structure == "text":
         return Document((Segment("text", row.text("text")),), origin, None, meta)
     if layout.structure == "messages":
+        row.need("messages")
         segments = segments_of(row["messages"], row.name("messages"), row.optional("system"))
         need_answer(segments, row.name("messages"))
         return Document(segments, origin, None, meta)
@@ -60,6 +64,24 @@ class _Fields:
 
     def name(self, field: Field) -> str:
         return f"'{self._columns[field]}'" if field in self._columns else "the row"
+
+    def need(self, field: Field) -> None:
+        """
+        Raises:
+            RowError: the row has no such column; with the one that may have been meant.
+        """
+        column = self._columns.get(field)
+        if column is None or column in self._values:
+            return
+        other = next((name for name in self._values if is_messages(self._values[name])), None)
+        if other is not None:
+            raise RowError(
+                f"'{column}' is missing: this row is in another form ('{other[:_SHOWN]}')",
+                f"rename it to '{column}', or put such rows into a file of their own",
+            )
+        near = nearest(column, self._values)
+        meant = f"did you mean '{column}' by '{near}'? " if near else ""
+        raise RowError(f"'{column}' is missing", f"{meant}fill it in, or remove the row")
 
     def optional(self, field: Field) -> str:
         """The text of a field that may be missing or blank: then "".

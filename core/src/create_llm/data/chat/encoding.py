@@ -69,7 +69,7 @@ class ChatEncoder:
         """
         self._tokenizer, self._named = tokenizer, tokenizer.special.named
         _check_control_tokens(template, self._named)
-        self._renderer = Renderer(template, list(self._named), _variables(tokenizer))
+        self._renderer = Renderer(template, list(self._named), variables_of(tokenizer))
 
     def encode(self, documents: Sequence[Document]) -> list[EncodedChat]:
         """Ids and loss mask of each conversation.
@@ -183,7 +183,7 @@ def _borders(stretch: _Stretch) -> list[tuple[str, bool]]:
     return list(zip(accumulate(text for text, _ in runs), (c for _, c in runs), strict=True))
 
 
-def _variables(tokenizer: Tokenizer) -> dict[str, object]:
+def variables_of(tokenizer: Tokenizer) -> dict[str, object]:
     """The control tokens that templates ask for by kind, as far as there are such."""
     special = tokenizer.special
     kinds = {

@@ -1,4 +1,4 @@
-"""The families of models that this engine hands to llama.cpp, as their config.json has them.
+"""The families of models that go into GGUF, as their config.json has them.
 
 In two of them llama.cpp reads tensors otherwise than transformers writes them: GPT-2's projections
 lie the other way round, and Llama's rotary positions turn neighbouring numbers rather than the two
@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from create_llm.models.engine import CannotRun
+from create_llm.errors import ConfigError
 
 HFConfig = Mapping[str, Any]
 
@@ -25,8 +25,7 @@ class Family:
         turned: ends of the names of tensors that are stored [in, out].
         halves: ends of names of projections whose heads are in halves, and the key that says how
             many heads.
-        positions: name of the learned positions, which get a row more; None where they are
-            rotary.
+        positions: name of the learned positions; None where they are rotary.
     """
 
     keys: Mapping[str, str]
@@ -73,16 +72,32 @@ FAMILIES: Mapping[str, Family] = {
     ),
 }
 
+_PLAIN: Mapping[str, tuple[object, ...]] = {
+    "attention_bias": (None, False),
+    "mlp_bias": (None, False),
+    "hidden_act": (None, "silu", "swish"),
+    "use_sliding_window": (None, False),
+    "partial_rotary_factor": (None, 1.0),
+    "activation_function": (None, "gelu_new"),
+    "scale_attn_weights": (None, True),
+    "scale_attn_by_inverse_layer_idx": (None, False),
+    "quantization_config": (None,),
+}
+"""What llama.cpp takes for granted: keys of config.json that may say nothing else."""
+
 
 def family_of(hf: HFConfig) -> tuple[str, Family]:
     """Name and family of a model.
 
     Raises:
-        CannotRun: it is of none of them, or differs from what the family has.
+        ConfigError: it is of none of them, or differs from what the family has.
     """
     name = str(hf.get("model_type"))
     if name not in FAMILIES:
-        raise _not(f"it runs models of the families {_listed(list(FAMILIES))}, and not '{name}'")
+        raise _not(
+            f"llama.cpp's form takes models of the families {_listed(list(FAMILIES))} from here, "
+            f"and not '{name}'"
+        )
     family = FAMILIES[name]
     missing = sorted({key for key in family.keys.values() if hf.get(key) is None})
     if missing:
@@ -91,6 +106,9 @@ def family_of(hf: HFConfig) -> tuple[str, Family]:
     kind = rope.get("rope_type", "default")
     if kind != "default":
         raise _not(f"rotary positions scaled by '{kind}' are not converted")
+    strange = [f"{key} = {hf[key]!r}" for key, usual in _PLAIN.items() if hf.get(key) not in usual]
+    if strange:
+        raise _not(f"llama.cpp has no {name} models with {_listed(strange)}")
     return name, family
 
 
@@ -98,5 +116,9 @@ def _listed(names: Sequence[str]) -> str:
     return ", ".join(names)
 
 
-def _not(what: str) -> CannotRun:
-    return CannotRun(what, where="config.json", fixes=("run it in torch: --engine torch",))
+def _not(what: str) -> ConfigError:
+    return ConfigError(
+        what,
+        where="config.json",
+        fixes=("export it for transformers: --to hf", "use it as it is, in torch: llm generate"),
+    )

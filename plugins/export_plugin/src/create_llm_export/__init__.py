@@ -1,0 +1,1 @@
+"""Models of create-llm in the forms that other programs read."""

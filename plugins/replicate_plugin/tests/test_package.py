@@ -1,0 +1,185 @@
+"""The Cog package: complete, and served by Cog's own server."""
+
+from __future__ import annotations
+
+import contextlib
+import http.client
+import json
+import os
+import socket
+import subprocess
+import sys
+import time
+import zipfile
+from pathlib import Path
+
+import pytest
+
+import create_llm
+from create_llm.errors import PluginError
+from create_llm.kernel.plugins import default_plugins
+from create_llm.models.bundle import ModelBundle
+from create_llm.testing.bundles import write_bundle
+from create_llm_replicate import distributions
+from create_llm_replicate.config import ReplicateConfig
+from create_llm_replicate.package import CogPackage
+
+MODEL = {"name": "gpt", "layers": 1, "dim": 32, "heads": 2, "ffn_dim": 64, "max_length": 64}
+WORDS = {"name": "bpe", "vocab_size": 300}
+GREEDY = {"temperature": 0.0, "max_new_tokens": 12}
+ALONE = """
+import json, sys
+sys.path[:0] = [sys.argv[1]]
+sys.path.append(sys.argv[2])
+import create_llm
+model = create_llm.load(sys.argv[3], engine="torch")
+print(json.dumps([create_llm.__file__, model.generate("Once", temperature=0, max_new_tokens=12)]))
+"""
+
+
+@pytest.fixture(scope="module")
+def bundle(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("models") / "v1"
+    return write_bundle(folder, default_plugins().registry, MODEL, WORDS)
+
+
+@pytest.fixture(scope="module")
+def package(bundle, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("package") / "v1"
+    CogPackage.of(bundle.path, ReplicateConfig(model_name="m")).write(folder)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def expected(bundle):
+    return create_llm.load(bundle.path, engine="torch").generate("Once", **GREEDY)
+
+
+def test_versions_are_pinned_and_what_no_index_has_is_inside(package):
+    lines = (package / "requirements.txt").read_text().splitlines()
+    assert lines[0].startswith("--extra-index-url")
+    assert all("==" in line for line in lines[1:])
+    names = {line.partition("==")[0] for line in lines[1:]}
+    assert {"torch", "numpy", "pydantic", "tokenizers"} <= names
+    ours = {"create-llm-core", "create-llm-gpt", "create-llm-tokenizers", "create-llm-objectives"}
+    inside = {path.name.partition("-")[0].replace("_", "-") for path in package.glob("*.whl")}
+    assert ours <= names | inside
+    assert not names & inside
+
+
+def test_the_same_bundle_gives_the_same_package(bundle):
+    config = ReplicateConfig(model_name="m")
+    one, two = (CogPackage.of(bundle.path, config) for _ in range(2))
+    assert one.files() == two.files()
+    assert one.fingerprint == two.fingerprint
+
+
+def test_the_wheels_are_enough(package, expected, tmp_path):
+    """Without what is installed in the manner of developers, from folders: -S reads no .pth."""
+    if not list(package.glob("*.whl")):
+        pytest.skip("everything was installed from an index here")
+    for wheel in package.glob("*.whl"):
+        with zipfile.ZipFile(wheel) as archive:
+            archive.extractall(tmp_path)
+    installed = str(Path(pytest.__file__).parents[1])
+    command = [sys.executable, "-S", "-c", ALONE, str(tmp_path), installed, package / "model"]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    place, text = json.loads(done.stdout)
+    assert Path(place).is_relative_to(tmp_path)
+    assert text == expected
+
+
+def test_a_part_that_is_not_installed(bundle):
+    info = {**bundle.info, "packages": {"architectures": "nobody"}, "architecture": "nothing"}
+    with pytest.raises(PluginError):
+        distributions.needed_by(ModelBundle(bundle.path, info), default_plugins().registry)
+
+
+@pytest.fixture(scope="module")
+def server(package):
+    pytest.importorskip("cog")
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port = listener.getsockname()[1]
+    # Cog's tool, which is no Python package, derives it from the runner when it builds the image.
+    (package / ".cog").mkdir()
+    (package / ".cog" / "openapi_schema.json").write_text(json.dumps(schema()))
+    here = {
+        "PATH": os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]]),
+        "COG_PREDICT_TYPE_STUB": "run.py:Runner",
+        "PORT": str(port),
+    }
+    process = subprocess.Popen(
+        [sys.executable, "-m", "cog.server.http", "--host", "127.0.0.1"],
+        cwd=package,
+        env={**os.environ, **here},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+    )
+    try:
+        _wait(port, process)
+        yield port
+    finally:
+        process.terminate()
+        process.communicate(timeout=20)
+
+
+def schema():
+    prompt = {"type": "string", "title": "Prompt"}
+    numbers = {name: {"type": "number"} for name in ("max_new_tokens", "temperature", "top_k")}
+    schemas = {
+        "Input": {
+            "type": "object",
+            "required": ["prompt"],
+            "properties": {"prompt": prompt, **numbers},
+        },
+        "Output": {"type": "array", "items": {"type": "string"}, "x-cog-array-type": "iterator"},
+    }
+    return {
+        "openapi": "3.0.2",
+        "info": {"title": "Cog", "version": "0.1.0"},
+        "paths": {"/predictions": {"post": {"x-cog-streaming": True}}},
+        "components": {"schemas": schemas},
+    }
+
+
+def ask(port, method, path, body=None, **headers):
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
+    with contextlib.closing(connection):
+        data = None if body is None else json.dumps(body)
+        connection.request(method, path, data, {"Content-Type": "application/json", **headers})
+        answer = connection.getresponse()
+        return answer.status, answer.read().decode()
+
+
+def _wait(port, process):
+    for _ in range(1200):
+        with contextlib.suppress(OSError):
+            health = json.loads(ask(port, "GET", "/health-check")[1])
+            if health["status"] == "READY":
+                return
+            assert health["status"] == "STARTING", health
+        assert process.poll() is None, process.stdout.read()
+        time.sleep(0.1)
+    raise AssertionError("Cog's server does not start")
+
+
+def test_cog_serves_it(server, expected):
+    body = {"input": {"prompt": "Once", **GREEDY, "max_new_tokens": 12}}
+    status, text = ask(server, "POST", "/predictions", body)
+    answer = json.loads(text)
+    assert (status, answer["status"]) == (200, "succeeded")
+    assert len(answer["output"]) > 1
+    assert "".join(answer["output"]) == expected
+
+
+def test_cog_streams_it(server, expected):
+    body = {"input": {"prompt": "Once", **GREEDY}}
+    status, text = ask(server, "POST", "/predictions", body, Accept="text/event-stream")
+    assert status == 200
+    assert text.count("event: output") > 1, text
+
+
+def test_cog_asks_for_a_prompt(server):
+    status, text = ask(server, "POST", "/predictions", {"input": {}})
+    assert status == 422
+    assert "prompt" in text
