@@ -424,5 +424,5 @@ def test_a_reproduction_names_what_has_changed_around_it(made):
 
 
 def test_a_forced_removal_of_the_active_version_leaves_the_newest_as_active(made):
-    remove(made.called("v3"), made.models)
+    remove(made.called("v3"), made.models, force=True)
     assert active_version(made.models) == "v2"

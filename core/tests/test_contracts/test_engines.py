@@ -66,6 +66,14 @@ class Hot(Decoding):
         return super()._choose(row)
 
 
+class Grudging(Decoding):
+    """Penalizes what the model forgot."""
+
+    def _slide(self, row):
+        super()._slide(row)
+        row.begin = 0
+
+
 class Chatty(Decoding):
     def _slide(self, row):
         self._notice("slides")
@@ -80,6 +88,7 @@ class Chatty(Decoding):
         (Unseeded, {"a_seed_decides"}),
         (Hot, {"greedy_text_is_that_of_torch"}),
         (Chatty, {"writes_past_the_context"}),
+        (Grudging, {"a_penalty_counts_what_is_read"}),
     ],
 )
 def test_a_fault_is_seen(writer, broken, failures):

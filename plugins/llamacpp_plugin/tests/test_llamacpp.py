@@ -87,6 +87,26 @@ def test_a_damaged_file_is_made_again(tmp_path):
     assert file.read_bytes() == data
 
 
+def test_what_a_killed_one_left_is_removed(tmp_path):
+    bundle = made(tmp_path / "v1")
+    bundle_path = str(bundle.path)
+    killed = subprocess.run([sys.executable, "-c", KILLED, bundle_path], capture_output=True)
+    assert killed.returncode == 9, killed.stderr
+    beside = bundle.path / cached.FOLDER.parent
+    assert [path.name.rpartition("-")[0] for path in beside.iterdir()] == [".tmp-llamacpp-trials"]
+    opened(bundle)
+    assert [path.name for path in beside.iterdir()] == ["llamacpp"]
+
+
+KILLED = """
+import os, sys
+from create_llm.api import load
+from create_llm_llamacpp import cached
+cached._written = lambda *given: os._exit(9)
+load(sys.argv[1], engine="llamacpp")
+"""
+
+
 def test_a_file_of_other_weights_is_not_used(tmp_path, bundle):
     facts = bundle.path / cached.FOLDER / cached.FACTS
     opened(bundle)

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import json
 
 import pytest
+from pydantic import ValidationError
 
 from create_llm.data.chat.template import chat_template
 from create_llm.kernel.plugins import default_plugins
@@ -12,9 +14,10 @@ from create_llm.models.generation import Prompt, Sampling
 from create_llm.models.writing import Piece
 from create_llm_serve.answers import without_space_in_front
 from create_llm_serve.limits import Limits
-from create_llm_serve.requests import ChatRequest, parse
+from create_llm_serve.problems import ApiError
+from create_llm_serve.requests import ChatRequest, CompletionRequest, parse
 from create_llm_serve.service import Service
-from create_llm_serve.worker import Worker
+from create_llm_serve.worker import _UNREAD, Worker
 
 from .conftest import Letters, Next, model_of
 
@@ -47,6 +50,58 @@ def test_a_large_request_does_not_keep_a_small_one_waiting(tmp_path):
 
     assert asyncio.run(both()) == [list("bcdefg"), ["y"]]
     assert module.read.index("x") <= 2
+
+
+def test_a_client_that_does_not_read_is_given_up(tmp_path):
+    model = model_of(tmp_path, Next(), Letters())
+    endless = Sampling(max_new_tokens=10**6, temperature=0)
+
+    async def unread():
+        worker = Worker(model.text_model, 2, print)
+        worker.start()
+        with worker.job([(Prompt.of("a", model.text_model), endless)]) as job:
+            while not job.unread or worker.running:
+                await asyncio.sleep(0.01)
+            got = []
+            with pytest.raises(ApiError, match="did not read"):
+                await _collect(job, got)
+            with worker.job([text(model, "x")]) as other:
+                after = [piece.text async for piece in other.pieces()]
+        await asyncio.to_thread(worker.close)
+        return got, after
+
+    async def _collect(job, got):
+        async for piece in job.pieces():
+            got.append(piece)
+
+    got, after = asyncio.run(unread())
+    assert _UNREAD < len(got) < 10 * _UNREAD
+    assert after == ["y"]
+
+
+@pytest.mark.parametrize(
+    ("kind", "asked"),
+    [
+        (CompletionRequest, {"prompt": [1] * 300_000}),
+        (CompletionRequest, {"stop": [1] * 300_000}),
+        (CompletionRequest, {"logit_bias": {str(i): "x" for i in range(60_000)}}),
+        (CompletionRequest, {str(i): 1 for i in range(60_000)}),
+        (CompletionRequest, {"x" * 900_000: 1}),
+        (ChatRequest, {"messages": [1] * 300_000}),
+        (ChatRequest, {"messages": [{"role": "user", "content": [1] * 300_000}]}),
+        (ChatRequest, {"messages": [{str(i): 1 for i in range(60_000)}]}),
+        (ChatRequest, {"messages": [{"role": "a", "content": "b"}], "tools": [1] * 300_000}),
+        (ChatRequest, {"messages": [{"role": "a", "content": "b"}], "modalities": [1] * 300_000}),
+    ],
+)
+def test_a_body_full_of_mistakes_makes_few_errors(kind, asked):
+    with pytest.raises(ApiError) as raised:
+        parse(kind, json.dumps(asked).encode())
+    cause = raised.value.__cause__
+    assert isinstance(cause, ValidationError)
+    assert cause.error_count() < 10
+    assert len(raised.value.message) < 200
+    assert len(raised.value.body()["error"]["param"] or "") < 100
 
 
 def test_a_turn_begins_with_its_first_word():

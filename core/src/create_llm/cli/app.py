@@ -12,6 +12,7 @@ from pathlib import Path
 import click
 
 from create_llm import __version__
+from create_llm.cli.terminal import steady
 from create_llm.errors import (
     ConfigError,
     CreateLLMError,
@@ -127,7 +128,7 @@ def _run(arguments: list[str]) -> int:
     options, rest = _split_global_options(arguments)
     plugins = load_plugins(enabled=not options.no_plugins)
     for record in plugins.failed():
-        click.echo(failure_line(record), err=True)
+        click.echo(steady(failure_line(record)), err=True)
     app = App(plugins, options.root, options.overrides, options.debug)
     result = group.main(rest, prog_name="llm", obj=app, standalone_mode=False)
     return result if isinstance(result, int) else 0
@@ -179,7 +180,7 @@ def _setting(value: str | None) -> str:
 
 
 def _fail(error: CreateLLMError, debug: bool) -> None:
-    click.echo(error.render(), err=True)
+    click.echo(steady(error.render()), err=True)
     if debug:
         raise error
     sys.exit(error.exit_code)
@@ -200,7 +201,7 @@ def _bug(error: Exception, debug: bool) -> None:
         _fail(culprit, debug)
     click.echo(
         f"Error: this is a bug in create-llm, not something you did: "
-        f"{type(error).__name__}: {error}\n"
+        f"{type(error).__name__}: {steady(str(error))}\n"
         "  try: run it again with --debug and report what it prints",
         err=True,
     )

@@ -23,6 +23,7 @@ from create_llm.cli.models import (
     sampling_options,
     say,
 )
+from create_llm.cli.terminal import steady, written
 from create_llm.errors import CreateLLMError
 from create_llm.interrupts import signal_of
 
@@ -95,7 +96,7 @@ def _take(session: Session, line: str, answer: Callable[[Session, str], None]) -
     except CreateLLMError as error:
         if not sys.stdin.isatty():
             raise
-        click.echo(error.render(), err=True)
+        click.echo(steady(error.render()), err=True)
 
 
 def _answer(session: Session, line: str) -> None:
@@ -108,9 +109,9 @@ def _answer(session: Session, line: str) -> None:
         with _spinner():
             first = next(pieces, "")
         empty = not first.strip()
-        click.echo(first, nl=False)
+        click.echo(written(first), nl=False)
         for piece in pieces:
-            click.echo(piece, nl=False)
+            click.echo(written(piece), nl=False)
     if empty:
         click.echo("(an empty answer)", err=True)
     if not (empty and sys.stdout.isatty()):

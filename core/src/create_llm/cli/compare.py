@@ -71,6 +71,8 @@ def command(
     """
     from create_llm.models.comparison import comparison, notes_on_conversations
 
+    if report is not None:
+        _refuse_report(app.root / report)
     bundles = _bundles(app, models)
     if text is not None:
         texts_to_score(app, text)  # a file that cannot be scored is told before any work
@@ -216,6 +218,40 @@ def _notes(app: App, compared: Sequence[Compared]) -> list[str]:
         for model in compared
         if not has_seen_this_text(model.bundle, project, config)
     ]
+
+
+def _refuse_report(page: Path) -> None:
+    """
+    Raises:
+        ConfigError: a page there would take the place of something that is no earlier report.
+    """
+    from create_llm.models.bundle import INFO
+
+    another = "name another file: --report compared.html"
+    if page.suffix != ".html":
+        raise ConfigError("a report's name ends in .html", where=str(page), fixes=(another,))
+    inside = [folder for folder in page.resolve().parents if (folder / INFO).is_file()]
+    if inside:
+        raise ConfigError(f"{inside[0]} is a model", where=str(page), fixes=(another,))
+    figures = page.with_suffix(".json")
+    taken = [path for path in (page, figures) if path.exists() or path.is_symlink()]
+    if taken and not _is_report(figures):
+        raise ConfigError(
+            f"{taken[0].name} is there, and is no earlier report",
+            where=str(taken[0]),
+            fixes=(another, "or move it away"),
+        )
+
+
+def _is_report(figures: Path) -> bool:
+    """Whether a file is the JSON that an earlier comparison wrote."""
+    if not figures.is_file():
+        return False
+    try:
+        found = json.loads(figures.read_bytes())
+    except (ValueError, RecursionError):
+        return False
+    return isinstance(found, dict) and {"models", "sampling", "report_json"} <= found.keys()
 
 
 def _save(

@@ -21,6 +21,7 @@ from create_llm.cli.models import (
     sampling_options,
     say,
 )
+from create_llm.cli.terminal import written
 from create_llm.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -125,7 +126,8 @@ def _texts(prompts: Sequence[str]) -> list[str]:
 def _show(batch: TextBatch, prompts: Sequence[str]) -> None:
     """Print the texts as they come; a blank line parts two."""
     for number, pieces in enumerate(batch.in_order()):
-        click.echo(prompts[number] if number == 0 else f"\n{prompts[number]}", nl=False)
+        prompt = written(prompts[number])
+        click.echo(prompt if number == 0 else f"\n{prompt}", nl=False)
         for piece in pieces:
-            click.echo(piece, nl=False)
+            click.echo(written(piece), nl=False)
         click.echo()

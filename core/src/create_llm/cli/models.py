@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 from create_llm.cli.app import App
+from create_llm.cli.terminal import steady
 from create_llm.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -166,4 +167,4 @@ engine_option = click.option(
 
 def say(notice: str) -> None:
     """A notice for the person, beside what a script may read from stdout."""
-    click.echo(f"note: {notice}", err=True)
+    click.echo(f"note: {steady(notice)}", err=True)

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING
 
 import click
 
+from create_llm.cli.terminal import steady
+
 if TYPE_CHECKING:
     from create_llm.data.preparation.prepare import Progress
 
@@ -62,7 +64,7 @@ def progress_bars_until(then: str) -> Iterator[Progress]:
 def say_on_terminal(words: str) -> None:
     """A line for whoever sits there and waits; nothing in a file or a pipe."""
     if sys.stderr.isatty():
-        click.echo(words, err=True)
+        click.echo(steady(words), err=True)
 
 
 def _lines() -> Progress:
@@ -71,6 +73,6 @@ def _lines() -> Progress:
     def update(stage: str, done: int, total: int | None) -> None:
         if stage not in seen:
             seen.add(stage)
-            click.echo(f"{stage} …", err=True)
+            click.echo(f"{steady(stage)} …", err=True)
 
     return update

@@ -38,7 +38,7 @@ def pause(app: App, run: str | None, timeout: float, as_json: bool) -> None:
     from create_llm.runs.control import Control, Request
 
     runs = runs_of_project(app)
-    chosen = run_called(run, runs) if run else _only_live(runs)
+    chosen = _only_live(runs) if run is None else run_called(run, runs)
     _refuse_unless_live(chosen)
     Control(chosen.path).send(Request.PAUSE)
     _wait(chosen, timeout)

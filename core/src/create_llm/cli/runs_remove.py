@@ -49,7 +49,9 @@ def archive(
 
     entry = _spare(app, version, "archive", force)
     if yes or _wanted(entry, "Archive"):
-        _tell(pack(entry, _models(app), app.root / folder if folder else None), as_json)
+        _tell(
+            pack(entry, _models(app), app.root / folder if folder else None, force=force), as_json
+        )
 
 
 @click.command(
@@ -69,7 +71,7 @@ def remove(app: App, name: str, force: bool, yes: bool, as_json: bool) -> None:
 
     entry = _spare(app, name, "remove", force)
     if yes or _wanted(entry, "Remove"):
-        _tell(take_away(entry, _models(app)), as_json)
+        _tell(take_away(entry, _models(app), force=force), as_json)
 
 
 def _models(app: App) -> Path:

@@ -16,6 +16,7 @@ from create_llm.cli.found_runs import (
     runs_of_project,
     say_if_disk_is_low,
 )
+from create_llm.cli.terminal import steady
 from create_llm.cli.units import duration, size
 from create_llm.errors import ConfigError
 
@@ -43,7 +44,7 @@ def show(app: App, run: str | None, as_json: bool) -> None:
     from create_llm.runs.history import entry_called
 
     entries, runs = history_of_project(app), runs_of_project(app)
-    entry = entry_called(run or _meant(runs).name, entries)
+    entry = entry_called(_meant(runs).name if run is None else run, entries)
     facts = {**_facts(entry, runs), **_learnt(entry)}
     if as_json:
         click.echo(json.dumps({**facts, **_version_facts(entry)}))
@@ -129,7 +130,7 @@ def _version_lines(entry: Entry) -> list[tuple[str, object]]:
 def _print(lines: Iterable[tuple[str, object]]) -> None:
     for name, value in lines:
         if value is not None:
-            click.echo(f"{name:<18} {_text(value)}")
+            click.echo(f"{name:<18} {steady(_text(value))}")
 
 
 def _meant(runs: list[RunFolder]) -> RunFolder:

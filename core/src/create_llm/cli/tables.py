@@ -7,11 +7,17 @@ from collections.abc import Mapping, Sequence
 
 import click
 
+from create_llm.cli.terminal import steady
+
 
 def show_table(
     headers: Sequence[str], rows: Sequence[Sequence[str]], colours: Mapping[str, str]
 ) -> None:
-    """Print rows of text; cells that are keys of `colours` get that style on a terminal."""
+    """Print rows of text; cells that are keys of `colours` get that style on a terminal.
+
+    Control characters are spelt out: cells hold names of files and what stands in them.
+    """
+    headers, rows = _steady(headers), [_steady(row) for row in rows]
     if not sys.stdout.isatty():
         widths = [max(map(len, column)) for column in zip(headers, *rows, strict=True)]
         for row in (headers, *rows):
@@ -26,3 +32,7 @@ def show_table(
     for row in rows:
         table.add_row(*(Text(cell, style=colours.get(cell, "")) for cell in row))
     Console().print(table)
+
+
+def _steady(cells: Sequence[str]) -> list[str]:
+    return [steady(cell) for cell in cells]

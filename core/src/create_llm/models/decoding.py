@@ -30,7 +30,7 @@ class _Row:
         length: tokens of this row in there.
         room: how many may get there.
         logits: [vocabulary], of what follows; none until the model has read the last token.
-        slid: whether the beginning was forgotten.
+        begin: of the ids that the model reads; what is before them was forgotten.
     """
 
     ids: list[int]
@@ -42,7 +42,7 @@ class _Row:
     length: int
     room: int
     logits: Tensor | None
-    slid: bool = False
+    begin: int = 0
 
 
 class Decoding:
@@ -93,7 +93,7 @@ class Decoding:
 
     def _choose(self, row: _Row) -> int:
         assert row.logits is not None, "each row was read"
-        token = choose(row.logits.float().cpu(), row.sampling, row.generator, row.ids)
+        token = choose(row.logits.float().cpu(), row.sampling, row.generator, row.ids[row.begin :])
         row.ids.append(token)
         row.remaining -= 1
         row.logits = None
@@ -131,11 +131,11 @@ class Decoding:
         Half, so that this costs one reading for each half of the context.
         """
         context = self._model.context
-        if not row.slid:
+        if not row.begin:
             self._notice(f"past {context} tokens the model forgets the beginning of the text")
-        window = row.ids[-max(context // 2, 1) :]
-        row.cache, row.room, row.logits = self._begin(window, row.remaining)
-        row.place, row.length, row.slid = 0, row.cache.length, True
+        row.begin = len(row.ids) - max(context // 2, 1)
+        row.cache, row.room, row.logits = self._begin(row.ids[row.begin :], row.remaining)
+        row.place, row.length = 0, row.cache.length
         self._together = []
 
     def _batches(self, rows: list[_Row]) -> list[tuple[Cache, list[_Row]]]:

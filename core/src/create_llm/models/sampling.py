@@ -8,6 +8,8 @@ from dataclasses import dataclass
 
 from create_llm.errors import ConfigError
 
+_MOST_TOKENS = 2**31 - 1
+"""What engines can count to."""
 _TEMPERATURE = "0.7 to 1 suits most models; 0 always takes the likeliest token"
 
 
@@ -26,7 +28,8 @@ class Sampling:
             probability (Nguyen et al. 2024, arXiv 2407.01082); 0 keeps all.
         repetition_penalty: before all else, positive logits of tokens that the text already has,
             prompt included, are divided by it and negative ones multiplied (Keskar et al. 2019,
-            arXiv 1909.05858); 1 changes nothing.
+            arXiv 1909.05858); 1 changes nothing. What the model forgot, as the text outgrew its
+            context, does not count.
     """
 
     max_new_tokens: int = 100
@@ -55,9 +58,10 @@ class Sampling:
         """Name, whether it is fine, what is allowed, what to try."""
         heat, penalty = self.temperature, self.repetition_penalty
         warm = heat == 0 or 1e-3 <= heat < math.inf
+        length = 1 <= self.max_new_tokens <= _MOST_TOKENS
         seeded = self.seed is None or 0 <= self.seed < 2**63
         return (
-            ("max_new_tokens", self.max_new_tokens >= 1, "1 or more", "100 is a paragraph"),
+            ("max_new_tokens", length, "from 1 to 2^31 - 1", "100 is a paragraph"),
             ("temperature", warm, "0, or a number from 0.001", _TEMPERATURE),
             ("top_k", self.top_k >= 0, "0 or more (0 keeps all)", "20 to 100 is usual"),
             ("top_p", 1e-6 <= self.top_p <= 1, "above 0 and at most 1", "0.9 to 1 is usual"),

@@ -18,7 +18,7 @@ from create_llm.storage.durable import Storage
 
 ACTIVE = "active"
 GONE = "removed.json"
-_VERSION = re.compile(r"v(\d+)")
+_VERSION = re.compile(r"v([0-9]+)")
 
 
 class Gone(BaseModel):
@@ -27,6 +27,7 @@ class Gone(BaseModel):
     Attributes:
         removed: when, UTC.
         archive: the file that it was packed into, relative to models/ where it lies below it.
+        sha256: of that file.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -35,6 +36,7 @@ class Gone(BaseModel):
     removed: str
     run: str | None = None
     archive: str | None = None
+    sha256: str | None = None
 
 
 def numbered(models: Path) -> list[str]:
@@ -56,7 +58,14 @@ def next_version(models: Path) -> str:
 
 
 def retire(models: Path, version: str, gone: Gone) -> None:
-    """Put a note in the place of a version; at every moment one of the two is there."""
+    """Put a note in the place of a version; at every moment one of the two is there.
+
+    Raises:
+        ConfigError: it left one already, which may name the only archive of it.
+    """
+    before = gone_version(models, version)
+    if before is not None:
+        raise gone_error(models, version, before)
     with Storage().commit(models / version) as writer:
         writer.write_json(GONE, gone.model_dump())
 
@@ -81,9 +90,9 @@ def gone_version(models: Path, version: str) -> Gone | None:
 
 
 def active_version(models: Path) -> str | None:
-    """The version that commands use by default."""
+    """The version that commands use by default; the newest where the note names none."""
     path = models / ACTIVE
-    name = path.read_text(encoding="utf-8").strip() if path.is_file() else ""
+    name = path.read_text(encoding="utf-8", errors="replace").strip() if path.is_file() else ""
     existing = versions(models)
     if name in existing:
         return name

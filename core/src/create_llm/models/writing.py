@@ -13,6 +13,11 @@ from create_llm.models.sampling import Sampling
 
 _SHOWN = 30
 """Characters of a prompt that a message shows."""
+_TAIL = 32
+"""Tokens that are decoded again with each new one; those before them once, when there are twice
+as many."""
+_EDGE = 8
+"""Characters by which a tail alone may begin otherwise: a space left out, half a character."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,16 +145,59 @@ class Writing:
         return Piece(key, piece, self._texts.pop(key).completion())
 
 
+class _Decoded:
+    """The text of ids as they come. Only its end is decoded again with each.
+
+    Attributes:
+        before: characters in front of that end.
+    """
+
+    def __init__(self, tokenizer: Tokenizer) -> None:
+        self.before = 0
+        self._tokenizer = tokenizer
+        self._ids: list[int] = []
+        self._skip, self._next = 0, 2 * _TAIL
+
+    def add(self, token: int, told: int) -> str:
+        """The end of the text with one token more; `told` characters of the text are final."""
+        if len(self._ids) >= self._next:
+            self._shorten(told)
+        self._ids.append(token)
+        return self.text()
+
+    def text(self) -> str:
+        return self._tokenizer.decode(self._ids)[self._skip :]
+
+    def _shorten(self, told: int) -> None:
+        """Go on with the last ids, where alone they mean what they mean behind the others."""
+        self._next = len(self._ids) + _TAIL
+        whole, ids = self.text(), self._ids[-_TAIL:]
+        tail = self._tokenizer.decode(ids)
+        same = _common_end(whole, tail)
+        cut, skip = len(whole) - same, len(tail) - same
+        # Bytes that spell one character after the other may mean nothing when cut: an ASCII
+        # character shows that there is an end of them.
+        if skip > _EDGE or self.before + cut > told or not any(map(str.isascii, tail[skip:])):
+            return
+        self._ids, self._skip, self._next = ids, skip, 2 * _TAIL
+        self.before += cut
+
+
+def _common_end(one: str, other: str) -> int:
+    pairs = zip(reversed(one), reversed(other), strict=False)
+    return next((i for i, (a, b) in enumerate(pairs) if a != b), min(len(one), len(other)))
+
+
 class _Text:
     """One text as its tokens come."""
 
     def __init__(self, prompt: Prompt, model: TextModel, sampling: Sampling) -> None:
         self.prompt, self.started, self.over = prompt, time.perf_counter(), False
-        self._tokenizer: Tokenizer = model.tokenizer
         self._most, self._stop = sampling.max_new_tokens, (*sampling.stop, *prompt.stop)
         self._ends = model.stop_tokens | prompt.ends
-        self._ids: list[int] = []
-        self._told, self._reason = "", "length"
+        self._decoded = _Decoded(model.tokenizer)
+        self._told: list[str] = []
+        self._length, self._reason = 0, "length"
         self._tokens, self._seconds = 0, 0.0
 
     def take(self, token: int | None) -> str:
@@ -161,8 +209,8 @@ class _Text:
         if token in self._ends:
             self._reason = "eos"
             return self._close()
-        self._ids.append(token)
-        text = self._tokenizer.decode(self._ids)
+        text = self._decoded.add(token, self._length)
+        # None begins in what was told: that would have been held back.
         found = [at for stop in self._stop if (at := text.find(stop)) >= 0]
         if found:
             self._reason, self.over = "stop", True
@@ -173,17 +221,19 @@ class _Text:
 
     def completion(self) -> Completion:
         speed = self._tokens / self._seconds if self._seconds else 0.0
-        return Completion(self.prompt.text, self._told, self._tokens, speed, self._reason)
+        told = "".join(self._told)
+        return Completion(self.prompt.text, told, self._tokens, speed, self._reason)
 
     def _close(self) -> str:
         """What was held back, as no more is to come."""
         self.over = True
-        return self._tell(self._tokenizer.decode(self._ids))
+        return self._tell(self._decoded.text())
 
     def _tell(self, text: str) -> str:
         """What is new in the text, which is final."""
-        piece = text[len(self._told) :]
-        self._told += piece
+        piece = text[self._length - self._decoded.before :]
+        self._length += len(piece)
+        self._told.append(piece)
         return piece
 
     def _held_back(self, text: str) -> int:

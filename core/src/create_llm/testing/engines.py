@@ -125,6 +125,15 @@ class EngineContract(PartContract):
         assert len(written) == most or written[-1] is None, f"silent after {len(written)} tokens"
         assert len(told) == len(set(told)) <= 1, f"told {len(told)} times"
 
+    def test_a_penalty_counts_what_is_read(self, tmp_path: Path) -> None:
+        """Past the context it forgets tokens as the model does, and the text is that of torch."""
+        bundle = self._bundle(tmp_path)
+        here, torch = self._open(bundle), self._in_torch(bundle)
+        most = 3 * here.context
+        sampling = Sampling(max_new_tokens=most, temperature=0, repetition_penalty=1.5)
+        prompt = _prompts(here)[0]
+        assert _written(here, [prompt], sampling) == _written(torch, [prompt], sampling)
+
     def test_refuses_a_damaged_bundle(self, tmp_path: Path) -> None:
         """Weights that are not those that were written are never run."""
         bundle = self._bundle(tmp_path)

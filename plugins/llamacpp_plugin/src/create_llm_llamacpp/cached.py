@@ -7,7 +7,9 @@ no torch.
 
 from __future__ import annotations
 
-import tempfile
+import contextlib
+import shutil
+from collections.abc import Iterator
 from functools import partial
 from importlib import metadata
 from pathlib import Path
@@ -20,6 +22,7 @@ from create_llm.kernel.registry import Registry
 from create_llm.models.bundle import ModelBundle
 from create_llm.models.engine import CannotRun, Notice
 from create_llm.storage.durable import Storage, verify
+from create_llm.storage.leftovers import temporary_name
 from create_llm.storage.manifest import hash_file
 
 if TYPE_CHECKING:
@@ -110,14 +113,27 @@ def _make(folder: Path, bundle: ModelBundle, registry: Registry) -> Facts:
     from create_llm.models.loaded import LoadedModel
 
     loaded = LoadedModel.from_bundle(bundle, registry)
-    Storage().make_folder(folder.parent)
-    with tempfile.TemporaryDirectory(dir=folder.parent) as temporary:
-        path, facts = _tried(Path(temporary), bundle, loaded, registry)
-        with Storage().commit(folder) as writer:
+    storage = Storage()
+    storage.make_folder(folder.parent)
+    storage.heal(folder.parent)  # a killed one left as much as the model is large
+    with _trials(folder) as trials:
+        path, facts = _tried(trials, bundle, loaded, registry)
+        with storage.commit(folder) as writer:
             if facts.refused is None:
                 writer.link(MODEL, path, hash_file(path))
             writer.write_json(FACTS, facts.model_dump())
     return facts
+
+
+@contextlib.contextmanager
+def _trials(folder: Path) -> Iterator[Path]:
+    """A folder beside it for files that are tried, by a name that `heal` knows."""
+    with temporary_name(folder.with_name(f"{folder.name}-trials"), "tmp") as trials:
+        trials.mkdir()
+        try:
+            yield trials
+        finally:
+            shutil.rmtree(trials, ignore_errors=True)  # what is left is removed by `heal`
 
 
 def _tried(

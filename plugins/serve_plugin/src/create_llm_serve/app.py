@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Sequence
+from typing import TypeVar
 
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
@@ -28,8 +29,12 @@ from create_llm_serve.worker import Job, Text
 _DISCARDED = 16
 """Times the allowed size: as much of a body is read and thrown away, so that the client hears why
 it is refused; one that goes on after that is cut off."""
+_LARGE = 1 << 16
+"""Bytes of a body from which its parsing would make every stream stutter."""
 _LAST_WORDS_SECONDS = 5
 _GONE = 499
+
+R = TypeVar("R", bound=Request)
 
 
 def create_app(service: Service, *, hosts: Sequence[str] = (), key: str | None = None) -> Starlette:
@@ -90,12 +95,12 @@ class _Endpoints:
         return JSONResponse(self._described())
 
     async def complete(self, request: HttpRequest) -> Response:
-        asked = parse(CompletionRequest, await _body(request, self._service.limits))
+        asked = await _parsed(CompletionRequest, await _body(request, self._service.limits))
         texts = await self._service.completion(asked)
         return await self._answered(request, asked, texts, TextForm(asked.echo))
 
     async def chat(self, request: HttpRequest) -> Response:
-        asked = parse(ChatRequest, await _body(request, self._service.limits))
+        asked = await _parsed(ChatRequest, await _body(request, self._service.limits))
         texts = await self._service.chat(asked)
         return await self._answered(request, asked, texts, ChatForm())
 
@@ -147,6 +152,16 @@ async def _watch(request: HttpRequest, job: Job) -> None:
     while (await request.receive())["type"] != "http.disconnect":
         pass
     job.receive(ApiError(_GONE, "the client has gone"))
+
+
+async def _parsed(kind: type[R], body: bytes) -> R:
+    """
+    Raises:
+        ApiError: the body holds no such request.
+    """
+    if len(body) < _LARGE:
+        return parse(kind, body)
+    return await asyncio.to_thread(parse, kind, body)
 
 
 async def _body(request: HttpRequest, limits: Limits) -> bytes:

@@ -10,8 +10,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Annotated, Any, ClassVar, Literal, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
-from pydantic_core import ErrorDetails, from_json
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic_core import ErrorDetails, PydanticCustomError, from_json
 
 from create_llm.errors import nearest
 from create_llm.models.conversation import Message
@@ -20,6 +20,11 @@ from create_llm_serve.problems import ApiError
 
 _INT64 = 2**63
 _STOPS, _STOP_LENGTH = 16, 128
+_PROMPTS, _MESSAGES, _PARTS, _KEYS = 4096, 16384, 1024, 100
+"""Most entries. Each that is wrong would cost an error: lists end at their first (`fail_fast`), and
+objects are counted beforehand."""
+_SHOWN = 50
+"""Characters of a name that a message shows."""
 
 _ABSENT = frozenset(
     {
@@ -50,6 +55,13 @@ class _Model(BaseModel):
 
     ignored: ClassVar[frozenset[str]] = frozenset()
     """Keys that say nothing about the text."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _few_keys(cls, data: object) -> object:
+        if isinstance(data, dict) and len(data) > _KEYS:
+            raise PydanticCustomError("too_many_keys", f"it has more than {_KEYS} keys")
+        return data
 
 
 class StreamOptions(_Model):
@@ -84,7 +96,7 @@ class Request(_Model):
     max_tokens: int | None = Field(default=None, ge=1, lt=2**31)
     temperature: float | None = None
     top_p: float | None = None
-    stop: Stop | Annotated[list[Stop], Field(max_length=_STOPS)] = []
+    stop: Stop | Annotated[list[Stop], Field(max_length=_STOPS, fail_fast=True)] = []
     seed: int | None = Field(default=None, ge=-_INT64, lt=_INT64)
 
     # Not in OpenAI's API; by the names that other servers give them.
@@ -94,7 +106,7 @@ class Request(_Model):
 
     frequency_penalty: Zero = 0
     presence_penalty: Zero = 0
-    logit_bias: Annotated[dict[str, float], Field(max_length=0)] = {}
+    logit_bias: Annotated[dict[str, object], Field(max_length=0)] = {}
 
     def samplings(self, defaults: Sampling) -> list[Sampling]:
         """How each of the `n` texts is sampled.
@@ -120,7 +132,9 @@ class Request(_Model):
 
 
 class CompletionRequest(Request):
-    prompt: str | Annotated[list[str], Field(min_length=1)] = ""
+    prompt: str | Annotated[list[str], Field(min_length=1, max_length=_PROMPTS, fail_fast=True)] = (
+        ""
+    )
     echo: bool = False
 
     best_of: Literal[1] = 1
@@ -141,7 +155,7 @@ class ChatMessage(_Model):
     ignored = frozenset({"name", "refusal", "annotations", "audio", "tool_call_id"})
 
     role: str
-    content: str | list[TextPart]
+    content: str | Annotated[list[TextPart], Field(max_length=_PARTS, fail_fast=True)]
     tool_calls: No = []
 
     def message(self) -> Message:
@@ -158,14 +172,14 @@ class ChatMessage(_Model):
 class ChatRequest(Request):
     ignored = Request.ignored | {"parallel_tool_calls", "tool_choice", "function_call"}
 
-    messages: list[ChatMessage] = Field(min_length=1)
+    messages: list[ChatMessage] = Field(min_length=1, max_length=_MESSAGES, fail_fast=True)
     max_completion_tokens: int | None = Field(default=None, ge=1, lt=2**31)
 
     tools: No = []
     functions: No = []
     logprobs: Literal[False] = False
     top_logprobs: Literal[0] = 0
-    modalities: list[Literal["text"]] = ["text"]
+    modalities: Annotated[list[Literal["text"]], Field(max_length=_KEYS, fail_fast=True)] = ["text"]
     response_format: ResponseFormat = ResponseFormat(type="text")
 
     def _most(self) -> int | None:
@@ -185,7 +199,8 @@ def parse(model: type[M], body: bytes) -> M:
     try:
         return model.model_validate(_without(data, model.ignored))
     except ValidationError as error:
-        raise _invalid(max(error.errors(include_url=False), key=_closeness), model) from error
+        problems = error.errors(include_url=False, include_input=False)
+        raise _invalid(max(problems, key=_closeness), model) from error
 
 
 def _closeness(problem: ErrorDetails) -> tuple[int, bool]:
@@ -211,7 +226,7 @@ def _invalid(problem: ErrorDetails, model: type[_Model]) -> ApiError:
     absent = next((str(part) for part in place if part in _ABSENT), None)
     if absent is None and problem["type"] != "extra_forbidden":
         return ApiError(400, f"{param or 'the body'} {_words(problem)}", param=param)
-    name = absent or str(place[-1])
+    name = absent or str(place[-1])[:_SHOWN]
     known = None if absent else nearest(name, _keys_at(model, place))
     hint = f"did you mean '{known}'?" if known else "leave it out"
     code = "unsupported_parameter"
@@ -261,5 +276,5 @@ def _keys_at(model: type[_Model], place: Sequence[int | str]) -> Mapping[str, ob
 def _spelt(place: Sequence[int | str]) -> str:
     """messages[0].content; without the names that pydantic gives the members of unions."""
     plain = [part for part in place if isinstance(part, int) or part.isidentifier()]
-    spelt = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in plain)
+    spelt = "".join(f"[{part}]" if isinstance(part, int) else f".{part[:_SHOWN]}" for part in plain)
     return spelt.removeprefix(".").removesuffix(".str")

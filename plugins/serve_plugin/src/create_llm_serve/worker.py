@@ -25,6 +25,9 @@ Text = tuple[Prompt, Sampling]
 _READING_SECONDS = 0.1
 """Reading prompts makes the texts at hand wait: after this long they get their next token."""
 
+_UNREAD = 1024
+"""Pieces for each text of a job that may wait for a client that does not read."""
+
 _log = logging.getLogger(__name__)
 
 
@@ -35,6 +38,11 @@ class Job:
         self.texts = texts
         self.to_begin = deque(range(len(texts)))
         self._arrived: asyncio.Queue[Piece | ApiError] = asyncio.Queue()
+
+    @property
+    def unread(self) -> bool:
+        """Whether more waits than a client may leave. From any thread."""
+        return self._arrived.qsize() > _UNREAD * len(self.texts)
 
     async def pieces(self) -> AsyncIterator[Piece]:
         """What is written, as it comes, until all texts are over; keys are places in `texts`.
@@ -149,6 +157,16 @@ class Worker:
             if piece.text or piece.completion is not None:
                 arrived.append((job, replace(piece, key=place)))
         self._tell(arrived)
+        for job in dict.fromkeys(job for job, _ in arrived):
+            if job.unread:
+                self._give_up(job)
+
+    def _give_up(self, job: Job) -> None:
+        """Who does not read gets no more: what waits would fill the memory."""
+        job.to_begin.clear()
+        self._leave(job)
+        slow = "the client did not read what was written for it"
+        self._tell([(job, ApiError(408, slow, code="client_too_slow"))])
 
     def _fail(self, error: Exception) -> None:
         """The texts at hand are lost; the next begin anew."""
