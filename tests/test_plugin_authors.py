@@ -111,6 +111,7 @@ def test_new_parts_go_together_in_a_run(author, packages: Packages, tmp_path: Pa
     assert deployed.returncode == 0, deployed.stderr
     assert (tmp_path / "out" / "v1" / "model.safetensors").is_file()
     assert author("synth", "--provider", "my-synthesizer", cwd=project).returncode == 0
+    (project / "data" / "raw" / "more.txt").write_text("It gets late.", encoding="utf-8")
     counted = author("my-command", "--json", cwd=project)
     assert "gets" in json.loads(counted.stdout)["words"], counted.stderr
 

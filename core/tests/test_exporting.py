@@ -16,6 +16,9 @@ class Letters:
     def __init__(self, letters: str) -> None:
         self._letters = letters
 
+    def check(self, bundle):
+        pass
+
     def export(self, bundle, writer):
         for letter in self._letters:
             if letter == "!":

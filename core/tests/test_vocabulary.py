@@ -31,9 +31,12 @@ class Letters:
 
 
 class Source:
-    def __init__(self, documents, total=None):
-        self._documents, self._total = documents, total
+    def __init__(self, documents, total=None, val=None):
+        self._documents, self._total, self._val = documents, total, val
         self.read = 0
+
+    def validation(self):
+        return self._val
 
     def documents(self):
         for path, text in self._documents:
@@ -52,8 +55,8 @@ def texts(count, path="data/raw/a.txt"):
 
 
 def measured(documents, *, total=None, val=None, **options):
-    source = Source(documents, total)
-    return VocabularyFit.of(Letters(), Corpus((source,), 0.1, val), **options)
+    source = Source(documents, total, val)
+    return VocabularyFit.of(Letters(), Corpus((source,), 0.1), **options)
 
 
 def test_each_side_is_counted_by_itself():
@@ -98,8 +101,9 @@ def test_of_a_large_corpus_a_part_is_measured_on_both_sides():
 
 
 def test_a_source_that_does_not_know_its_size_is_not_read_to_its_end():
-    source = Source([("a.txt", f"document number {n} of many") for n in range(20_000)])
-    VocabularyFit.of(Letters(), Corpus((source,), 0.1, Source(texts(5))), sample_bytes=20_000)
+    documents = [("a.txt", f"document number {n} of many") for n in range(20_000)]
+    source = Source(documents, val=Source(texts(5)))
+    VocabularyFit.of(Letters(), Corpus((source,), 0.1), sample_bytes=20_000)
     assert source.read < 2000
 
 

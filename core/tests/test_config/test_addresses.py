@@ -45,14 +45,14 @@ def test_a_path_leaves_the_source(configured):
 @pytest.mark.parametrize(
     ("address", "fix"),
     [
-        ("gopher://example.org/book.txt", "what can be read: http://…, https://…"),
+        ("gopher://example.org/book.txt", "http://…, https://…"),
         ("htps://example.org/book.txt", "did you mean 'https'?"),
     ],
 )
 def test_an_address_that_nobody_reads_is_no_path(configured, address, fix):
     with pytest.raises(ConfigError, match="no installed data source reads") as caught:
         configured(address)
-    assert fix in caught.value.fixes
+    assert any(fix in told for told in caught.value.fixes)
     assert caught.value.where == "--corpus-path"
 
 

@@ -19,7 +19,7 @@ VERBS = (
     ("runs", "List and show the runs of a project."),
     ("synth", "Write synthetic text into data/raw."),
     ("import", "Make a model of somebody else's yours: from Hugging Face, or from a folder."),
-    ("export", "Write a model for other programs: transformers, llama.cpp, Ollama …"),
+    ("export", "Write a model for other programs, such as llama.cpp and Ollama."),
     ("deploy", "Publish a model, after showing what that would do."),
     ("plugins", "Find, install, write and test plugins."),
     ("config", "Show, explain and convert the configuration."),
