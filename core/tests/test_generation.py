@@ -10,7 +10,7 @@ from pydantic import BaseModel
 from torch import nn
 
 from create_llm.data.tokenizer import SpecialTokens
-from create_llm.errors import ConfigError
+from create_llm.errors import ConfigError, DataError
 from create_llm.models import generation
 from create_llm.models.architecture import Architecture, CausalLM, ModelOutput
 from create_llm.models.choosing import choose
@@ -167,7 +167,7 @@ def test_only_the_likeliest_are_chosen_from(sampling, allowed):
     assert {choose(logits, sampling, drawn) for _ in range(400)} == allowed
 
 
-@pytest.mark.parametrize(("least", "allowed"), [(0.7, {0}), (0.3, {0, 1, 2}), (0.5, {0, 1})])
+@pytest.mark.parametrize(("least", "allowed"), [(0.7, {0}), (0.29, {0, 1, 2}), (0.5, {0, 1})])
 def test_what_is_much_rarer_than_the_likeliest_is_not_chosen(least, allowed):
     logits = torch.tensor([0.5, 0.3, 0.15, 0.05]).log()
     sampling, drawn = Sampling(top_k=0, top_p=1.0, min_p=least), generator()
@@ -182,6 +182,25 @@ def test_what_was_said_becomes_rarer():
     below = torch.tensor([-2.0, -3.0, -9.0])
     assert choose(below, sampling, generator(), [0]) == 1
     assert choose(below, Sampling(temperature=0), generator(), [0]) == 0
+
+
+@pytest.mark.parametrize("top_k", [0, 3])
+def test_each_is_chosen_as_often_as_is_likely(top_k):
+    shares = torch.tensor([0.5, 0.2, 0.2, 0.1])
+    sampling, drawn, times = Sampling(top_k=top_k, top_p=1.0), generator(4), 20_000
+    kept = shares if not top_k else shares[:top_k] / shares[:top_k].sum()
+    chosen = torch.tensor([choose(shares.log(), sampling, drawn) for _ in range(times)])
+    counts = chosen.bincount(minlength=4)[: len(kept)] / times
+    deviations = (kept * (1 - kept) / times).sqrt()
+    assert ((counts - kept).abs() < 5 * deviations).all()
+
+
+@pytest.mark.parametrize("temperature", [0, 1])
+@pytest.mark.parametrize("value", [math.nan, math.inf])
+def test_a_model_that_computes_no_numbers_is_told(temperature, value):
+    sampling = Sampling(temperature=temperature)
+    with pytest.raises(DataError, match="not finite"):
+        choose(torch.tensor([0.0, value, 1.0]), sampling, generator())
 
 
 @pytest.mark.parametrize(

@@ -89,7 +89,8 @@ class GPT(CausalLM):
         """
         model, kept = _gpt(module), _kept(cache)
         if kept.plan is not None and tokens.shape[1] == 1:
-            return decode_one(model, kept.plan, tokens[:, 0], kept)
+            model.check_room(kept.length + 1, kept)
+            return decode_one(kept.plan, tokens[:, 0], kept)
         hidden = model(tokens, kept).hidden
         return model.project(hidden[:, -1])
 

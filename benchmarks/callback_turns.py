@@ -1,0 +1,178 @@
+"""One training for callbacks.py: a callback that listens in every other burst of its steps.
+
+    python benchmarks/callback_turns.py PROJECT NAME --pairs 20
+
+With and without take turns in one process, since two processes differ by more than a callback
+costs. While it is not its turn the callback hears nothing, and processes of its own stand still.
+The last line of the output is JSON: the seconds of all bursts, those of the callback's first and
+last call, and those of a step.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import json
+import os
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Literal
+
+import psutil
+from pydantic import BaseModel
+
+from create_llm.config import load_config
+from create_llm.config.resolved import Selected
+from create_llm.kernel.plugins import default_plugins
+from create_llm.kernel.registry import Part
+from create_llm.project.folder import find_project
+from create_llm.runs.events import StepEnd, TrainEnd, TrainStart
+from create_llm.training.callbacks import Callback, Signal
+from create_llm.training.job import Surroundings
+from create_llm.training.launch import train
+
+BURST = 10
+"""Steps; the callback is told of one in the middle, as [logging] of the templates has it."""
+WARM_UP = 20
+SERVICE = Path(__file__).parents[1] / "plugins/wandb_plugin/tests/service.py"
+Fate = Literal["lives", "silent", "refused", "falls silent", "goes away"]
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """A callback, and what becomes of the service that it talks to; None where it has none."""
+
+    callback: str | None
+    options: Mapping[str, object]
+    fate: Fate | None = None
+
+
+_ONLINE = {"mode": "online", "project": "bench", "entity": "team"}
+CASES: Mapping[str, Case] = {
+    "none": Case(None, {}),
+    "tensorboard": Case("tensorboard", {}),
+    "wandb, offline": Case("wandb", {"mode": "offline"}),
+    "wandb, its service answers": Case("wandb", _ONLINE, "lives"),
+    "wandb, its service refuses connections": Case("wandb", _ONLINE, "refused"),
+    "wandb, its service never answers": Case("wandb", _ONLINE, "silent"),
+    "wandb, its service goes away": Case("wandb", _ONLINE, "goes away"),
+    "wandb, its service falls silent": Case("wandb", _ONLINE, "falls silent"),
+}
+
+
+class TurnsConfig(BaseModel):
+    """Which case, and how many bursts; `told` is filled with what was measured."""
+
+    case: str
+    bursts: int
+    told: dict[str, object]
+
+
+class Turns(Callback):
+    every_step = True
+
+    def __init__(self, config: TurnsConfig) -> None:
+        self._config, case = config, CASES[config.case]
+        self._inner = _made(case)
+        self._open = contextlib.ExitStack()
+        self._after_start = self._open.enter_context(_service(case.fate))
+        self._bursts: list[tuple[bool, float]] = []
+        self._began = 0.0
+
+    def on_train_start(self, event: TrainStart) -> None:
+        self._config.told["start_seconds"] = _timed(lambda: self._inner.on_train_start(event))
+        self._after_start()
+
+    def on_step_end(self, event: StepEnd) -> Signal | None:
+        """In the order with, without, without, with: a drift of the machine touches both."""
+        number, place = divmod(event.step - WARM_UP, BURST)
+        if event.step > WARM_UP and place == 0:
+            self._bursts.append((_is_turn(number - 1), time.perf_counter() - self._began))
+        if place == 0:
+            self._stand_still(not _is_turn(number))
+            self._began = time.perf_counter()
+        if place == BURST // 2 and (event.step < WARM_UP or _is_turn(number)):
+            self._inner.on_step_end(event)
+        return Signal.STOP if len(self._bursts) == self._config.bursts else None
+
+    def on_train_end(self, event: TrainEnd) -> None:
+        self._stand_still(False)
+        self._config.told["end_seconds"] = _timed(lambda: self._inner.on_train_end(event))
+        self._config.told["bursts"] = self._bursts
+        self._open.close()
+
+    def _stand_still(self, still: bool) -> None:
+        for process in psutil.Process().children(recursive=True):
+            if "wandb" in process.name():
+                process.suspend() if still else process.resume()
+
+
+def _is_turn(burst: int) -> bool:
+    return burst % 4 in (0, 3)
+
+
+def _timed(call: Callable[[], object]) -> float:
+    began = time.perf_counter()
+    call()
+    return time.perf_counter() - began
+
+
+def _made(case: Case) -> Callback:
+    if case.callback is None:
+        return Callback()
+    part = default_plugins().registry.get("callbacks", case.callback)
+    model = part.config_model()
+    assert model is not None
+    made: Callback = part.load()(model(**case.options))
+    return made
+
+
+@contextlib.contextmanager
+def _service(fate: Fate | None) -> Iterator[Callable[[], None]]:
+    """The service of a case, for the client to find; gives what befalls it after the start."""
+    with contextlib.ExitStack() as stack:
+        befalls: Callable[[], None] = lambda: None  # noqa: E731
+        if fate in ("silent", "refused"):
+            held = stack.enter_context(socket.create_server(("127.0.0.1", 0)))
+            url = f"http://127.0.0.1:{held.getsockname()[1]}"
+            if fate == "refused":
+                held.close()
+        elif fate is not None:
+            command = [sys.executable, str(SERVICE)]
+            process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+            stack.callback(process.kill)
+            assert process.stdout is not None
+            url = process.stdout.readline().strip()
+            ends = {"goes away": process.kill, "falls silent": psutil.Process(process.pid).suspend}
+            befalls = ends.get(fate, befalls)
+        if fate is not None:
+            os.environ |= {"WANDB_BASE_URL": url, "WANDB_API_KEY": "0" * 40}
+        yield befalls
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser()
+    parser.add_argument("project", type=Path)
+    parser.add_argument("case", choices=CASES)
+    parser.add_argument("--pairs", type=int, required=True)
+    options = parser.parse_args()
+    steps = WARM_UP + 2 * BURST * options.pairs
+    never = dict.fromkeys(("eval_interval", "save_interval", "max_steps", "epochs"), 9 * steps)
+    flags = {f"training.{name}": (value, name) for name, value in never.items()}
+    project = find_project(options.project.resolve())
+    config = load_config(project.root, default_plugins(), flags=flags)
+    told: dict[str, object] = {}
+    turns = TurnsConfig.model_construct(case=options.case, bursts=2 * options.pairs, told=told)
+    part = Part("callbacks", "turns", "callback_turns:Turns", "", None, (), "", "benchmarks")
+    config = replace(config, callbacks=(Selected(part, turns, "turns"),))
+    train(project, config, default_plugins(), Surroundings(resume="never"))
+    print(json.dumps({**told, "trained_at": time.time()}), flush=True)
+
+
+if __name__ == "__main__":
+    main()
