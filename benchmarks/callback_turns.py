@@ -4,8 +4,7 @@
 
 With and without take turns in one process, since two processes differ by more than a callback
 costs. While it is not its turn the callback hears nothing, and processes of its own stand still.
-The last line of the output is JSON: the seconds of all bursts, those of the callback's first and
-last call, and those of a step.
+The last line of the output is JSON: the seconds of all bursts and of the callback's calls.
 """
 
 from __future__ import annotations
@@ -39,6 +38,16 @@ from create_llm.training.launch import train
 BURST = 10
 """Steps; the callback is told of one in the middle, as [logging] of the templates has it."""
 WARM_UP = 20
+TINY = {
+    "model.layers": 2,
+    "model.heads": 2,
+    "model.dim": 64,
+    "model.ffn_dim": 128,
+    "model.max_length": 64,
+    "training.batch_size": 16,
+    "training.compile": "off",
+}
+"""A step of some ten milliseconds, shorter than any that is worth to be trained."""
 SERVICE = Path(__file__).parents[1] / "plugins/wandb_plugin/tests/service.py"
 Fate = Literal["lives", "silent", "refused", "falls silent", "goes away"]
 
@@ -81,35 +90,46 @@ class Turns(Callback):
         self._inner = _made(case)
         self._open = contextlib.ExitStack()
         self._after_start = self._open.enter_context(_service(case.fate))
-        self._bursts: list[tuple[bool, float]] = []
-        self._began = 0.0
+        self._bursts: list[tuple[bool, float, float]] = []
+        self._calls: list[float] = []
+        self._began = (0.0, 0.0)
+        self._processes: list[psutil.Process] = []
 
     def on_train_start(self, event: TrainStart) -> None:
-        self._config.told["start_seconds"] = _timed(lambda: self._inner.on_train_start(event))
+        self._config.told["start"] = _timed(lambda: self._inner.on_train_start(event))
+        below = psutil.Process().children(recursive=True)
+        self._processes = [process for process in below if "wandb" in process.name()]
         self._after_start()
 
     def on_step_end(self, event: StepEnd) -> Signal | None:
         """In the order with, without, without, with: a drift of the machine touches both."""
         number, place = divmod(event.step - WARM_UP, BURST)
         if event.step > WARM_UP and place == 0:
-            self._bursts.append((_is_turn(number - 1), time.perf_counter() - self._began))
+            now = _clocks()
+            spent = (after - before for before, after in zip(self._began, now, strict=True))
+            self._bursts.append((_is_turn(number - 1), *spent))
         if place == 0:
             self._stand_still(not _is_turn(number))
-            self._began = time.perf_counter()
+            self._began = _clocks()
         if place == BURST // 2 and (event.step < WARM_UP or _is_turn(number)):
-            self._inner.on_step_end(event)
+            self._calls.append(_timed(lambda: self._inner.on_step_end(event)))
         return Signal.STOP if len(self._bursts) == self._config.bursts else None
 
     def on_train_end(self, event: TrainEnd) -> None:
         self._stand_still(False)
-        self._config.told["end_seconds"] = _timed(lambda: self._inner.on_train_end(event))
-        self._config.told["bursts"] = self._bursts
+        beside = sum(sum(process.cpu_times()[:2]) for process in self._processes)
+        self._config.told["end"] = _timed(lambda: self._inner.on_train_end(event))
+        self._config.told |= {"bursts": self._bursts, "calls": self._calls, "beside": beside}
         self._open.close()
 
     def _stand_still(self, still: bool) -> None:
-        for process in psutil.Process().children(recursive=True):
-            if "wandb" in process.name():
-                process.suspend() if still else process.resume()
+        for process in self._processes:
+            process.suspend() if still else process.resume()
+
+
+def _clocks() -> tuple[float, float]:
+    """Wall-clock and processor time of this process."""
+    return time.perf_counter(), time.process_time()
 
 
 def _is_turn(burst: int) -> bool:
@@ -163,7 +183,8 @@ def main() -> None:
     options = parser.parse_args()
     steps = WARM_UP + 2 * BURST * options.pairs
     never = dict.fromkeys(("eval_interval", "save_interval", "max_steps", "epochs"), 9 * steps)
-    flags = {f"training.{name}": (value, name) for name, value in never.items()}
+    keys = {**TINY, **{f"training.{name}": value for name, value in never.items()}}
+    flags = {key: (value, key) for key, value in keys.items()}
     project = find_project(options.project.resolve())
     config = load_config(project.root, default_plugins(), flags=flags)
     told: dict[str, object] = {}

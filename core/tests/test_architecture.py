@@ -12,6 +12,7 @@ from torch import nn
 
 from create_llm.errors import PluginError
 from create_llm.models.architecture import CausalLM, ModelOutput
+from create_llm.models.weights import Undrawn, load_weights
 
 
 class Config(BaseModel):
@@ -70,3 +71,16 @@ assert "torch._dynamo" not in sys.modules
 assert float(nn.Embedding(10, 4).weight.std()) > 0
 """
     subprocess.run([sys.executable, "-c", script], check=True)
+
+
+def test_weights_that_are_loaded_next_are_not_drawn_before():
+    torch.manual_seed(1)
+    with Undrawn():
+        built = GRU().build(Config(), 10)
+        drawn_after = torch.rand(1)
+    torch.manual_seed(1)
+    assert torch.equal(drawn_after, torch.rand(1))
+    other = GRU().build(Config(), 10)
+    load_weights(built, other.state_dict(), "here")
+    tokens = torch.arange(5)[None]
+    assert torch.equal(built(tokens).hidden, other(tokens).hidden)

@@ -1,4 +1,7 @@
-"""A stand-in for Weights & Biases on this machine: enough of its API to take one run."""
+"""A stand-in for Weights & Biases on this machine: enough of its API to take one run.
+
+As a program it says its address, and serves until it is ended.
+"""
 
 from __future__ import annotations
 
@@ -108,3 +111,8 @@ class _Handler(BaseHTTPRequestHandler):
         self.wfile.write(data)
 
     def log_message(self, format: str, *args: object) -> None: ...
+
+
+if __name__ == "__main__":
+    print(Service().url, flush=True)
+    threading.Event().wait()

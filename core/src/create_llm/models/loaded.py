@@ -18,7 +18,7 @@ from create_llm.models.chosen import objective_of_bundle
 from create_llm.models.decoding import Decoding
 from create_llm.models.engine import Notice
 from create_llm.models.objective import Objective
-from create_llm.models.weights import load_weights
+from create_llm.models.weights import Undrawn, load_weights
 from create_llm.storage.durable import verify
 from create_llm.storage.tensors import load_tensors
 
@@ -67,7 +67,7 @@ class LoadedModel:
         tokenizer: Tokenizer = tokenizer_type.load(bundle.path)
         tensors = load_tensors(bundle.path / WEIGHTS)
         config, vocab_size, state = architecture.from_hf(bundle.hf_config(), tensors)
-        with _device(device):
+        with _device(device), Undrawn():
             module = architecture.build(config, vocab_size)
         load_weights(module, state, where)
         module.eval()

@@ -2,13 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 
 from torch import Tensor, nn
+from torch.overrides import TorchFunctionMode
 
 from create_llm.errors import DataError
 
 _NAMED = 3
+
+
+class Undrawn(TorchFunctionMode):
+    """Modules built under it leave out their random initialisation, which takes a good part of a
+    second for a hundred million parameters, where weights are loaded next."""
+
+    def __torch_function__(
+        self,
+        func: Callable[..., object],
+        types: Sequence[type],
+        args: tuple[object, ...] = (),
+        kwargs: Mapping[str, object] | None = None,
+    ) -> object:
+        given = dict(kwargs or {})
+        if getattr(func, "__module__", None) == "torch.nn.init":
+            return given["tensor"] if "tensor" in given else args[0]
+        return func(*args, **given)
 
 
 def load_weights(module: nn.Module, state: Mapping[str, Tensor], where: str) -> None:
