@@ -6,9 +6,11 @@ import re
 import subprocess
 import sys
 import tomllib
+from importlib.metadata import version
 from pathlib import Path
 
 import pytest
+from packaging.requirements import Requirement
 
 from create_llm import __version__
 from create_llm.authoring.contracts import parts_called, source_folder
@@ -64,6 +66,14 @@ def test_every_kind_has_a_package(kind: str, name: str):
     assert "tests/test_contract.py" in files
     assert f"def {KINDS[kind].hook}(" in files[f"src/{names.module}/plugin.py"]
     assert use_of(kind, names).text in files["README.md"]
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_what_a_package_depends_on_can_be_installed(kind: str):
+    files = package_files(kind, PluginName.parse("lion"))
+    for text in tomllib.loads(files["pyproject.toml"])["project"]["dependencies"]:
+        needed = Requirement(text)
+        assert needed.specifier.contains(version(needed.name)), text
 
 
 def test_the_readme_lists_the_files_that_are_there():

@@ -101,6 +101,13 @@ class TestExplain:
             "data.size_mb: data source 'stories' is not in use" in llm("explain", "size_mb").stdout
         )
 
+    def test_a_key_of_a_part_that_a_command_uses(self, llm):
+        output = llm("explain", "deployment.hub").stdout
+        assert "deployment.hub.repo_name: not set, and has no default" in output
+        assert "deployment.hub.private = true   (from: default)" in output
+        output = llm("explain", "deployment.hub", overrides=["deployment.hub.repo_name=a"]).stdout
+        assert 'deployment.hub.repo_name = "a"   (from: --set)' in output
+
     def test_a_key_without_its_section(self, llm):
         assert "training.batch_size = 3" in llm("explain", "batch_size").stdout
 

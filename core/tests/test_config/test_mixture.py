@@ -177,7 +177,7 @@ def test_what_a_source_needs_is_missed_in_its_table(load):
         "llm.toml:2",
         "data.mix.b.size_mb is not set, and has no default",
     )
-    assert told(caught)[0][2][0] == "set it in llm.toml: [data.mix.b]"
+    assert told(caught)[0][2][0] == "set it in llm.toml, below [data.mix.b]: size_mb = …"
 
 
 @pytest.mark.parametrize(

@@ -13,7 +13,6 @@ from pathlib import Path
 
 from create_llm.authoring.source import package_folder
 from create_llm.errors import ConfigError, PluginError
-from create_llm.kernel.kinds import KINDS
 from create_llm.kernel.plugins import PluginRecord, Plugins
 from create_llm.kernel.registry import Part
 
@@ -60,7 +59,7 @@ def parts_called(plugins: Plugins, name: str) -> list[Part]:
     """
     records = [r for r in plugins.records if name in (r.plugin.name, r.plugin.distribution)]
     of_plugins = [part for r in records if r.status == "loaded" for part in r.parts]
-    all_parts = [part for kind in KINDS for part in plugins.registry.parts(kind)]
+    all_parts = [part for kind in plugins.registry.kinds for part in plugins.registry.parts(kind)]
     of_name = [part for part in all_parts if name in _spellings(part)]
     found = of_plugins if records else of_name
     return found or list(plugins.require(name).parts)

@@ -25,6 +25,7 @@ _COMMON = "common"
 _FACTS = "skeleton.toml"
 _SUFFIX = ".tmpl"
 _RENAMED = {"gitignore": ".gitignore"}
+_OURS = "create-llm-"
 _CONFIG = "src/module/config.py"
 _CONFIG_ROW = "| `src/{module}/config.py` | its keys in `llm.toml`, described and checked |\n"
 
@@ -82,7 +83,6 @@ def _skeleton_files(kind: str) -> Iterator[tuple[str, Path]]:
 def _values(kind: str, name: PluginName, *, has_config: bool) -> dict[str, str]:
     facts = tomllib.loads(_read(SKELETONS / kind / _FACTS))
     needed = (CORE.distribution, *facts.get("dependencies", ()))
-    supported = compatible_range(__version__)
     return {
         "name": name.plugin,
         "distribution": name.distribution,
@@ -93,9 +93,14 @@ def _values(kind: str, name: PluginName, *, has_config: bool) -> dict[str, str]:
         "about": facts["about"],
         "language": facts["language"],
         "use": Template(facts["use"]).substitute(name=name.plugin),
-        "dependencies": ", ".join(f'"{package}{supported}"' for package in needed),
+        "dependencies": ", ".join(f'"{_required(package)}"' for package in needed),
         "config_row": _CONFIG_ROW.format(module=name.module) if has_config else "",
     }
+
+
+def _required(package: str) -> str:
+    """Packages of ours as they go with this release; others stand in a skeleton with theirs."""
+    return f"{package}{compatible_range(__version__)}" if package.startswith(_OURS) else package
 
 
 def _read(path: Path) -> str:

@@ -175,6 +175,9 @@ def _section_text(found: Found) -> str:
 def _headline(found: Explanation) -> str:
     if found.setting:
         return f"{found.key} = {_spelled(found.setting.value)}   (from: {found.setting.source})"
+    if found.on_demand:
+        default = f" = {_spelled(found.default)}   (from: default)"
+        return f"{found.key}{': not set, and has no default' if found.required else default}"
     unused = f": {found.owner} is not in use" if found.owner else ""
     return f"{found.key}{unused}"
 

@@ -13,7 +13,7 @@ from create_llm.config.keys import advice_of, fields_of, installed_models, is_id
 from create_llm.config.layers import canonical
 from create_llm.config.problems import shown
 from create_llm.config.resolved import Config, Setting
-from create_llm.config.schema import MIX, PART_TABLES, SECTIONS, MixConfig
+from create_llm.config.schema import COMMAND_TABLES, MIX, PART_TABLES, SECTIONS, MixConfig
 from create_llm.config.settings import parts_by_section
 from create_llm.config.values import KeyPath, dotted
 from create_llm.errors import ConfigError, did_you_mean
@@ -58,6 +58,7 @@ class Explanation:
             part is not the one that is chosen.
         part: the part that the key belongs to; None for the core's own.
         table: of a key that is a table, what its own keys are.
+        required: whether it has no default.
     """
 
     key: str
@@ -70,6 +71,12 @@ class Explanation:
     part: Part | None = None
     setting: Setting | None = None
     table: type[BaseModel] | None = None
+    required: bool = False
+
+    @property
+    def on_demand(self) -> bool:
+        """Whether a command uses its part when it is asked to, rather than a run always."""
+        return self.part is not None and self.key.partition(".")[0] in COMMAND_TABLES
 
     @property
     def owner(self) -> str | None:
@@ -206,6 +213,7 @@ def _explained(
         identity=identity,
         part=part,
         table=table_of(field),
+        required=field.is_required(),
     )
     return path, found
 

@@ -113,6 +113,8 @@ def in_plain_words(error: ErrorDetails) -> str:
         return (
             f"must be {'one of ' if ',' in context['expected'] else ''}{context['expected']}{got}"
         )
+    if kind == "string_pattern_mismatch":
+        return f"does not have the form that it must have{got}"
     if kind in ("value_error", "assertion_error"):
         return f"cannot be used: {context['error']}"
     return f"{_lower(error['msg'])}{got}"
@@ -128,7 +130,9 @@ def fixes_for(key: str, error: ErrorDetails, field: FieldInfo | None) -> tuple[s
     explain = f"what it does, and which values it takes: llm config explain {key}"
     example = _example(field)
     if error["type"] == "missing" or example is None:
-        return (f"set it in llm.toml: [{key.rpartition('.')[0]}]", explain)
+        table, _, name = key.rpartition(".")
+        value = shown(field.examples[0]) if field and field.examples else "…"
+        return (f"set it in llm.toml, below [{table}]: {name} = {value}", explain)
     return (
         *(near or (f"for example: {key} = {example}",)),
         f"leave it out: the default is {example}",

@@ -14,6 +14,7 @@ class HuggingFaceConfig(BaseModel):
 
     repo_name: str = Field(
         pattern=rf"^({_NAME}/)?{_NAME}$",
+        examples=["my-llm"],
         description="The model's repository: NAME below your own account, or ORGANISATION/NAME.",
         json_schema_extra={
             "cost": "None; it is made when the model is sent, if it is not there.",

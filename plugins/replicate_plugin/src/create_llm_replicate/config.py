@@ -16,6 +16,7 @@ class ReplicateConfig(BaseModel):
 
     model_name: str = Field(
         pattern=rf"^({_NAME}/)?{_NAME}$",
+        examples=["my-llm"],
         description="The model: NAME below your own account, or ORGANISATION/NAME; small letters.",
         json_schema_extra={
             "cost": "None; it is made when the model is deployed, if it is not there.",
