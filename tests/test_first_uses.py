@@ -5,9 +5,11 @@ from __future__ import annotations
 import io
 import json
 import re
+import shutil
 from pathlib import Path
 
 import pytest
+import torch
 
 import create_llm
 from create_llm.api import sampling_of
@@ -16,6 +18,8 @@ from create_llm.cli.chat import _without_space_behind
 from create_llm.cli.chat_session import Session
 from create_llm.errors import ConfigError, CreateLLMError
 from create_llm.kernel.plugins import default_plugins
+from create_llm.models.bundle import WEIGHTS
+from create_llm.models.loaded import _device
 from create_llm.runs.lock import RunLock
 from create_llm.runs.run import run_folder
 
@@ -79,6 +83,60 @@ def test_a_stride_beyond_the_window(project, run):
     assert "must be from 1 to 64" in told
     assert "where: --stride" in told
     run(project, "evaluate", "--stride", "64")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "where"),
+    [
+        (("evaluate", "--stride", "9999"), "--stride"),
+        (("generate", "--temperature", "-1"), "--temperature"),
+        (("chat", "--top-p", "7"), "--top-p"),
+        (("generate", "--max-new-tokens", "0"), "--max-new-tokens"),
+        (("evaluate", "--device", "mps"), "--device"),
+        (("generate", "--device", "mps", "--engine", "torch"), "--device"),
+    ],
+)
+def test_numbers_are_refused_before_the_model_is_loaded(
+    project, tmp_path, run, monkeypatch, arguments, where
+):
+    without(monkeypatch, "cuda", "mps")
+    shutil.copytree(project / "models" / "v1", tmp_path / "v1")
+    (tmp_path / "v1" / WEIGHTS).unlink()
+    verb, *rest = arguments
+    told = run(project, verb, str(tmp_path / "v1"), *rest, code=2).err
+    assert f"where: {where}\n" in told
+    assert told.startswith("Error: ")
+
+
+def without(monkeypatch, *names):
+    """A machine that lacks these devices and has all others."""
+    for name, module in (("cuda", torch.cuda), ("mps", torch.backends.mps)):
+        monkeypatch.setattr(module, "is_available", lambda here=name not in names: here)
+
+
+@pytest.mark.parametrize(
+    ("lacking", "chosen"), [((), "cuda"), (("cuda",), "mps"), (("cuda", "mps"), "cpu")]
+)
+def test_auto_is_the_fastest_device_as_it_is_in_training(monkeypatch, lacking, chosen):
+    without(monkeypatch, *lacking)
+    assert _device("auto") == torch.device(chosen)
+    assert _device("cpu") == torch.device("cpu")
+    for name in ("cuda", "mps"):
+        if name not in lacking:
+            assert _device(name) == torch.device(name)
+            continue
+        with pytest.raises(ConfigError, match="there is no usable GPU here"):
+            _device(name)
+    with pytest.raises(ConfigError, match="no device called 'tpu'") as refused:
+        _device("tpu")
+    assert refused.value.fixes == ("choose one of: auto, cuda, mps, cpu",)
+
+
+def test_an_empty_name_is_of_no_run(project, run):
+    told = run(project, "runs", "show", "", code=2).err
+    assert told.startswith("Error: there is no run or version called ''\n")
+    assert "try: see them: llm runs list" in told
+    assert "did you mean" not in told
 
 
 def test_what_cannot_be_scored(project, tmp_path, run):

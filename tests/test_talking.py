@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
 import json
 import os
@@ -324,8 +325,12 @@ def test_what_is_past_the_context_is_said(run):
     assert result["tokens"] > 94, "choose another seed"
 
 
-@pytest.mark.skipif(os.name == "nt", reason="Windows has no pseudo-terminals")
-def test_on_a_terminal_ctrl_c_forgets_a_line_and_ctrl_d_leaves(project):
+with_terminals = pytest.mark.skipif(os.name == "nt", reason="Windows has no pseudo-terminals")
+
+
+@contextlib.contextmanager
+def chat_on_a_terminal(project):
+    """`llm chat` that was greeted; it must have ended well behind the block."""
     import pty
 
     child, descriptor = pty.fork()
@@ -335,6 +340,19 @@ def test_on_a_terminal_ctrl_c_forgets_a_line_and_ctrl_d_leaves(project):
     terminal = Terminal(descriptor)
     try:
         terminal.await_("/help lists more", "> ")
+        yield terminal
+        _, status = os.waitpid(child, 0)
+    except BaseException:
+        os.kill(child, signal.SIGKILL)
+        raise
+    finally:
+        os.close(descriptor)
+    assert os.waitstatus_to_exitcode(status) == 0
+
+
+@with_terminals
+def test_on_a_terminal_ctrl_c_forgets_a_line_and_ctrl_d_leaves(project):
+    with chat_on_a_terminal(project) as terminal:
         terminal.type("What is")
         terminal.await_("What is")
         terminal.interrupt("> ")
@@ -345,13 +363,23 @@ def test_on_a_terminal_ctrl_c_forgets_a_line_and_ctrl_d_leaves(project):
         terminal.type("\x1b[A\x1b[A\n")  # the line before the last
         terminal.await_("Hello", "How can I help?", "> ")
         terminal.type("\x04")
-        _, status = os.waitpid(child, 0)
-    except BaseException:
-        os.kill(child, signal.SIGKILL)
-        raise
-    finally:
-        os.close(descriptor)
-    assert os.waitstatus_to_exitcode(status) == 0
+
+
+@with_terminals
+def test_wide_characters_are_edited_and_remembered_as_they_were_typed(project):
+    with chat_on_a_terminal(project) as terminal:
+        terminal.type("/system 日本人\x7f語, 👩 und Käße\x1b[D\x7fs\n")
+        terminal.await_("system: 日本語, 👩 und Käse", "> ")
+        terminal.type("Hello\n")
+        terminal.await_("How can I help?", "> ")
+        terminal.type("/system\n")
+        terminal.await_("system: 日本語, 👩 und Käse", "> ")
+        terminal.type("\x1b[A\x1b[A\x1b[A é\n")  # the first line, and more at its end
+        terminal.await_("system: 日本語, 👩 und Käse é", "> ")
+        terminal.type("/save wide.json\n")
+        terminal.await_("wide.json", "> ")
+        terminal.type("\x04")
+    assert messages(project / "wide.json")[0]["content"] == "日本語, 👩 und Käse é"
 
 
 class Terminal:

@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import hashlib
+import io
 import json
+import os
+import subprocess
+import sys
 import tarfile
 
 import pytest
 
+from create_llm.cli import main
 from create_llm.errors import ConfigError, LockedError
 from create_llm.models.bundle import INFO, WEIGHTS
 from create_llm.models.versions import (
@@ -146,3 +151,88 @@ def test_a_note_of_the_active_version_that_is_no_text_names_none(made):
 def test_digits_of_other_scripts_number_no_version(made):
     (made.models / "v\u0664").mkdir()
     assert next_version(made.models) == "v4"
+
+
+def test_the_question_cannot_steer(tmp_path, monkeypatch, capsys):
+    class Tty(io.StringIO):
+        def isatty(self):
+            return True
+
+    root = tmp_path / "\x1b]0;title\x07"
+    made = Made(root)
+    (root / "llm.toml").touch()
+    monkeypatch.setattr(sys, "stdin", Tty("n\n"))
+    with pytest.raises(SystemExit):
+        main(["-C", str(root), "runs", "remove", "v1"])
+    asked = capsys.readouterr().err
+    assert "Remove v1?" in asked
+    assert f"{tmp_path}/\\x1b]0;title\\x07/models/v1\n" in asked
+    assert "\x1b" not in asked
+    assert "v1" in versions(made.models)
+
+
+REMOVING = """
+import sys
+from create_llm.cli import main
+from create_llm.runs import removal
+take_away = removal._take_away
+def stopped(*given):
+    print("begun", flush=True)
+    sys.stdin.readline()
+    take_away(*given)
+if sys.argv[1] == "slowly":
+    removal._take_away = stopped
+main(["-C", sys.argv[2], "runs", "remove", "v1"])
+"""
+
+
+@pytest.fixture
+def removing(made):
+    """A process that removes v1; where `slowly`, it waits for a line once it has begun."""
+    (made.project.root / "llm.toml").touch()
+    started = []
+
+    def start(pace):
+        process = subprocess.Popen(
+            [sys.executable, "-c", REMOVING, pace, str(made.project.root)],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
+        )
+        started.append(process)
+        return process
+
+    yield start
+    for process in started:
+        process.kill()
+        process.communicate()
+
+
+def test_of_two_that_remove_the_same_version_one_does_and_the_other_says_so(made, removing):
+    first = removing("slowly")
+    assert first.stdout.readline() == "begun\n"
+    told = removing("at once").communicate(timeout=60)[1]
+    assert "v1 stays for now: another process is removing" in told
+    second = removing("at once")
+    assert second.wait(timeout=60) == LockedError.exit_code
+    assert "v1" in versions(made.models)
+    out, told = first.communicate("go on\n", timeout=60)
+    assert (first.returncode, told) == (0, "")
+    assert out.startswith("v1 removed; ")
+    late = removing("at once")
+    assert "v1 was removed" in late.communicate(timeout=60)[1]
+    assert late.returncode == ConfigError.exit_code
+    assert versions(made.models) == ["v2", "v3"]
+
+
+def test_however_two_removals_meet_one_does_it(made, removing):
+    both = [removing("at once") for _ in range(2)]
+    told = [process.communicate(timeout=60)[1] for process in both]
+    done, other = sorted(both, key=lambda process: process.returncode)
+    assert done.returncode == 0
+    assert other.returncode in (ConfigError.exit_code, LockedError.exit_code), told
+    words = told[both.index(other)]
+    assert "v1 was removed" in words or "v1 stays for now" in words
+    assert versions(made.models) == ["v2", "v3"]

@@ -27,7 +27,6 @@ from create_llm.runs.events import (
 from create_llm.training.dispatch import Dispatcher, Dropped
 from create_llm_console.callback import Console
 from create_llm_console.config import ConsoleConfig
-from create_llm_console.words import clean
 
 ESCAPE = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
 
@@ -251,6 +250,7 @@ def test_what_the_model_writes_is_data():
         assert "\x1b[31m" not in shown
         assert not {"\x07", "\x9b", "\u202e", "\ud800"} & set(shown)
         assert "\x1b]0;" not in shown
+        assert "\\x1b[31mred" in shown
         assert "[red] [bold]bold[/bold] [/]" in shown
         assert "日本語 🎉" in shown
 
@@ -317,8 +317,3 @@ def test_the_registered_part_is_this_callback():
     part = load_plugins({"CREATE_LLM_PLUGINS": "console"}).registry.get("callbacks", "console")
     assert part.load() is Console
     assert part.config_model() is ConsoleConfig
-
-
-def test_clean_keeps_lines_and_joiners():
-    family = "👨\u200d👩\u200d👧"
-    assert clean(f"a\tb\r\n{family}\x00") == f"a   b\n{family}"

@@ -107,6 +107,23 @@ load(sys.argv[1], engine="llamacpp")
 """
 
 
+def test_what_the_dead_left_beside_a_whole_cache_is_removed_and_what_lives_stays(tmp_path):
+    bundle = made(tmp_path / "v1")
+    opened(bundle)
+    beside = bundle.path / cached.FOLDER.parent
+    with subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE) as living:
+        with subprocess.Popen([sys.executable, "-c", ""]) as dead:
+            pass
+        for process in (living, dead):
+            trial = beside / f".tmp-llamacpp-trials-{process.pid}" / "f16"
+            trial.mkdir(parents=True)
+            (trial / "model.gguf").write_bytes(b"half")
+        opened(bundle)
+        found = sorted(path.name for path in beside.iterdir())
+        living.communicate(b"\n")
+    assert found == [f".tmp-llamacpp-trials-{living.pid}", "llamacpp"]
+
+
 def test_a_file_of_other_weights_is_not_used(tmp_path, bundle):
     facts = bundle.path / cached.FOLDER / cached.FACTS
     opened(bundle)
@@ -122,7 +139,7 @@ def test_a_place_that_cannot_be_written_is_said(tmp_path):
         opened(bundle)
 
 
-@pytest.mark.parametrize("device", ["cuda", "auto"])
+@pytest.mark.parametrize("device", ["cuda", "mps", "auto"])
 def test_a_gpu_is_for_torch(bundle, device):
     with pytest.raises(CannotRun):
         opened(bundle, device=device)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 import sys
 import traceback
@@ -102,7 +103,7 @@ def run(argv: Sequence[str]) -> None:
     except CreateLLMError as error:
         _fail(error, debug)
     except click.ClickException as error:
-        error.show()
+        _show(error)
         sys.exit(error.exit_code)
     except click.Abort as abort:
         # Click's word for a KeyboardInterrupt, which may have been SIGTERM's.
@@ -177,6 +178,13 @@ def _setting(value: str | None) -> str:
             fixes=("for example: --set training.batch_size=8",),
         )
     return value
+
+
+def _show(error: click.ClickException) -> None:
+    """As click does, but that what was typed cannot steer the terminal that it is repeated on."""
+    shown = io.StringIO()
+    error.show(shown)
+    click.echo(steady(shown.getvalue()), nl=False, err=True)
 
 
 def _fail(error: CreateLLMError, debug: bool) -> None:

@@ -16,9 +16,11 @@ import click
 
 from create_llm.cli.app import App
 from create_llm.cli.models import (
+    bundle_called,
+    check_sampling,
     device_option,
     engine_option,
-    open_model,
+    load_model,
     sampling_for,
     sampling_options,
     say,
@@ -59,8 +61,10 @@ def command(
     """
     from create_llm.cli.chat_session import Session
 
-    opened = open_model(app, model, device, engine)
-    session = Session(opened, sampling_for(opened.bundle, sampling), app.root)
+    bundle = bundle_called(app, model)
+    check_sampling(sampling)
+    opened = load_model(app, bundle, device, engine)
+    session = Session(opened, sampling_for(bundle, sampling), app.root)
     _prepare_input()
     _greet(opened)
     prompt, answer = ("", _answer_as_json) if as_json else ("> ", _answer)
@@ -73,10 +77,8 @@ def _greet(opened: Model) -> None:
     if sys.stdin.isatty():
         name, size = opened.bundle.name, opened.bundle.info["parameters"]
         talks = "" if opened.text_model.template is None else ", has learnt conversations"
-        click.echo(
-            f"{name}, {size:,} parameters{talks}. exit, quit or Ctrl-D leaves; /help lists more.",
-            err=True,
-        )
+        what = f"{steady(name)}, {size:,} parameters{talks}"
+        click.echo(f"{what}. exit, quit or Ctrl-D leaves; /help lists more.", err=True)
     if opened.text_model.template is None:
         say(
             "this model has no chat template: it goes on with the conversation as plain text, "

@@ -14,7 +14,8 @@ import click
 
 from create_llm.cli.app import App
 from create_llm.cli.data_sources import open_corpus
-from create_llm.cli.tokenizer import needed_tokens, one_line
+from create_llm.cli.terminal import one_line
+from create_llm.cli.tokenizer import needed_tokens
 from create_llm.data.spelling import spelling
 
 if TYPE_CHECKING:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import click
 
 from create_llm.cli.tables import show_table
-from create_llm.cli.tokenizer import one_line
+from create_llm.cli.terminal import one_line
 
 if TYPE_CHECKING:
     from create_llm.data.check.lengths import Lengths

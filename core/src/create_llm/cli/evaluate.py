@@ -12,11 +12,12 @@ import click
 
 from create_llm.cli.app import App
 from create_llm.cli.models import bundle_called, device_option, load_model, say
+from create_llm.cli.terminal import written
 from create_llm.errors import ConfigError, DataError, did_you_mean
 
 if TYPE_CHECKING:
-    from create_llm.api import Model
     from create_llm.models.bundle import ModelBundle
+    from create_llm.models.objective import Objective
 
 _SNIFFED = 4096
 """Bytes at the beginning of a file that tell whether it is text."""
@@ -47,6 +48,8 @@ def command(
     Bits per byte is the figure to compare models by: it does not depend on the tokenizer.
     """
     bundle = bundle_called(app, model)
+    if stride is not None:
+        _check_early(app, bundle, stride)
     if text is None:
         _say_if_prepared_since(app, bundle)
     texts = texts_to_score(app, text)
@@ -54,14 +57,15 @@ def command(
     from create_llm.training.scoring import score_documents
 
     opened = load_model(app, bundle, device)
-    _check_stride(opened, stride)
+    _check_stride(stride, opened.loaded.objective, opened.loaded.context)
     score = score_documents(opened.loaded, texts, stride)
     figures = score_dict(score)
     _remember(app, str(opened.bundle.path), str(text) if text else "validation", figures)
     if as_json:
         click.echo(json.dumps(figures))
         return
-    click.echo(f"{opened.bundle.path} on {text or 'the validation part of the text'}")
+    on = text or "the validation part of the text"
+    click.echo(written(f"{opened.bundle.path} on {on}"))
     for name, value in figures.items():
         if value is None:
             continue
@@ -69,13 +73,30 @@ def command(
         click.echo(f"  {name.replace('_', ' '):<18} {shown}")
 
 
-def _check_stride(model: Model, stride: int | None) -> None:
+def _check_early(app: App, bundle: ModelBundle, stride: int) -> None:
+    """Before the model is loaded, where the bundle tells its context.
+
+    Raises:
+        ConfigError: as by `_check_stride`.
+    """
+    from create_llm.models.chosen import objective_of_bundle
+
+    context = bundle.info["recipe"].get("model", {}).get("max_length")
+    if context is None:
+        return
+    registry, info = app.plugins.registry, bundle.info
+    architecture = bundle.part("architectures", info["architecture"], registry).load()()
+    tokenizer = bundle.part("tokenizers", info["tokenizer"], registry).load().load(bundle.path)
+    objective = objective_of_bundle(bundle, architecture, registry).build(tokenizer)
+    _check_stride(stride, objective, context)
+
+
+def _check_stride(stride: int | None, objective: Objective, context: int) -> None:
     """
     Raises:
         ConfigError: windows that far apart would leave tokens out.
     """
-    objective = model.loaded.objective
-    most = objective.window(model.loaded.context) - objective.shared
+    most = objective.window(context) - objective.shared
     if stride is not None and stride > most:
         raise ConfigError(
             f"the stride must be from 1 to {most} for this model, got {stride}: more would leave "

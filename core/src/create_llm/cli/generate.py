@@ -14,6 +14,7 @@ import click
 from create_llm.cli.app import App
 from create_llm.cli.models import (
     bundle_called,
+    check_sampling,
     device_option,
     engine_option,
     load_model,
@@ -61,10 +62,11 @@ def command(
     """
     texts = _texts(prompts)
     bundle = _bundle(app, model, prompted=bool(prompts))
+    check_sampling(sampling)
     from create_llm.models.generation import Prompt, TextBatch
 
     opened = load_model(app, bundle, device, engine)
-    settings = _with_seed(sampling_for(opened.bundle, sampling), texts)
+    settings = _with_seed(sampling_for(bundle, sampling), texts)
     read = [Prompt.of(text, opened.text_model) for text in texts]
     notices: list[str] = []
     batch = TextBatch(opened.text_model, read, settings, notices.append)

@@ -36,7 +36,7 @@ def load_model(app: App, bundle: ModelBundle, device: str, engine: str = TORCH) 
     # A device that is not there is refused by one engine after the other: the last one's error
     # tells all. Else a notice comes at once, as one may say why it takes long.
     notices: list[str] = []
-    later = device == "cuda"
+    later = device not in ("auto", "cpu")
     with flags_named():
         model = open_model(
             bundle, app.plugins.registry, device, engine, notices.append if later else say
@@ -100,6 +100,18 @@ def _with_what_was_meant(
     return ConfigError(error.what, where=where, fixes=dict.fromkeys((*meant, *error.fixes)))
 
 
+def check_sampling(given: Mapping[str, Any]) -> None:
+    """What the command line says by itself, before a model is brought into memory for it.
+
+    Raises:
+        ConfigError: a number that cannot be.
+    """
+    from create_llm.models.sampling import Sampling
+
+    with flags_named():
+        Sampling(**{name: value for name, value in given.items() if value is not None})
+
+
 def sampling_for(bundle: ModelBundle, given: Mapping[str, Any]) -> Sampling:
     """The sampling settings of the command line, with the bundle's defaults behind them."""
     from create_llm.api import sampling_of
@@ -149,10 +161,10 @@ def sampling_options(function: F) -> F:
 
 device_option = click.option(
     "--device",
-    type=click.Choice(["auto", "cpu", "cuda"]),
+    type=click.Choice(["auto", "cpu", "cuda", "mps"]),
     default="cpu",
     show_default=True,
-    help="Where the model runs; auto takes a GPU if it can. mps is for training alone.",
+    help="Where the model runs; auto takes a GPU if it can.",
 )
 
 

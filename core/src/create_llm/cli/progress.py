@@ -36,7 +36,7 @@ def progress_bars() -> Iterator[Progress]:
     from rich.progress import Progress as Bars
 
     columns = (
-        TextColumn("{task.description}"),
+        TextColumn("{task.description}", markup=False),
         BarColumn(),
         DownloadColumn(),
         TransferSpeedColumn(),
@@ -47,7 +47,7 @@ def progress_bars() -> Iterator[Progress]:
 
         def update(stage: str, done: int, total: int | None) -> None:
             if stage not in stages:
-                stages[stage] = bars.add_task(stage, total=total)
+                stages[stage] = bars.add_task(steady(stage), total=total)
             bars.update(stages[stage], completed=done, total=total)
 
         yield update

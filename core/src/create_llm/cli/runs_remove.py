@@ -12,6 +12,7 @@ import click
 
 from create_llm.cli.app import App
 from create_llm.cli.found_runs import history_of_project
+from create_llm.cli.terminal import steady, written
 from create_llm.cli.units import size
 from create_llm.errors import ConfigError
 
@@ -109,7 +110,8 @@ def _wanted(entry: Entry, verb: str) -> bool:
         return True
     room = room_of(entry)
     what = "".join(f"\n  {folder}" for folder in room.folders)
-    return click.confirm(f"{verb} {room.name}? {size(room.bytes)} in{what}\n", err=True)
+    asked = f"{verb} {room.name}? {size(room.bytes)} in{what}\n"
+    return click.confirm(steady(asked), err=True)
 
 
 def _tell(room: Room, as_json: bool) -> None:
@@ -120,4 +122,4 @@ def _tell(room: Room, as_json: bool) -> None:
         click.echo(json.dumps(told))
         return
     where = f"packed into {room.archive}; " if room.archive else "removed; "
-    click.echo(f"{room.name} {where}{size(max(room.bytes, 0))} freed")
+    click.echo(written(f"{room.name} {where}{size(max(room.bytes, 0))} freed"))

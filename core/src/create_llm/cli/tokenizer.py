@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from create_llm.cli.app import App
+from create_llm.cli.terminal import alone, steady
 from create_llm.data.spelling import spelling
 from create_llm.errors import ConfigError
 
@@ -76,7 +77,8 @@ def _warn_of_the_next(app: App, project: Project, config: Config) -> None:
         changes = changes_of_tokenizer(project, lasting, needed_tokens(app, lasting))
     if changes:
         click.echo(
-            f"note: llm.toml by itself asks for another tokenizer: {'; '.join(changes)}\n"
+            "note: llm.toml by itself asks for another tokenizer: "
+            f"{steady('; '.join(changes))}\n"
             "  try: write there what --set or the environment says, or the next llm train makes "
             "that one",
             err=True,
@@ -119,17 +121,3 @@ def needed_tokens(app: App, config: Config) -> tuple[str, ...]:
     from create_llm.models.chosen import objective_of_run
 
     return objective_of_run(config, app.plugins.registry).control_tokens
-
-
-def visible(text: str) -> str:
-    """Text that cannot steer a terminal: control characters but the line break are spelt out."""
-    return "".join(c if c.isprintable() or c == "\n" else repr(c)[1:-1] for c in text)
-
-
-def one_line(text: str) -> str:
-    return visible(text).replace("\n", "⏎")
-
-
-def alone(token: str) -> str:
-    """A token for itself, where nothing beside it shows its blanks."""
-    return one_line(token).replace(" ", "␣")

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from create_llm.cli.tables import show_table
-from create_llm.cli.tokenizer import alone, one_line
+from create_llm.cli.terminal import alone, one_line, written
 from create_llm.data.spelling import is_of_bytes, spelling
 
 if TYPE_CHECKING:
@@ -104,7 +104,7 @@ def show(shown: Shown) -> None:
     click.echo("rarest tokens    " + " | ".join(rarest))
     measured = f"in the {fit.train.bytes / 1e6:,.1f} MB of training text that were measured"
     click.echo(f"never used       {shown.unused:,} tokens but bytes, {measured}")
-    click.echo(f"took {shown.seconds:.1f} s, saved in {shown.folder}")
+    click.echo(f"took {shown.seconds:.1f} s, saved in {written(str(shown.folder))}")
 
 
 def _figures(fit: Fit) -> dict[str, object]:

@@ -106,6 +106,11 @@ def derived_values(hardware: Hardware) -> tuple[Mapping[KeyPath, int], str]:
     return (values if batch_size < 32 else {}), f"{gigabytes:.1f} GB of memory"
 
 
+def devices(*, cuda: bool, mps: bool) -> list[str]:
+    """What torch can compute on, the fastest first."""
+    return [*(["cuda"] if cuda else []), *(["mps"] if mps else []), "cpu"]
+
+
 def resolve_device(config: Config, hardware: Hardware) -> str:
     """The device to train on: cpu, cuda or mps; `hardware` must have been asked for its GPU.
 
@@ -113,7 +118,7 @@ def resolve_device(config: Config, hardware: Hardware) -> str:
         ConfigError: the configuration names one that is not here.
     """
     wanted = config.training.device
-    here = [*(["cuda"] if hardware.gpu_name else []), *(["mps"] if hardware.mps else []), "cpu"]
+    here = devices(cuda=hardware.gpu_name is not None, mps=hardware.mps)
     if wanted == "auto":
         return here[0]
     if wanted in here:

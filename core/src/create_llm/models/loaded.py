@@ -8,6 +8,7 @@ from typing import Any
 import torch
 from torch import nn
 
+from create_llm.config.hardware import devices
 from create_llm.data.chat.template import ChatTemplate, load_chat_template
 from create_llm.data.tokenizer import Tokenizer
 from create_llm.errors import ConfigError
@@ -21,8 +22,6 @@ from create_llm.models.objective import Objective
 from create_llm.models.weights import Undrawn, load_weights
 from create_llm.storage.durable import verify
 from create_llm.storage.tensors import load_tensors
-
-_DEVICES = ("cpu", "cuda")
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,13 +50,14 @@ class LoadedModel:
         """Verify every file of a bundle and bring the model into memory.
 
         Args:
-            device: "cpu", "cuda" or "auto".
+            device: "cpu", "cuda", "mps" or "auto": the fastest there is.
 
         Raises:
             DataError: a file is missing or differs from what was written.
             ConfigError: there is no such device.
             PluginError: the architecture or tokenizer it needs is not installed.
         """
+        place = _device(device)
         verify(bundle.path)
         where = str(bundle.path)
         info = bundle.info
@@ -67,7 +67,7 @@ class LoadedModel:
         tokenizer: Tokenizer = tokenizer_type.load(bundle.path)
         tensors = load_tensors(bundle.path / WEIGHTS)
         config, vocab_size, state = architecture.from_hf(bundle.hf_config(), tensors)
-        with _device(device), Undrawn():
+        with place, Undrawn():
             module = architecture.build(config, vocab_size)
         load_weights(module, state, where)
         module.eval()
@@ -80,7 +80,7 @@ class LoadedModel:
             config,
             tokenizer,
             objective,
-            _device(device),
+            place,
             isolated,
             load_chat_template(bundle.path),
         )
@@ -118,16 +118,24 @@ class LoadedModel:
 
 
 def _device(name: str) -> torch.device:
+    """
+    Raises:
+        ConfigError: there is no such device, or not here.
+    """
+    if name == "cpu":  # without looking for a GPU, which takes its time
+        return torch.device(name)
+    here = devices(cuda=torch.cuda.is_available(), mps=torch.backends.mps.is_available())
     if name == "auto":
-        name = "cuda" if torch.cuda.is_available() else "cpu"
-    if name == "cuda" and not torch.cuda.is_available():
+        return torch.device(here[0])
+    if name in here:
+        return torch.device(name)
+    known = devices(cuda=True, mps=True)
+    if name in known:
         raise ConfigError(
             "there is no usable GPU here", where="device", fixes=("leave it out to take the CPU",)
         )
-    if name not in _DEVICES:
-        raise ConfigError(
-            f"there is no device called '{name}'",
-            where="device",
-            fixes=(f"choose one of: auto, {', '.join(_DEVICES)}",),
-        )
-    return torch.device(name)
+    raise ConfigError(
+        f"there is no device called '{name}'",
+        where="device",
+        fixes=(f"choose one of: {', '.join(('auto', *known))}",),
+    )

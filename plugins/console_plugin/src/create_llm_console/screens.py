@@ -20,8 +20,8 @@ from rich.progress import (
 )
 from rich.text import Text
 
+from create_llm.cli.terminal import steady
 from create_llm.cli.units import count
-from create_llm_console.words import clean
 
 Tone = Literal["normal", "quiet", "good", "warning", "bad"]
 
@@ -91,10 +91,10 @@ class PlainScreen:
 
     def line(self, text: str, tone: Tone = "normal") -> None:
         # Not through rich: it would wrap the line at 80 columns.
-        print(clean(text), file=self._terminal.file, flush=True)
+        print(steady(text), file=self._terminal.file, flush=True)
 
     def sample(self, title: str, text: str) -> None:
-        lines = clean(text).split("\n")
+        lines = steady(text).split("\n")
         self.line("\n".join([f"{title}:", *(f"  | {line}" for line in lines)]))
 
     def stop(self) -> None: ...
@@ -136,10 +136,10 @@ class LiveScreen:
         self._bar.update(self._aside[1], completed=now.done)
 
     def line(self, text: str, tone: Tone = "normal") -> None:
-        self._terminal.print(Text(clean(text), style=_STYLES[tone]))
+        self._terminal.print(Text(steady(text), style=_STYLES[tone]))
 
     def sample(self, title: str, text: str) -> None:
-        body, head = Text(clean(text)), Text(clean(title))
+        body, head = Text(steady(text)), Text(steady(title))
         self._terminal.print(Panel(body, title=head, title_align="left", border_style="dim"))
 
     def stop(self) -> None:

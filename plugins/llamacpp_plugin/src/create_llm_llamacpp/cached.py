@@ -66,6 +66,8 @@ def converted(bundle: ModelBundle, registry: Registry, notice: Notice) -> tuple[
         CannotRun: llama.cpp cannot run the model, or there is no place for the file.
     """
     folder = bundle.path / FOLDER
+    with contextlib.suppress(OSError):  # a disk that refuses costs space and no more
+        Storage().heal(folder.parent)  # a killed one left as much as the model is large
     facts = _kept(folder, bundle)
     if facts is None:
         _check(bundle, registry)
@@ -115,7 +117,6 @@ def _make(folder: Path, bundle: ModelBundle, registry: Registry) -> Facts:
     loaded = LoadedModel.from_bundle(bundle, registry)
     storage = Storage()
     storage.make_folder(folder.parent)
-    storage.heal(folder.parent)  # a killed one left as much as the model is large
     with _trials(folder) as trials:
         path, facts = _tried(trials, bundle, loaded, registry)
         with storage.commit(folder) as writer:

@@ -9,6 +9,7 @@ import click
 
 from create_llm.cli.app import App
 from create_llm.cli.models import bundle_called, device_option, engine_option, load_model, say
+from create_llm.cli.terminal import steady
 
 
 @click.command(
@@ -82,5 +83,5 @@ def command(
         if as_json:
             click.echo(json.dumps({"url": url, "model": bundle.name}))
         else:
-            click.echo(f"serving {bundle.name} at {url}; Ctrl-C ends it", err=True)
+            click.echo(f"serving {steady(bundle.name)} at {url}; Ctrl-C ends it", err=True)
         server_of(service, listener, key).run(sockets=[listener])
