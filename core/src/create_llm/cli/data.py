@@ -97,7 +97,7 @@ def _show_prepared(data: PreparedData, tokenizer: Tokenizer, skipped: list[str])
     size = decimal(data.train.disk_bytes + data.val.disk_bytes)
     click.echo(f"total tokens  {data.train.tokens + data.val.tokens:,}")
     click.echo(f"vocabulary    {tokenizer.vocab_size:,} tokens")
-    click.echo(f"size on disk  {size} in {data.folder}")
+    click.echo(written(f"size on disk  {size} in {data.folder}"))
     click.echo("unchanged since it was prepared" if data.cached else "prepared")
     if data.duplicates:
         click.echo(f"repeated      {counted(data.duplicates, 'document')} left out")
@@ -106,7 +106,7 @@ def _show_prepared(data: PreparedData, tokenizer: Tokenizer, skipped: list[str])
             f"rejected      {counted(data.rejected, 'row')} left out; see why: llm data check"
         )
     for entry in skipped:
-        click.echo(f"passed over: {entry}", err=True)
+        click.echo(steady(f"passed over: {entry}"), err=True)
     if data.train.bytes < LITTLE_BYTES:
         click.echo(
             f"warning: {decimal(data.train.bytes)} of text is little; the model will learn it by "
