@@ -12,6 +12,7 @@ from create_llm.cli.data_check import check
 from create_llm.cli.data_preview import preview
 from create_llm.cli.data_report import counted
 from create_llm.cli.data_sources import open_with_path
+from create_llm.cli.terminal import steady, written
 from create_llm.cli.tokenizer import needed_tokens, open_project
 
 if TYPE_CHECKING:

@@ -125,4 +125,4 @@ def _at(rows: Tensor, targets: tuple[int, ...]) -> tuple[float, bool]:
     """The targets' summed log-probability, and whether each is the likeliest of its row."""
     rows, ids = rows[-len(targets) :], torch.tensor(targets, device=rows.device)
     chosen = rows.gather(-1, ids[:, None])
-    return float(chosen.sum(dtype=torch.float64)), bool((rows.argmax(-1) == ids).all())
+    return float(chosen.cpu().sum(dtype=torch.float64)), bool((rows.argmax(-1) == ids).all())
