@@ -13,12 +13,14 @@ import argparse
 import contextlib
 import json
 import os
+import random
 import socket
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
+from itertools import chain
 from pathlib import Path
 from typing import Literal
 
@@ -44,7 +46,7 @@ TINY = {
     "model.dim": 64,
     "model.ffn_dim": 128,
     "model.max_length": 64,
-    "training.batch_size": 16,
+    "training.batch_size": 32,
     "training.compile": "off",
 }
 """A step of some ten milliseconds, shorter than any that is worth to be trained."""
@@ -90,6 +92,7 @@ class Turns(Callback):
         self._inner = _made(case)
         self._open = contextlib.ExitStack()
         self._after_start = self._open.enter_context(_service(case.fate))
+        self._turns = _order(config.bursts)
         self._bursts: list[tuple[bool, float, float]] = []
         self._calls: list[float] = []
         self._began = (0.0, 0.0)
@@ -102,16 +105,17 @@ class Turns(Callback):
         self._after_start()
 
     def on_step_end(self, event: StepEnd) -> Signal | None:
-        """In the order with, without, without, with: a drift of the machine touches both."""
+        """Told of a step, or not; between two bursts the other may get its turn."""
         number, place = divmod(event.step - WARM_UP, BURST)
-        if event.step > WARM_UP and place == 0:
+        turn = number < 0 or self._turns[number]
+        if place == 0 and number > 0:
             now = _clocks()
-            spent = (after - before for before, after in zip(self._began, now, strict=True))
-            self._bursts.append((_is_turn(number - 1), *spent))
-        if place == 0:
-            self._stand_still(not _is_turn(number))
+            wall, cpu = now[0] - self._began[0], now[1] - self._began[1]
+            self._bursts.append((self._turns[number - 1], wall, cpu))
+        if place == 0 and number >= 0:
+            self._stand_still(not turn)
             self._began = _clocks()
-        if place == BURST // 2 and (event.step < WARM_UP or _is_turn(number)):
+        if place == BURST // 2 and turn:
             self._calls.append(_timed(lambda: self._inner.on_step_end(event)))
         return Signal.STOP if len(self._bursts) == self._config.bursts else None
 
@@ -132,8 +136,12 @@ def _clocks() -> tuple[float, float]:
     return time.perf_counter(), time.process_time()
 
 
-def _is_turn(burst: int) -> bool:
-    return burst % 4 in (0, 3)
+def _order(bursts: int) -> list[bool]:
+    """Whose turn it is: of each two bursts one, by chance, so that nothing of the run's own that
+    comes again and again falls to the same side. The last, which is not measured, ends the run."""
+    chance = random.Random(0)
+    pairs = (chance.choice([(True, False), (False, True)]) for _ in range(bursts // 2))
+    return [*chain.from_iterable(pairs), False]
 
 
 def _timed(call: Callable[[], object]) -> float:

@@ -119,8 +119,9 @@ def table(lines: Sequence[dict[str, Any]]) -> str:
     for each in lines:
         between = f"{each['low'] - 1:+.1%} … {each['high'] - 1:+.1%}"
         rows.append(
-            f"{each['case']:<40}{each['ratio'] - 1:>+8.2%}{between:>18}{each['cpu_ratio'] - 1:>+8.2%}"
-            f"{each['call_ms']:>9.2f}{each['longest_ms']:>9.1f}{each['beside']:>8.1%}"
+            f"{each['case']:<40}{each['ratio'] - 1:>+8.2%}{between:>18}"
+            f"{each['cpu_ratio'] - 1:>+8.2%}{each['call_ms']:>9.2f}"
+            f"{each['longest_ms']:>9.1f}{each['beside']:>8.1%}"
             f"{each['start']:>9.1f}{each['end']:>8.1f}{each['exit']:>8.1f}"
         )
     return "\n".join(rows)

@@ -135,3 +135,27 @@ def test_a_contender_that_fails_says_why_and_has_no_figures(module, tmp_path):
         "error": "no such option",
         "about": "",
     }
+
+
+def test_bursts_with_a_callback_are_compared_with_their_neighbours(module):
+    callbacks, turns = module("callbacks"), module("callback_turns")
+    order = turns._order(40)[:-1]
+    assert sum(order) == 20
+    assert all(sum(pair) == 1 for pair in zip(order[::2], order[1::2], strict=True))
+    # A machine that gets slower and slower, and a callback that costs a tenth.
+    bursts = [(turn, (1.0 + turn / 10) * 2 ** (i // 2), 0.0) for i, turn in enumerate(order)]
+    assert callbacks.ratios_of(bursts, clock=1) == pytest.approx([1.1] * 20)
+    assert callbacks.bounds([float(i) for i in range(100)]) == (40, 59)
+    assert callbacks.bounds([1.0, 2.0, 3.0]) == (1.0, 3.0)
+
+
+@pytest.mark.parametrize("case", ["none", "tensorboard"])
+def test_a_training_with_a_callback_in_turns_is_measured(module, tmp_path, case):
+    callbacks, child = module("callbacks"), module("create_llm_train")
+    told = callbacks.run(child.make_project(tmp_path), case, pairs=2)
+    assert [turn for turn, _, _ in told["bursts"]].count(True) == 2
+    figures = callbacks.figures(told)
+    assert figures["pairs"] == 2
+    assert figures["low"] <= figures["ratio"] <= figures["high"]
+    (written,) = [*(tmp_path / "project" / "logs").glob("*/tensorboard")] or [None]
+    assert (written is None) is (case == "none")

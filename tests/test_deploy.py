@@ -70,6 +70,24 @@ def test_there_and_run(project, service):
     nowhere_told(project, planned, sent, told)
 
 
+def test_a_folder_alone(tmp_path, model, service):
+    """Without a project: the keys of the target come from the command line."""
+    shutil.copytree(model, tmp_path / "away" / "poet")
+    named = ("--set", "deployment.replicate.model_name=mine")
+    to = ("deploy", "poet", "--to", "replicate")
+    needs = llm(tmp_path / "away", *to, env=service.env, code=2)
+    assert "deployment.replicate.model_name" in needs.stderr
+    plan = llm(tmp_path, "-C", "away", *named, *to, "--dry-run", "--json", env=service.env)
+    assert json.loads(plan.stdout)["bundle"] == str(tmp_path / "away" / "poet")
+    sent = llm(tmp_path, "-C", "away", *named, *to, "--json", env=service.env)
+    assert json.loads(sent.stdout) == {"url": "https://replicate.test/me/mine"}
+    assert (tmp_path / "away/exports/replicate/poet/cog.yaml").is_file()
+    without = ("deploy", "--to", "replicate", "--predict", "Once")
+    told = llm(tmp_path / "away", *named, *without, env=service.env)
+    assert told.stdout == "Once upon a time\n"
+    nowhere_told(tmp_path / "away", plan, sent, told)
+
+
 def test_what_is_left_without_docker(project, service, tmp_path):
     env = {**service.env, "PATH": str(programs(tmp_path / "none", service))}
     done = llm(project, *TO, env=env, code=70)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import subprocess
 import sys
 from itertools import chain
@@ -70,6 +71,40 @@ def test_ollama_gets_its_folder_and_the_person_the_commands(project: Path, llm: 
     assert "ollama create create-llm/v1 -f Modelfile" in done.stderr
     names = {path.name for path in (project / "exports" / "v1-ollama").iterdir()}
     assert names == {"Modelfile", "manifest.json", "v1-Q4_0.gguf"}
+
+
+def test_a_folder_alone_is_exported_with_options(tmp_path: Path, llm: CommandLine, project: Path):
+    """Nothing but the bundle: options from the command line and the environment."""
+    bundle = shutil.copytree(project / "models" / "v1", tmp_path / "poet")
+    export = ("export", "poet", "--to", "gguf", "--json")
+    done = llm("--set", "export.gguf.precision=q8_0", *export, cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    told = json.loads(done.stdout)
+    assert Path(told["path"]) == tmp_path / "poet-gguf"
+    assert set(told["files"]) == {"poet-Q8_0.gguf", "manifest.json"}
+    variable = {"CREATE_LLM_EXPORT__GGUF__PRECISION": "bf16"}
+    only = {"CREATE_LLM_PLUGINS": "export,gpt,tokenizers,objectives"}
+    done = llm(*export, cwd=tmp_path, env=environment() | variable | only)
+    assert "poet-BF16.gguf" in json.loads(done.stdout)["files"]
+    assert ModelBundle.open(bundle).path == bundle
+
+
+@pytest.mark.parametrize(
+    ("setting", "said"),
+    [
+        ("export.gguf.precison=f32", "did you mean"),
+        ("exprot.gguf.precision=f32", "did you mean"),
+        ("export.gguf.precision=q4_k_m", "q4_k_m"),
+    ],
+)
+def test_a_wrong_option_of_a_folder_alone_is_refused(
+    tmp_path: Path, llm: CommandLine, project: Path, setting: str, said: str
+):
+    shutil.copytree(project / "models" / "v1", tmp_path / "poet")
+    done = llm("--set", setting, "export", "poet", "--to", "gguf", cwd=tmp_path)
+    assert done.returncode == 2
+    assert said in done.stderr
+    assert [path.name for path in tmp_path.iterdir()] == ["poet"]
 
 
 def read_by(python: Path | str, folder: Path) -> tuple[str, list[list[int]], list[list[float]]]:

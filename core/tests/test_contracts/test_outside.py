@@ -12,6 +12,7 @@ from types import MappingProxyType
 import pytest
 from pydantic import BaseModel, ConfigDict, Field
 
+from create_llm.errors import ConfigError
 from create_llm.kernel.registry import Part
 from create_llm.models.deploy import Plan, PlannedFile
 from create_llm.project.presets import Preset
@@ -127,6 +128,65 @@ def test_publishing_nothing_is_caught(failures):
             return "file:shelf"
 
     assert failures(ShelfContract, Pretends) == {"apply_publishes"}
+
+
+class Reader(Shelf):
+    """A sound target that runs what is deployed there."""
+
+    def __init__(self, config):
+        self._shelf = None
+
+    def apply(self, plan):
+        self._shelf = super().apply(plan)
+        return self._shelf
+
+    def predict(self, prompt):
+        if self._shelf is None:
+            raise ConfigError("nothing is deployed", fixes=("llm deploy --to shelf",))
+        yield from (prompt, " and so on")
+
+
+class Mute(Reader):
+    def predict(self, prompt):
+        yield from (piece for piece in super().predict(prompt) if not piece)
+
+
+class Numbers(Reader):
+    def predict(self, prompt):
+        yield from map(len, super().predict(prompt))
+
+
+class Replaces(Reader):
+    def predict(self, prompt):
+        yield from super().predict(prompt)
+        (Path(self._shelf.removeprefix("file:")) / "more").touch()
+
+
+class Dreams(Reader):
+    def predict(self, prompt):
+        yield "Once"
+
+
+class Curt(Reader):
+    def predict(self, prompt):
+        if self._shelf is None:
+            raise ConfigError("nothing is deployed")
+        yield prompt
+
+
+@pytest.mark.parametrize(
+    ("target", "broken"),
+    [
+        (Reader, set()),
+        (Mute, {"predict_runs_what_is_deployed"}),
+        (Numbers, {"predict_runs_what_is_deployed"}),
+        (Replaces, {"predict_runs_what_is_deployed"}),
+        (Dreams, {"predict_says_where_nothing_is"}),
+        (Curt, {"predict_says_where_nothing_is"}),
+    ],
+)
+def test_running_what_is_deployed(target, broken, failures):
+    assert failures(ShelfContract, target) == broken
 
 
 class NetConfig(BaseModel):

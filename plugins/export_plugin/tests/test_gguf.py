@@ -2,19 +2,26 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 from pathlib import Path
+from typing import get_args
 
+import gguf
+import gguf.quants
+import numpy as np
 import pytest
+from pydantic import ValidationError
+from safetensors.numpy import load_file, save
 
 from create_llm.errors import ConfigError
 from create_llm.kernel.plugins import default_plugins
-from create_llm.models.bundle import ModelBundle
+from create_llm.models.bundle import WEIGHTS, ModelBundle
 from create_llm.models.exporting import export
 from create_llm.storage.durable import Storage
 from create_llm.testing.bundles import write_bundle
 from create_llm_export import gguf_file, llama
-from create_llm_export.config import GGUFConfig
+from create_llm_export.config import GGUFConfig, Precision
 from create_llm_export.families import family_of
 from create_llm_export.gguf_exporter import GGUF
 from create_llm_export.vocabulary import vocabulary_of
@@ -27,6 +34,15 @@ PIECES = {"name": "sentencepiece-bpe", "vocab_size": 400}
 def made(folder: Path, tokenizer: dict[str, object] = BPE, **changes: object) -> ModelBundle:
     registry = default_plugins().registry
     return write_bundle(folder, registry, {**MODEL, **changes}, tokenizer)
+
+
+def rewritten(bundle: ModelBundle, folder: Path, changes: dict[str, bytes]) -> ModelBundle:
+    """The bundle with other files of the same names."""
+    files = {path.name: path.read_bytes() for path in bundle.path.iterdir() if path.is_file()}
+    with Storage().commit(folder) as writer:
+        for name in files.keys() - {"manifest.json"}:
+            writer.write(name, [(files | changes)[name]])
+    return ModelBundle.open(folder)
 
 
 def tried(bundle: ModelBundle, folder: Path, **options: object):
@@ -61,9 +77,10 @@ def test_other_exact_tokenizers(tmp_path, tokenizer):
     assert found["greedy text"].same
 
 
-@pytest.mark.parametrize(
-    "precision", ["f16", "bf16", "q8_0", "q5_1", "q5_0", "q4_1", "q4_0", "mxfp4"]
-)
+THREE_VALUES = ("tq2_0", "tq1_0")
+
+
+@pytest.mark.parametrize("precision", [p for p in get_args(Precision) if p not in THREE_VALUES])
 def test_what_is_rounded_is_measured(tmp_path, bundle, precision):
     found = tried(bundle, tmp_path / "out", precision=precision)
     assert found["token ids"].same
@@ -71,10 +88,54 @@ def test_what_is_rounded_is_measured(tmp_path, bundle, precision):
     assert (tmp_path / "out" / f"v1-{precision.upper()}.gguf").is_file()
 
 
-def test_three_values_are_too_few_for_a_model_that_has_more(tmp_path):
-    bundle = made(tmp_path / "v1", dim=256)
-    found = tried(bundle, tmp_path / "out", precision="tq2_0")
-    assert found["drift"].same is False
+@pytest.fixture(scope="module")
+def broad(tmp_path_factory) -> ModelBundle:
+    """A model whose rows are as long as the blocks of three values."""
+    folder = tmp_path_factory.mktemp("broad") / "v1"
+    return made(folder, layers=1, dim=256, ffn_dim=256)
+
+
+@pytest.fixture(scope="module")
+def ternary(tmp_path_factory, broad) -> ModelBundle:
+    """The same with three values in each matrix of a layer."""
+    tensors = load_file(broad.path / WEIGHTS)
+    for name, tensor in tensors.items():
+        if tensor.ndim == 2 and ".layers." in name:
+            size = np.abs(tensor).mean()
+            tensors[name] = np.sign(tensor) * (np.abs(tensor) > size / 2) * size
+    return rewritten(broad, tmp_path_factory.mktemp("ternary") / "v1", {WEIGHTS: save(tensors)})
+
+
+@pytest.mark.parametrize("precision", THREE_VALUES)
+def test_three_values_are_enough_for_a_model_that_has_no_more(tmp_path, broad, ternary, precision):
+    found = tried(ternary, tmp_path / "out", precision=precision)
+    assert found["token ids"].same
+    assert found["drift"].same, found["drift"].told
+    found = tried(broad, tmp_path / "other", precision=precision)
+    assert found["drift"].same is False, found["drift"].told
+
+
+def test_everything_that_gguf_can_quantise_is_offered():
+    row = np.ones((1, 256), np.float32)
+    able = set()
+    for kind in gguf.GGMLQuantizationType:
+        with contextlib.suppress(NotImplementedError):
+            gguf.quants.quantize(row, kind)
+            able.add(kind.name.lower())
+    assert able == set(get_args(Precision))
+
+
+@pytest.mark.parametrize("name", ["q4_k_m", "Q6_K", "iq4_xs", "q2_k", "q1_0", "nvfp4"])
+def test_what_only_llama_cpp_makes_is_said_to_be_that(name):
+    with pytest.raises(ValidationError, match="llama-quantize FROM") as caught:
+        GGUFConfig(precision=name)
+    assert f"written here are {', '.join(get_args(Precision))}" in str(caught.value)
+
+
+def test_precisions_are_known_as_llama_cpp_spells_them():
+    assert GGUFConfig(precision="Q8_0") == GGUFConfig(precision="q8_0")
+    with pytest.raises(ValidationError, match="Input should be"):
+        GGUFConfig(precision="small")
 
 
 @pytest.mark.parametrize("form", ["llama", "gpt2"])
@@ -118,6 +179,10 @@ def test_other_architectures_are_refused_in_words(tmp_path, name):
         ({"model_type": None}, "families"),
         ({"head_dim": None}, "does not say head_dim"),
         ({"rope_parameters": {"rope_type": "yarn"}}, "yarn"),
+        ({"rope_scaling": {"type": "linear", "factor": 4.0}}, "linear"),
+        ({"rope_parameters": {"rope_type": "default", "type": "yarn"}}, "yarn"),
+        ({"rope_parameters": {"rope_theta": 7.0}}, "another rope_theta"),
+        ({"rope_scaling": [1]}, "rope_scaling is no table"),
         ({"attention_bias": True}, "attention_bias = True"),
     ],
 )
@@ -139,17 +204,13 @@ QWEN2 = LLAMA3.replace("{1,3}", "")
     ("pattern", "whole"), [(LLAMA3, True), (QWEN2, False)], ids=["llama 3", "qwen 2"]
 )
 def test_the_words_of_downloaded_models_are_known(tmp_path, bundle, pattern, whole):
-    files = {path.name: path.read_bytes() for path in bundle.path.iterdir() if path.is_file()}
-    file = json.loads(files["tokenizer.json"])
+    file = json.loads((bundle.path / "tokenizer.json").read_text("utf-8"))
     words = {"type": "Split", "pattern": {"Regex": pattern}, "behavior": "Isolated"}
     steps = [{**words, "invert": False}, {**file["pre_tokenizer"], "use_regex": False}]
     file["pre_tokenizer"] = {"type": "Sequence", "pretokenizers": steps}
     file["model"]["ignore_merges"] = whole
-    files["tokenizer.json"] = json.dumps(file).encode()
-    with Storage().commit(tmp_path / "v1") as writer:
-        for name in files.keys() - {"manifest.json"}:
-            writer.write(name, [files[name]])
-    found = tried(ModelBundle.open(tmp_path / "v1"), tmp_path / "out")
+    changes = {"tokenizer.json": json.dumps(file).encode()}
+    found = tried(rewritten(bundle, tmp_path / "v1", changes), tmp_path / "out")
     assert found["token ids"].same, found["token ids"].told
 
 

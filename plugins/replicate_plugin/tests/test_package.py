@@ -19,6 +19,7 @@ import create_llm
 from create_llm.errors import PluginError
 from create_llm.kernel.plugins import default_plugins
 from create_llm.models.bundle import ModelBundle
+from create_llm.storage.durable import Storage
 from create_llm.testing.bundles import write_bundle
 from create_llm_replicate import distributions
 from create_llm_replicate.config import ReplicateConfig
@@ -97,12 +98,19 @@ def test_a_part_that_is_not_installed(bundle):
 
 @pytest.fixture(scope="module")
 def server(package):
+    with served(package, schema()) as port:
+        yield port
+
+
+@contextlib.contextmanager
+def served(package, openapi):
+    """The port at which Cog's own server runs a package."""
     pytest.importorskip("cog")
     with socket.create_server(("127.0.0.1", 0)) as listener:
         port = listener.getsockname()[1]
     # Cog's tool, which is no Python package, derives it from the runner when it builds the image.
     (package / ".cog").mkdir()
-    (package / ".cog" / "openapi_schema.json").write_text(json.dumps(schema()))
+    (package / ".cog" / "openapi_schema.json").write_text(json.dumps(openapi))
     here = {
         "PATH": os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]]),
         "COG_PREDICT_TYPE_STUB": "run.py:Runner",
@@ -123,14 +131,14 @@ def server(package):
         process.communicate(timeout=20)
 
 
-def schema():
+def schema(required=("prompt",), **more):
     prompt = {"type": "string", "title": "Prompt"}
     numbers = {name: {"type": "number"} for name in ("max_new_tokens", "temperature", "top_k")}
     schemas = {
         "Input": {
             "type": "object",
-            "required": ["prompt"],
-            "properties": {"prompt": prompt, **numbers},
+            "required": list(required),
+            "properties": {"prompt": prompt, **numbers, **more},
         },
         "Output": {"type": "array", "items": {"type": "string"}, "x-cog-array-type": "iterator"},
     }
@@ -193,3 +201,67 @@ def test_cog_asks_for_a_prompt(server):
     status, text = ask(server, "POST", "/predictions", {"input": {}})
     assert status == 422
     assert "prompt" in text
+
+
+TEMPLATE = """\
+{%- for message in messages %}{{ message.role }}> {{ message.content }}
+{% endfor %}{% if add_generation_prompt %}assistant> {% endif %}"""
+TALK = [
+    {"role": "user", "content": "Once?"},
+    {"role": "assistant", "content": "Upon."},
+    {"role": "user", "content": "A sea?"},
+]
+
+
+@pytest.fixture(scope="module")
+def talker(tmp_path_factory):
+    """A model with a template, as one that has learnt conversations has it."""
+    folder, registry = tmp_path_factory.mktemp("talker"), default_plugins().registry
+    broad = {**MODEL, "layers": 2, "max_length": 128, "tied": False}
+    # Weights whose answer depends on what was said before.
+    plain = write_bundle(folder / "plain", registry, broad, WORDS, seed=3).path
+    files = {path.name: path.read_bytes() for path in plain.iterdir() if path.is_file()}
+    with Storage().commit(folder / "v1") as writer:
+        for name in files.keys() - {"manifest.json"}:
+            writer.write(name, [files[name]])
+        writer.write("chat_template.jinja", [TEMPLATE.encode()])
+    return create_llm.load(folder / "v1", engine="torch")
+
+
+@pytest.fixture(scope="module")
+def answering(talker, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("answering") / "v1"
+    CogPackage.of(talker.bundle.path, ReplicateConfig(model_name="m")).write(folder)
+    with served(folder, schema((), messages={"type": "string", "title": "Messages"})) as port:
+        yield port
+
+
+def answer(port, **given):
+    status, text = predict(port, {"input": {**GREEDY, **given}})
+    told = json.loads(text)
+    return status, told["status"], "".join(told.get("output") or []).strip() or told.get("error")
+
+
+def test_a_model_that_talks_answers_in_its_template(talker, answering):
+    """A prompt is a turn of the user, behind what was said before it."""
+    first, last = talker.chat(TALK[:1], **GREEDY), talker.chat(TALK, **GREEDY)
+    assert len({first, last, talker.generate("Once?", **GREEDY).strip()}) == 3
+    good = (200, "succeeded")
+    assert answer(answering, prompt="Once?") == (*good, first)
+    assert answer(answering, messages=json.dumps(TALK)) == (*good, last)
+    before = json.dumps(TALK[:2])
+    assert answer(answering, messages=before, prompt="A sea?") == (*good, last)
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        ({}, "nothing to answer"),
+        ({"messages": '{"role": "user"}'}, "not a list"),
+        ({"messages": '[{"role": "usr", "content": "a"}]'}, "'usr' is not a role"),
+    ],
+)
+def test_what_cannot_be_answered_fails_in_words(answering, given, said):
+    _, status, error = answer(answering, **given)
+    assert status == "failed"
+    assert said in error

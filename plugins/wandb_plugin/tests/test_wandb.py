@@ -330,6 +330,44 @@ def test_training_outlives_the_process_of_wandb(run: Path):
         wandb.teardown()
 
 
+HANGS = """
+import sys
+import psutil
+from pathlib import Path
+from create_llm_wandb import client
+from plugins.wandb_plugin.tests.story import step_end, train_end, train_start, WandB, WandBConfig
+from create_llm.training.dispatch import Dispatcher
+client.FINISH_SECONDS, client.SLACK_SECONDS, client.MOST_WAITING = 1.0, 0.5, int(sys.argv[2])
+told = []
+tell = Dispatcher([("wandb", WandB(WandBConfig(mode="offline")))], told.append).emit
+tell(train_start(Path(sys.argv[1])))
+for process in psutil.Process().children():
+    process.suspend()
+for step in range(1, 3000):
+    tell(step_end(step))
+tell(train_end(3000))
+print([failure.error for failure in told])
+"""
+
+
+@pytest.mark.parametrize(
+    ("waiting", "dropped", "said"),
+    [
+        (10_000, [], "not everything was sent in time; later: wandb sync"),
+        (1_000, ["TimeoutError: wandb takes nothing any more"], ""),
+    ],
+)
+def test_training_does_not_wait_for_a_process_that_hangs(
+    run: Path, waiting: int, dropped: list[str], said: str
+):
+    """Nor does the end of the program, and neither shows a stack trace."""
+    command = [sys.executable, "-c", HANGS, str(run), str(waiting)]
+    ended = subprocess.run(command, capture_output=True, text=True, check=True, timeout=100)
+    assert ended.stdout == f"{dropped}\n"
+    assert said in ended.stderr
+    assert "Traceback" not in ended.stderr
+
+
 def test_without_wandb_the_run_goes_on(run: Path, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.delitem(sys.modules, "create_llm_wandb.client")
     monkeypatch.setitem(sys.modules, "wandb.errors", None)

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import click
 
 from create_llm.cli.app import App
+from create_llm.cli.models import bundle_called
 from create_llm.cli.parts import configured_part
 
 if TYPE_CHECKING:
@@ -39,17 +40,14 @@ def command(
     if predict is not None and (model or dry_run):
         given = "MODEL" if model else "--dry-run"
         raise click.UsageError(f"--predict sends nothing: it does not go with {given}.")
-    from create_llm.models.versions import find_bundle
-    from create_llm.project.folder import find_project
-
     part, options = configured_part(app, "deploy_targets", target, where="--to")
-    project = find_project(app.root)
+    bundle = None if predict is not None else bundle_called(app, model).path.resolve()
     with contextlib.chdir(app.root):  # so that -C holds for the paths of a target's options too
         deployer: DeployTarget = part.load()(options)
         if predict is not None:
             _predict(deployer, part.name, predict, as_json)
-        else:
-            _deploy(deployer, find_bundle(model, project.models).path, dry_run, yes, as_json)
+        elif bundle is not None:
+            _deploy(deployer, bundle, dry_run, yes, as_json)
 
 
 def _deploy(deployer: DeployTarget, bundle: Path, dry_run: bool, yes: bool, as_json: bool) -> None:

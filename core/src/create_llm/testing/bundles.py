@@ -1,10 +1,12 @@
-"""A small bundle to try engines on: an architecture with random weights, never trained."""
+"""Small bundles to try parts on: architectures with random weights, never trained."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import ClassVar
 
+import pytest
 from pydantic import BaseModel
 
 from create_llm.data.preparation.ingredients import tokenizer_files
@@ -13,11 +15,35 @@ from create_llm.models.architecture import Architecture, count_parameters
 from create_llm.models.bundle import FORMAT, INFO, WEIGHTS, ModelBundle
 from create_llm.storage.durable import Storage
 from create_llm.storage.tensors import tensor_chunks
+from create_llm.testing.base import PartContract
 
 _SENTENCES = ("The quick brown fox jumps over the lazy dog.", "Once upon a time there was a sea.")
 _LOUDER = 4.0
 _CLEARER = 20.0
 """Fresh weights find all tokens about as likely, so that rounding decides; larger ones choose."""
+
+
+class BundleContract(PartContract):
+    """Base of the contracts of parts that are given a bundle.
+
+    Attributes:
+        model, tokenizer: parts that the bundle is made of, as sections of llm.toml:
+            {"name": "gpt", "layers": 2, …}. Small. You set them, and depend on their packages.
+    """
+
+    model: ClassVar[Mapping[str, object]]
+    tokenizer: ClassVar[Mapping[str, object]]
+
+    @classmethod
+    def registry(cls) -> Registry:
+        return cls.plugins().registry
+
+    def bundle(self, root: Path, name: str = "v1", seed: int = 0) -> ModelBundle:
+        """A bundle in a folder of its own below `root`; another seed gives other weights."""
+        for needed in ("model", "tokenizer"):
+            if not hasattr(self, needed):
+                pytest.fail(f"{type(self).__name__} must say `{needed}`", pytrace=False)
+        return write_bundle(root / name, self.registry(), self.model, self.tokenizer, seed=seed)
 
 
 def write_bundle(

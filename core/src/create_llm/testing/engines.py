@@ -3,21 +3,18 @@
 from __future__ import annotations
 
 import socket
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import ClassVar
 
 import pytest
 
 from create_llm.errors import ConfigError, DataError
-from create_llm.kernel.registry import Registry
 from create_llm.models.bundle import WEIGHTS, ModelBundle
 from create_llm.models.engine import Engine, TextModel, Writer
 from create_llm.models.loaded import LoadedModel
 from create_llm.models.sampling import Sampling
 from create_llm.storage.durable import verify
-from create_llm.testing.base import PartContract
-from create_llm.testing.bundles import write_bundle
+from create_llm.testing.bundles import BundleContract
 from create_llm.testing.imports import loaded_by
 
 _PROMPTS = ("The quick", "a time", "sea", "Once upon a time there was a lazy dog.")
@@ -28,18 +25,15 @@ Texts = dict[int, list[int | None]]
 """What was written, by key; None where the writer said that no more can come."""
 
 
-class EngineContract(PartContract):
+class EngineContract(BundleContract):
     """Runs a model that writes. Compared with the module itself, in torch.
 
     Attributes:
-        model, tokenizer: parts that the engine can run, as sections of llm.toml:
-            {"name": "gpt", "layers": 2, …}. Small, and with a head of its own: where it is tied,
-            random weights only repeat the last token. You set them, and depend on their packages.
+        model, tokenizer: as `BundleContract` has them; parts that the engine can run, and a model
+            with a head of its own: where it is tied, random weights only repeat the last token.
     """
 
     kind = "engines"
-    model: ClassVar[Mapping[str, object]]
-    tokenizer: ClassVar[Mapping[str, object]]
 
     def test_is_asked_without_torch(self) -> None:
         """Its class imports nothing heavy: `auto` asks every engine, whichever then runs."""
@@ -51,7 +45,7 @@ class EngineContract(PartContract):
 
     def test_says_what_the_module_says(self, tmp_path: Path) -> None:
         """Context, longest prompt, ids that end a text and the template are the model's own."""
-        bundle = self._bundle(tmp_path)
+        bundle = self.bundle(tmp_path)
         here, torch = self._open(bundle), self._in_torch(bundle)
         assert here.generates
         for name in ("context", "longest_prompt", "stop_tokens", "template"):
@@ -62,7 +56,7 @@ class EngineContract(PartContract):
 
     def test_greedy_text_is_that_of_torch(self, tmp_path: Path) -> None:
         """At temperature 0 it writes the tokens that the module itself writes."""
-        bundle = self._bundle(tmp_path)
+        bundle = self.bundle(tmp_path)
         here, torch = self._open(bundle), self._in_torch(bundle)
         for prompt in _prompts(here):
             expected = _written(torch, [prompt], _GREEDY)
@@ -70,7 +64,7 @@ class EngineContract(PartContract):
 
     def test_texts_do_not_see_each_other(self, tmp_path: Path) -> None:
         """Several texts at once are what each would be alone."""
-        opened = self._open(self._bundle(tmp_path))
+        opened = self._open(self.bundle(tmp_path))
         prompts = _prompts(opened)
         together = _written(opened, prompts, _GREEDY)
         for key, prompt in enumerate(prompts):
@@ -79,7 +73,7 @@ class EngineContract(PartContract):
 
     def test_texts_come_and_go(self, tmp_path: Path) -> None:
         """One begins while another is written, and goes on when that one is dropped."""
-        opened = self._open(self._bundle(tmp_path))
+        opened = self._open(self.bundle(tmp_path))
         first, second, *_ = _prompts(opened)
         alone = _written(opened, [second], _GREEDY)[0]
         writer = opened.writer(_silent, at_once=2)
@@ -97,7 +91,7 @@ class EngineContract(PartContract):
 
     def test_a_seed_decides(self, tmp_path: Path) -> None:
         """The same seed gives the same text, another seed another one, in and out of company."""
-        opened = self._open(self._bundle(tmp_path))
+        opened = self._open(self.bundle(tmp_path))
         prompts = _prompts(opened)
         drawn = [_written(opened, prompts, _warm(seed)) for seed in (1, 1, 2)]
         assert drawn[0] == drawn[1], "the same seed gives two texts"
@@ -106,7 +100,7 @@ class EngineContract(PartContract):
 
     def test_sampling_keeps_the_likeliest(self, tmp_path: Path) -> None:
         """Where top-k, top-p or min-p leave one token, it is the likeliest, however warm."""
-        opened = self._open(self._bundle(tmp_path))
+        opened = self._open(self.bundle(tmp_path))
         prompt = _prompts(opened)[0]
         greedy = _written(opened, [prompt], _GREEDY)
         for kept in ({"top_k": 1}, {"top_p": 1e-6}, {"min_p": 1.0}):
@@ -116,7 +110,7 @@ class EngineContract(PartContract):
 
     def test_writes_past_the_context(self, tmp_path: Path) -> None:
         """A text that outgrows the context goes on, or ends with None; either is told once."""
-        opened = self._open(self._bundle(tmp_path))
+        opened = self._open(self.bundle(tmp_path))
         told: list[str] = []
         most = opened.context + 5
         writer = opened.writer(told.append)
@@ -127,7 +121,7 @@ class EngineContract(PartContract):
 
     def test_a_penalty_counts_what_is_read(self, tmp_path: Path) -> None:
         """Past the context it forgets tokens as the model does, and the text is that of torch."""
-        bundle = self._bundle(tmp_path)
+        bundle = self.bundle(tmp_path)
         here, torch = self._open(bundle), self._in_torch(bundle)
         most = 3 * here.context
         sampling = Sampling(max_new_tokens=most, temperature=0, repetition_penalty=1.5)
@@ -136,7 +130,7 @@ class EngineContract(PartContract):
 
     def test_refuses_a_damaged_bundle(self, tmp_path: Path) -> None:
         """Weights that are not those that were written are never run."""
-        bundle = self._bundle(tmp_path)
+        bundle = self.bundle(tmp_path)
         self._open(bundle)
         weights = bundle.path / WEIGHTS
         data = bytearray(weights.read_bytes())
@@ -148,11 +142,11 @@ class EngineContract(PartContract):
     def test_refuses_what_it_cannot_run(self, tmp_path: Path) -> None:
         """A device that there is not is an error in words."""
         with pytest.raises(ConfigError):
-            self._open(self._bundle(tmp_path), "abacus")
+            self._open(self.bundle(tmp_path), "abacus")
 
     def test_leaves_the_bundle_alone(self, tmp_path: Path) -> None:
         """What it keeps for itself stands beside the bundle's files, which stay what they were."""
-        bundle = self._bundle(tmp_path)
+        bundle = self.bundle(tmp_path)
         before = verify(bundle.path)
         _written(self._open(bundle), _prompts(self._open(bundle)), _GREEDY)
         assert verify(bundle.path) == before
@@ -166,22 +160,12 @@ class EngineContract(PartContract):
         for name in ("connect", "connect_ex", "sendto"):
             monkeypatch.setattr(socket.socket, name, refused)
         monkeypatch.setattr(socket, "getaddrinfo", refused)
-        opened = self._open(self._bundle(tmp_path))
+        opened = self._open(self.bundle(tmp_path))
         assert _written(opened, _prompts(opened), _GREEDY)
-
-    @classmethod
-    def registry(cls) -> Registry:
-        return cls.plugins().registry
 
     def _engine(self) -> Engine:
         engine: Engine = self.part().load()()
         return engine
-
-    def _bundle(self, root: Path) -> ModelBundle:
-        for needed in ("model", "tokenizer"):
-            if not hasattr(self, needed):
-                pytest.fail(f"{type(self).__name__} must say `{needed}`", pytrace=False)
-        return write_bundle(root / "v1", self.registry(), self.model, self.tokenizer)
 
     def _open(self, bundle: ModelBundle, device: str = "cpu") -> TextModel:
         return self._engine().open(bundle, self.registry(), device, _silent)

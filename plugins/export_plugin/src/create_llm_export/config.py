@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Literal
+import re
+from typing import Literal, get_args
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 Precision = Literal[
     "f32", "f16", "bf16", "q8_0", "q5_1", "q5_0", "q4_1", "q4_0", "mxfp4", "tq2_0", "tq1_0"
 ]
+"""What the package gguf can write; it reads the others of llama.cpp and cannot make them."""
+
+_OF_LLAMA_CPP = re.compile(r"(i?q\d_?\w+|nvfp4)")
 
 
 class Quantised(BaseModel):
@@ -35,6 +39,19 @@ class Quantised(BaseModel):
             "try": "Leave it, and train with the tokenizer bpe, which GGUF carries exactly.",
         },
     )
+
+    @field_validator("precision", mode="before")
+    @classmethod
+    def _known(cls, given: object) -> object:
+        """As llama.cpp spells it, too; what only its own program makes is said to be that."""
+        name = given.lower() if isinstance(given, str) else given
+        written = get_args(Precision)
+        if isinstance(name, str) and name not in written and _OF_LLAMA_CPP.fullmatch(name):
+            raise ValueError(
+                f"{name} is made by llama.cpp alone, of a model in f16 or f32: llama-quantize "
+                f"FROM.gguf TO.gguf {name.upper()}; written here are {', '.join(written)}"
+            )
+        return name
 
 
 class GGUFConfig(Quantised):

@@ -102,14 +102,24 @@ def family_of(hf: HFConfig) -> tuple[str, Family]:
     missing = sorted({key for key in family.keys.values() if hf.get(key) is None})
     if missing:
         raise _not(f"config.json does not say {_listed(missing)}")
-    rope = hf.get("rope_parameters") or hf.get("rope_scaling") or {}
-    kind = rope.get("rope_type", "default")
-    if kind != "default":
-        raise _not(f"rotary positions scaled by '{kind}' are not converted")
+    for key in ("rope_scaling", "rope_parameters"):
+        _refuse_scaled(hf, key)
     strange = [f"{key} = {hf[key]!r}" for key, usual in _PLAIN.items() if hf.get(key) not in usual]
     if strange:
         raise _not(f"llama.cpp has no {name} models with {_listed(strange)}")
     return name, family
+
+
+def _refuse_scaled(hf: HFConfig, key: str) -> None:
+    rope = hf.get(key) or {}
+    if not isinstance(rope, dict):
+        raise _not(f"{key} is no table")
+    for kind in (rope.get("rope_type"), rope.get("type")):
+        if kind not in (None, "default"):
+            raise _not(f"rotary positions scaled by '{kind}' are not converted")
+    theta = rope.get("rope_theta")
+    if theta is not None and theta != hf.get("rope_theta"):
+        raise _not(f"{key} and config.json itself say another rope_theta")
 
 
 def _listed(names: Sequence[str]) -> str:

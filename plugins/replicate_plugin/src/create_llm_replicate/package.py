@@ -12,23 +12,24 @@ import json
 import sys
 from dataclasses import dataclass
 from functools import cached_property
-from importlib.resources import files as resources
 from pathlib import Path
-from string import Template
 
+from create_llm.errors import ConfigError, DataError
 from create_llm.kernel.plugins import default_plugins
 from create_llm.models.bundle import INFO, ModelBundle
 from create_llm.models.deploy import PlannedFile
-from create_llm.models.sampling import Sampling
-from create_llm.storage.durable import Storage, verify
+from create_llm.models.exporting import refuse_inside_a_model
+from create_llm.models.secrets import refuse_secrets
+from create_llm.storage.durable import Storage, read_manifest, verify
 from create_llm.storage.manifest import FileRecord
 from create_llm_replicate.config import ReplicateConfig
 from create_llm_replicate.distributions import needed_by, requirements_txt, wheels
+from create_llm_replicate.runner import runner_of
 
 COG = "0.23.1"
 """The Cog that runs the model in the image; the tests serve a model with it."""
 
-_RUNNER = "run.py"
+_COG_FILE, _RUNNER = "cog.yaml", "run.py"
 _PUBLIC = ("format", "architecture", "tokenizer", "objective", "packages", "parameters")
 """What create_llm.json says of the model; the rest tells of runs, paths and texts."""
 
@@ -55,15 +56,28 @@ class CogPackage:
         """Of everything inside; stands in the model's schema, so that the service can be asked
         whether it has this very package."""
         parts = [f"{file.path} {file.sha256}" for file in self._planned(self._made)]
-        digest = hashlib.sha256("\n".join([*parts, _template()]).encode())
+        digest = hashlib.sha256("\n".join([*parts, runner_of(self.bundle, "")]).encode())
         return digest.hexdigest()[:16]
 
     def files(self) -> tuple[PlannedFile, ...]:
         """Every file of the package, in the order of their names."""
         return self._planned({**self._made, _RUNNER: self._runner()})
 
+    def refuse_secrets(self) -> None:
+        """
+        Raises:
+            DataError: something of it is a secret.
+        """
+        sent = [self.bundle.path / name for name in self.records if name != INFO]
+        refuse_secrets(sent, {**self._made, _RUNNER: self._runner(), INFO: self._info})
+
     def write(self, folder: Path) -> None:
-        """Write it; an earlier one at the same place is replaced."""
+        """Write it; an earlier one at the same place is replaced.
+
+        Raises:
+            ConfigError: there is something else.
+        """
+        refuse_occupied(folder)
         storage = Storage()
         with storage.commit(folder) as writer:
             for name, data in {**self._made, _RUNNER: self._runner()}.items():
@@ -86,7 +100,7 @@ class CogPackage:
         needed = needed_by(self.bundle, default_plugins().registry)
         requirements = requirements_txt(needed, gpu=self.config.gpu)
         return {
-            "cog.yaml": _cog_yaml(self.config).encode(),
+            _COG_FILE: _cog_yaml(self.config).encode(),
             "requirements.txt": requirements.encode(),
             **wheels(needed),
         }
@@ -99,18 +113,32 @@ class CogPackage:
         return json.dumps(info, indent=2, ensure_ascii=False).encode()
 
     def _runner(self) -> bytes:
-        defaults, told = Sampling(), self.bundle.sampling_defaults()
-        kinds = {"max_new_tokens": int, "temperature": float, "top_k": int, "top_p": float}
-        values = {
-            name: repr(kind(told.get(name, getattr(defaults, name))))
-            for name, kind in kinds.items()
-        }
-        text = Template(_template()).substitute(values, fingerprint=self.fingerprint)
-        return text.encode()
+        return runner_of(self.bundle, self.fingerprint).encode()
 
 
-def _template() -> str:
-    return (resources("create_llm_replicate") / "run.py.tmpl").read_text(encoding="utf-8")
+def refuse_occupied(folder: Path) -> None:
+    """A package goes where there is nothing, or an earlier one, to which cog may have added.
+
+    Raises:
+        ConfigError: there is something else, or the folder is inside a model.
+    """
+    refuse_inside_a_model(folder)
+    if not folder.exists() or _is_package(folder):
+        return
+    raise ConfigError(
+        "there is something else where the Cog package would be written",
+        where=str(folder),
+        fixes=("choose another place: --set deployment.replicate.folder=…", "or move it away"),
+    )
+
+
+def _is_package(folder: Path) -> bool:
+    if folder.is_dir() and not any(folder.iterdir()):
+        return True
+    try:
+        return _COG_FILE in read_manifest(folder)
+    except DataError:
+        return False
 
 
 def _cog_yaml(config: ReplicateConfig) -> str:

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
+from queue import Full, Queue
+from threading import Thread
 
 import click
+import psutil
 import wandb
 from wandb.errors import Error
 
@@ -20,6 +24,11 @@ from create_llm_wandb.config import Mode, WandBConfig
 # wandb's own are a minute and a half, and for ever.
 INIT_SECONDS = 30.0
 FINISH_SECONDS = 60.0
+SLACK_SECONDS = 5.0
+"""Until it has said that these were too few."""
+
+MOST_WAITING = 10_000
+"""Calls that its process has not taken: some megabytes, and hours of most runs."""
 
 _KEY = "WANDB_API_KEY"
 _MODES: Mapping[str, Mode] = {
@@ -32,10 +41,19 @@ _MODES: Mapping[str, Mode] = {
 
 
 class Client:
-    """One run at Weights & Biases, or in a folder that `wandb sync` can send there later."""
+    """One run at Weights & Biases, or in a folder that `wandb sync` can send there later.
+
+    wandb's own calls wait until its process has taken what they say, and that process may hang, on
+    a disk that does not answer for one. They are made in a thread, so that nobody waits for them
+    but `finish`, and not for long.
+    """
 
     def __init__(self, run: wandb.Run) -> None:
         self._run = run
+        self._calls: Queue[Callable[[], object]] = Queue(MOST_WAITING)
+        self._failed: Exception | None = None
+        self._thread = Thread(target=self._work, name="create-llm-wandb", daemon=True)
+        self._thread.start()
 
     @property
     def sync_command(self) -> str:
@@ -43,18 +61,66 @@ class Client:
         return f"wandb sync {self._run.settings.sync_dir}"
 
     def log(self, step: int, values: Mapping[str, object]) -> None:
-        """Values of a step, which must not be below earlier ones: wandb drops those."""
-        self._run.log(dict(values), step=step)
+        """Values of a step, which must not be below earlier ones: wandb drops those.
+
+        Raises:
+            TimeoutError: wandb has taken nothing for long.
+            Exception: whatever an earlier call came to.
+        """
+        self._call(lambda: self._run.log(dict(values), step=step))
 
     def log_html(self, step: int, name: str, page: str) -> None:
-        self.log(step, {name: wandb.Html(page, inject=False, data_is_not_path=True)})
+        """As `log`."""
+        shown = wandb.Html(page, inject=False, data_is_not_path=True)
+        self.log(step, {name: shown})
 
     def finish(self, exit_status: int) -> None:
-        """Send what is left, for a minute at most; says so where that was too short."""
+        """Send what is left, for a minute at most; says so where that was too short.
+
+        Raises:
+            Exception: whatever an earlier call came to.
+        """
+        self._call(lambda: self._run.finish(exit_code=exit_status))
+        self._call(_stop)
+        self._thread.join(FINISH_SECONDS + SLACK_SECONDS)
+        if self._thread.is_alive():
+            _end_processes()
+        elif self._failed is None:
+            return
+        elif not isinstance(self._failed, TimeoutError):
+            raise self._failed
+        _say(f"warning: not everything was sent in time; later: {self.sync_command}")
+
+    def _call(self, call: Callable[[], object]) -> None:
+        if self._failed is not None:
+            raise self._failed
         try:
-            self._run.finish(exit_code=exit_status)
-        except TimeoutError:
-            _say(f"warning: not everything was sent in time; later: {self.sync_command}")
+            self._calls.put_nowait(call)
+        except Full:
+            _end_processes()
+            raise TimeoutError("wandb takes nothing any more") from None
+
+    def _work(self) -> None:
+        while (call := self._calls.get()) is not _stop:
+            try:
+                call()
+            except Exception as error:
+                self._failed = error
+                return
+
+
+def _stop() -> None:
+    """The last call of a client."""
+
+
+def _end_processes() -> None:
+    """wandb's own hang, and it would wait for them once more at the end of the program."""
+    for process in psutil.Process().children():
+        if "wandb" in process.name():
+            process.kill()
+    # That it has lost them is no news; it would leave the program for it.
+    with contextlib.suppress(OSError, SystemExit):
+        wandb.teardown()
 
 
 def chosen_mode(config: WandBConfig) -> Mode:
