@@ -6,26 +6,29 @@
         …
         assert [request.path for request in server.requests] == [...]
 
-Faults come first, in their order, one to a request; then the standing answer. A path ends in `*`
-where all below it are meant. Every request is kept as it came, the ones of faults too.
+Faults come first, in their order, one to a request; then the standing answer, which may be another
+server's (`forwarded`). A path ends in `*` where all below it are meant. Every request is kept as it
+came, the ones of faults too.
 """
 
 from __future__ import annotations
 
 import contextlib
+import http.client
 import json
 import socket
 import struct
 import threading
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from email.message import Message
 from email.utils import formatdate
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from time import time
 from types import TracebackType
 from typing import Any, Self
+from urllib.parse import urlsplit
 
 
 @dataclass(frozen=True)
@@ -49,17 +52,20 @@ class Reply:
     """What goes back.
 
     Attributes:
-        reset_after: bytes of the request's body after which the connection is torn down.
+        reset_after: bytes of the request's body after which the connection is torn down; a float
+            is the share of them.
         drop_after: bytes of the answer after which it is.
         stall: seconds of silence before the answer, which nobody may be waiting for any more.
+        drip: seconds after each byte of the answer.
     """
 
     status: int = 200
     body: bytes = b""
     headers: Mapping[str, str] = field(default_factory=dict)
-    reset_after: int | None = None
+    reset_after: int | float | None = None
     drop_after: int | None = None
     stall: float = 0.0
+    drip: float = 0.0
 
 
 Answer = Reply | Callable[[Request], Reply]
@@ -87,8 +93,8 @@ def redirect(url: str, status: int = 307) -> Reply:
     return reply(status, None, {"Location": url})
 
 
-def reset(after: int = 0) -> Reply:
-    """The connection breaks once so many bytes of the request's body have come."""
+def reset(after: int | float = 0) -> Reply:
+    """The connection breaks once so many bytes, or such a share, of the request have come."""
     return Reply(reset_after=after)
 
 
@@ -96,6 +102,54 @@ def dropped(body: object, after: int) -> Reply:
     """An answer that breaks off after so many bytes of its body."""
     whole = reply(200, body)
     return Reply(200, whole.body, whole.headers, drop_after=after)
+
+
+def torn(answer: Answer, share: float) -> Answer:
+    """An answer that breaks off after such a share of its body."""
+
+    def answered(request: Request) -> Reply:
+        whole = made(answer, request)
+        return replace(whole, drop_after=int(share * len(whole.body)))
+
+    return answered
+
+
+def lost(answer: Answer) -> Answer:
+    """The request is carried out, and the connection breaks before anything is said."""
+
+    def answered(request: Request) -> Reply:
+        made(answer, request)
+        return reset()
+
+    return answered
+
+
+def forwarded(url: str) -> Answer:
+    """What the server at `url` says, so that one that speaks a protocol meets these faults too."""
+    there = urlsplit(url)
+
+    def answered(request: Request) -> Reply:
+        connection = http.client.HTTPConnection(str(there.hostname), there.port, timeout=30)
+        place = f"{request.path}?{request.query}" if request.query else request.path
+        own = ("host", "content-length", "transfer-encoding", "connection")
+        headers = {name: text for name, text in request.headers.items() if name.lower() not in own}
+        with contextlib.closing(connection):
+            connection.request(request.method, place, request.body, headers)
+            answer = connection.getresponse()
+            whole = {name: text for name, text in answer.getheaders() if name != "Date"}
+            return Reply(answer.status, answer.read(), whole)
+
+    return answered
+
+
+def made(answer: Answer, request: Request) -> Reply:
+    """The reply to a request."""
+    return answer if isinstance(answer, Reply) else answer(request)
+
+
+def dripping(seconds: float, body: bytes) -> Reply:
+    """An answer of which each byte takes so long: no pause of it is silence."""
+    return Reply(200, body, {"Content-Type": "application/json"}, drip=seconds)
 
 
 def stalled(seconds: float) -> Reply:
@@ -125,6 +179,13 @@ class Loopback:
     def first(self, method: str, path: str, *answers: Answer) -> None:
         """Answers to the next requests, before the standing one."""
         self._first.setdefault((method, path), deque()).extend(answers)
+
+    def calm(self) -> int:
+        """No more faults; returns how many were still to come."""
+        with self._lock:
+            left = sum(map(len, self._first.values()))
+            self._first.clear()
+        return left
 
     def asked(self, method: str, path: str) -> list[Request]:
         """The requests that came for a method and path."""
@@ -200,18 +261,18 @@ def _serve(server: Loopback, handler: BaseHTTPRequestHandler) -> None:
     body = b"".join(_body(handler, limit))
     request = Request(handler.command, path, query, handler.headers, body)
     server.note(request)
-    made = answer if isinstance(answer, Reply) else answer(request)
-    if made.reset_after is not None:
+    reply = made(answer, request)
+    if reply.reset_after is not None:
         _tear(handler)
         return
-    if made.stall:
-        server.wait(made.stall)
+    if reply.stall:
+        server.wait(reply.stall)
         handler.close_connection = True
         return
-    _send(handler, made)
+    _send(server, handler, reply)
 
 
-def _body(handler: BaseHTTPRequestHandler, limit: int | None) -> Iterator[bytes]:
+def _body(handler: BaseHTTPRequestHandler, limit: int | float | None) -> Iterator[bytes]:
     """The body by its length or in chunks, no more than `limit` bytes of it."""
     left = float("inf") if limit is None else limit
     if handler.headers.get("Transfer-Encoding", "").lower() == "chunked":
@@ -223,16 +284,21 @@ def _body(handler: BaseHTTPRequestHandler, limit: int | None) -> Iterator[bytes]
             handler.rfile.readline()
         return
     length = int(handler.headers.get("Content-Length") or 0)
+    left = int(length * left) if isinstance(limit, float) else left
     yield handler.rfile.read(int(min(length, left)))
 
 
-def _send(handler: BaseHTTPRequestHandler, made: Reply) -> None:
+def _send(server: Loopback, handler: BaseHTTPRequestHandler, made: Reply) -> None:
     handler.send_response(made.status)
     for name, value in {"Content-Length": str(len(made.body)), **made.headers}.items():
         handler.send_header(name, value)
     handler.end_headers()
     if handler.command != "HEAD":
-        handler.wfile.write(made.body[: made.drop_after])
+        body = made.body[: made.drop_after]
+        size = 1 if made.drip else max(len(body), 1)
+        for start in range(0, len(body), size):
+            handler.wfile.write(body[start : start + size])
+            server.wait(made.drip)
     if made.drop_after is not None:
         handler.wfile.flush()
         _tear(handler)

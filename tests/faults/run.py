@@ -20,16 +20,18 @@ import torch
 from rich.console import Console
 from rich.table import Table
 
-from tests.faults.bench import Bench
+from tests.faults.bench import Bench, spread
 from tests.faults.commands import commands
 from tests.faults.corruption import corruption
 from tests.faults.errnos import errors
 from tests.faults.figures import Figures
 from tests.faults.kills import moments, recoveries, sweep
 from tests.faults.mutants import mutants
+from tests.faults.network import network
 from tests.faults.nonfinite import nonfinite
 from tests.faults.power import Amount, power
 from tests.faults.replays import replays
+from tests.faults.rewind import rewind, set_stage
 from tests.faults.stock import stock
 from tests.faults.threads import threads
 
@@ -54,10 +56,11 @@ class Scale:
     files: int
     commands: int | None
     nonfinite: int | None
+    network: int | None
 
 
-FULL = Scale(Amount(6, 3000), Amount(2, 500), None, 200, 100, 400, None, 260, None, None)
-QUICK = Scale(Amount(1, 40, every=25), Amount(1, 60), 20, 20, 6, 6, 20, 4, 24, 8)
+FULL = Scale(Amount(6, 3000), Amount(2, 500), None, 200, 100, 400, None, 260, None, None, None)
+QUICK = Scale(Amount(1, 40, every=25), Amount(1, 60), 20, 20, 6, 6, 20, 4, 24, 8, 24)
 
 
 def sections(scale: Scale) -> Mapping[str, Sequence[Part]]:
@@ -70,6 +73,7 @@ def sections(scale: Scale) -> Mapping[str, Sequence[Part]]:
             lambda bench: moments(bench, scale.moments),
             lambda bench: recoveries(bench, scale.recoveries),
         ],
+        "rewind": [lambda bench: _rewind(bench, scale.rewind)],
         "replays": [lambda bench: replays(bench, scale.replays)],
         "errors": [lambda bench: errors(bench, scale.errors)],
         "corruption": [
@@ -79,7 +83,13 @@ def sections(scale: Scale) -> Mapping[str, Sequence[Part]]:
         ],
         "threads": [threads],
         "nonfinite": [lambda bench: nonfinite(bench, scale.nonfinite)],
+        "network": [lambda bench: network(bench, scale.network)],
     }
+
+
+def _rewind(bench: Bench, share: int | None) -> Figures:
+    stage = set_stage(bench)
+    return rewind(bench, stage, spread(stage.moments, share))
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

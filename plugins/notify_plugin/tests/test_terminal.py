@@ -9,6 +9,7 @@ import os
 import re
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any, TextIO
@@ -141,11 +142,19 @@ def test_a_terminal_that_was_stopped_holds_up_nothing(tmp_path: Path, show: Show
     """Nobody reads, as after Ctrl-S: a plain write would wait for ever."""
     end = screen.stream.fileno()
     os.set_blocking(end, False)
-    with contextlib.suppress(BlockingIOError):
-        while True:
-            os.write(end, b"x" * 1000)
+    while filled(end):
+        time.sleep(0.2)  # the kernel passes it on to the other side, which makes room
     os.set_blocking(end, True)
     assert set(show([train_start(tmp_path), *map(progress, range(1, 21)), train_end()])) == {"x"}
+
+
+def filled(end: int) -> int:
+    """Bytes that went in until there was no more room."""
+    written = 0
+    with contextlib.suppress(BlockingIOError):
+        while True:
+            written += os.write(end, b"x" * 1000)
+    return written
 
 
 def test_a_terminal_that_is_gone_harms_nothing(tmp_path: Path, show: Show, screen: Screen):

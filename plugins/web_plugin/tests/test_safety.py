@@ -1,5 +1,6 @@
 """What is not followed, not sent and not taken."""
 
+import traceback
 from dataclasses import replace
 
 import pytest
@@ -17,6 +18,15 @@ def test_requests_carry_no_cookies_and_ask_for_no_compression(site, cache):
     assert site.asked("Cookie") == [None, None]
     assert site.asked("Accept-Encoding") == ["identity"] * 2
     assert all(agent.startswith("create-llm/") for agent in site.asked("User-Agent"))
+
+
+def test_a_stack_trace_does_not_show_the_signature_of_an_address(site, cache):
+    with serving() as gone:
+        away = f"{gone.url('/b.txt')}?X-Signature=canary-4711"
+    site.pages["/a.txt"] = status(302, Location=away)
+    with pytest.raises(NetworkError) as caught:
+        fetched(cache, site.url("/a.txt"))
+    assert "canary" not in "".join(traceback.format_exception(caught.value))
 
 
 def test_the_size_is_limited_by_what_is_said_and_by_what_comes(site, cache):

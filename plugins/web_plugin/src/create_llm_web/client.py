@@ -98,16 +98,17 @@ class Client:
             )
         except requests.exceptions.SSLError as error:
             if "CERTIFICATE_VERIFY_FAILED" in str(error):
-                raise _not_safe(url) from error
-            raise Transient("the protected connection broke off") from error
+                raise _not_safe(url) from None
+            raise Transient("the protected connection broke off") from None
+        # Never "from error": what requests says holds the whole address, signatures included.
         except (requests.ConnectionError, requests.Timeout) as error:
-            raise Transient(_in_words(error)) from error
+            raise Transient(_in_words(error)) from None
         except (requests.RequestException, HTTPError, UnicodeError) as error:
             raise NetworkError(
                 f"the address cannot be asked for: {type(error).__name__}",
                 where=bare(url),
                 fixes=("check the address in a browser",),
-            ) from error
+            ) from None
 
 
 class _Session(requests.Session):
