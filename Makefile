@@ -53,6 +53,7 @@ bench: install  ## speed and memory of everything, beside its peers where it has
 	$(BIN)/python benchmarks/data.py --tokenizer none bpe sentencepiece-unigram
 	$(BIN)/python benchmarks/throughput.py
 	$(BIN)/python benchmarks/memory.py
+	$(BIN)/python benchmarks/callbacks.py
 	$(BIN)/python benchmarks/generate.py
 	$(BIN)/python benchmarks/serve.py
 
