@@ -7,7 +7,7 @@ import os
 
 import pytest
 import torch
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from safetensors.torch import load_file
 
@@ -50,6 +50,7 @@ def test_a_failure_half_way_leaves_the_old_folder(tmp_path, error):
     assert [path.name for path in tmp_path.iterdir()] == ["a"]
 
 
+@settings(deadline=None)
 @given(
     st.dictionaries(
         st.text("abc.", min_size=1, max_size=6),
@@ -67,6 +68,25 @@ def test_the_library_reads_what_we_stream(tmp_path_factory, shapes):
     loaded = load_file(path)
     assert loaded.keys() == tensors.keys()
     assert all(torch.equal(loaded[name], tensors[name]) for name in tensors)
+
+
+_OTHERS = ("int8", "int16", "uint16", "uint32", "uint64", "complex64", "float8_e4m3fn")
+
+
+@pytest.mark.parametrize("dtype", [getattr(torch, name) for name in _OTHERS], ids=str)
+def test_whatever_the_library_reads_can_be_streamed(tmp_path, dtype):
+    path = tmp_path / "m.safetensors"
+    written = torch.ones(2, 2).to(dtype)
+    path.write_bytes(b"".join(bytes(chunk) for chunk in tensor_chunks({"w": written})))
+    loaded = load_tensors(path)["w"]
+    assert loaded.dtype == dtype
+    assert torch.equal(loaded.view(torch.uint8), written.view(torch.uint8))
+
+
+@pytest.mark.parametrize("dtype", [torch.float8_e5m2, torch.complex64], ids=str)
+def test_other_numbers_are_looked_at_too(dtype):
+    with pytest.raises(ValueError, match="w holds"):
+        list(tensor_chunks({"w": torch.tensor([1.0, float("inf")]).to(dtype)}))
 
 
 def test_weights_that_are_not_finite_are_never_written():

@@ -253,6 +253,19 @@ def test_reads_the_older_config_json() -> None:
     assert config == LLAMA.model_copy(update={"dropout": 0.0})
 
 
+def test_where_two_keys_say_the_rotation_the_older_one_does() -> None:
+    """As in transformers."""
+    hf_config, tensors = written(LLAMA, uneven(LLAMA))
+    hf_config["rope_scaling"] = {"rope_type": "default", "rope_theta": 77.0}
+    assert GPT().from_hf(hf_config, tensors)[0].rope_theta == 77.0
+
+
+def test_another_name_for_the_same_value_is_no_contradiction() -> None:
+    hf_config, tensors = written(GPT2, uneven(GPT2))
+    hf_config |= {"hidden_size": hf_config["n_embd"], "num_hidden_layers": hf_config["n_layer"]}
+    assert GPT().from_hf(hf_config, tensors)[0] == GPT2
+
+
 def test_old_rotary_frequencies_are_passed_over() -> None:
     hf_config, tensors = written(LLAMA_SHARED_KEYS, uneven(LLAMA_SHARED_KEYS))
     tensors["model.layers.0.self_attn.rotary_emb.inv_freq"] = torch.ones(4)
@@ -268,9 +281,20 @@ def test_old_rotary_frequencies_are_passed_over() -> None:
         ({"hidden_act": "gelu"}, "activation other than silu"),
         ({"rope_parameters": {"rope_type": "llama3", "rope_theta": 5e5}}, "scaled by 'llama3'"),
         ({"rope_parameters": None, "rope_scaling": {"type": "linear"}}, "scaled by 'linear'"),
+        ({"rope_scaling": {"type": "linear", "factor": 4.0}}, "scaled by 'linear'"),
+        ({"rope_scaling": {"rope_type": "default", "type": "yarn"}}, "scaled by 'yarn'"),
+        ({"rope_parameters": {"full_attention": {"rope_theta": 9.0}}}, "not the same everywhere"),
+        ({"rope_parameters": [1]}, "not the same everywhere"),
+        ({"rope_scaling": "linear"}, "not the same everywhere"),
+        ({"rope_parameters": {"rope_theta": float("nan")}}, "finite"),
         ({"partial_rotary_factor": 0.5}, "turns only 0.5"),
         ({"use_sliding_window": True}, "sliding-window"),
         ({"layer_types": ["full_attention", "sliding_attention"]}, "other than full attention"),
+        ({"layer_types": 5}, "other than full attention"),
+        ({"max_position_embeddings": 10**20}, "less than or equal to 2147483647"),
+        ({"num_hidden_layers": 10**12}, "less than or equal to 10000"),
+        ({"is_causal": False}, "both directions"),
+        ({"per_layer_config": {"0": {"rms_norm_eps": 0.5}}}, "differ from each other"),
         ({"quantization_config": {"quant_method": "gptq"}}, "quantised"),
         ({"hidden_size": None}, "lacks hidden_size"),
         ({"hidden_size": "wide"}, "valid integer"),
@@ -295,6 +319,8 @@ def test_forms_it_cannot_read(changes: dict[str, object], message: str) -> None:
         ({"add_cross_attention": True}, "attention to a second model"),
         ({"quantization_config": {"quant_method": "gptq"}}, "quantised"),
         ({"n_embd": None}, "lacks n_embd"),
+        ({"num_attention_heads": 2}, "whose num_attention_heads and n_head differ"),
+        ({"hidden_size": 72}, "whose hidden_size and n_embd differ"),
         ({"n_head": 5}, "dim 36 is not divisible by heads 5"),
         ({"n_positions": 64}, r"wpe.weight is \[32, 36\]; config.json makes it \[64, 36\]"),
         ({"tie_word_embeddings": False}, "lack lm_head.weight"),

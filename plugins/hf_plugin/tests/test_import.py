@@ -166,6 +166,12 @@ class TestRepository:
         }
         imported("hf:org/model", tmp_path / "v1")
 
+    def test_a_first_look_waits_as_long_as_it_is_asked_to(self, tmp_path, service, slept):
+        self.publish(service, theirs.save(tmp_path / "theirs", "llama"))
+        service.faults["download"] = [Fault(status=429, headers={"Retry-After": "30"})]
+        imported("hf:org/model", tmp_path / "v1")
+        assert max(slept) >= 30
+
     def test_what_is_not_there(self, tmp_path, service, slept):
         with pytest.raises(ConfigError, match="nothing of that name"):
             imported("hf:org/none", tmp_path / "v1")

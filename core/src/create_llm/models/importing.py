@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 from create_llm import __version__
+from create_llm.data.chat.template import load_chat_template
 from create_llm.data.tokenizer import Tokenizer
 from create_llm.errors import ConfigError, DataError
 from create_llm.kernel.registry import Part, Registry
@@ -121,11 +122,13 @@ def import_into(imported: Imported, folder: Path, registry: Registry) -> ModelBu
     """Write the bundle; all of it or nothing.
 
     Raises:
-        DataError: the tokenizer does not fit the model, or its weights cannot be kept.
+        DataError: the tokenizer does not fit the model, the chat template or the weights cannot
+            be used, or the model does not run.
         PluginError: a part that runs it is not installed.
         FileExistsError: there is such a folder.
     """
     from create_llm.models.architecture import count_parameters
+    from create_llm.models.trial import try_out
 
     part = registry.get("architectures", imported.architecture, where=imported.origin)
     architecture: Architecture = part.load()()
@@ -136,8 +139,10 @@ def import_into(imported: Imported, folder: Path, registry: Registry) -> ModelBu
             if name not in _WRITTEN_HERE:
                 writer.write(name, [data])
         tokenizer = _tokenizer(imported, writer.folder, vocab_size, registry)
+        load_chat_template(writer.folder)  # one that cannot be used is told now
         special = _special(tokenizer)
         _write_weights(writer, tensors, imported.origin)
+        try_out(architecture, config, vocab_size, state, imported.origin)
         writer.write_json("config.json", {**hf_config, **special})
         writer.write_json("generation_config.json", {**imported.generation, **special})
         parameters = count_parameters(architecture, config, vocab_size)

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from create_llm.errors import ConfigError
+from create_llm.models.card import only_reads
 
 HFConfig = Mapping[str, Any]
 
@@ -81,9 +82,12 @@ _PLAIN: Mapping[str, tuple[object, ...]] = {
     "activation_function": (None, "gelu_new"),
     "scale_attn_weights": (None, True),
     "scale_attn_by_inverse_layer_idx": (None, False),
+    "is_causal": (None, True),
+    "per_layer_config": (None,),
     "quantization_config": (None,),
 }
 """What llama.cpp takes for granted: keys of config.json that may say nothing else."""
+_MOST = 2**32
 
 
 def family_of(hf: HFConfig) -> tuple[str, Family]:
@@ -96,39 +100,50 @@ def family_of(hf: HFConfig) -> tuple[str, Family]:
     if name not in FAMILIES:
         raise _not(
             f"llama.cpp's form takes models of the families {_listed(list(FAMILIES))} from here, "
-            f"and not '{name}'"
+            f"and not '{name}'",
+            hf,
         )
     family = FAMILIES[name]
-    missing = sorted({key for key in family.keys.values() if hf.get(key) is None})
-    if missing:
-        raise _not(f"config.json does not say {_listed(missing)}")
     for key in ("rope_scaling", "rope_parameters"):
         _refuse_scaled(hf, key)
     strange = [f"{key} = {hf[key]!r}" for key, usual in _PLAIN.items() if hf.get(key) not in usual]
     if strange:
-        raise _not(f"llama.cpp has no {name} models with {_listed(strange)}")
+        raise _not(f"llama.cpp has no {name} models with {_listed(strange)}", hf)
+    missing = sorted({key for key in family.keys.values() if hf.get(key) is None})
+    if missing:
+        raise _not(f"config.json does not say {_listed(missing)}", hf)
+    large = sorted({f"{key} = {hf[key]}" for key in family.keys.values() if not hf[key] < _MOST})
+    if large:
+        raise _not(f"GGUF counts in 32 bits, and config.json says {_listed(large)}", hf)
     return name, family
+
+
+def as_it_is(hf: HFConfig) -> str:
+    """The verb of ours that a model goes into unchanged, as a line of advice."""
+    named = hf.get("architectures") or []
+    writes = bool(named) and not only_reads(str(named[0]))
+    return f"use it as it is: llm {'generate' if writes else 'evaluate'}"
 
 
 def _refuse_scaled(hf: HFConfig, key: str) -> None:
     rope = hf.get(key) or {}
     if not isinstance(rope, dict):
-        raise _not(f"{key} is no table")
+        raise _not(f"{key} is no table", hf)
     for kind in (rope.get("rope_type"), rope.get("type")):
         if kind not in (None, "default"):
-            raise _not(f"rotary positions scaled by '{kind}' are not converted")
+            raise _not(f"rotary positions scaled by '{kind}' are not converted", hf)
     theta = rope.get("rope_theta")
-    if theta is not None and theta != hf.get("rope_theta"):
-        raise _not(f"{key} and config.json itself say another rope_theta")
+    if theta is not None and theta != hf.get("rope_theta", theta):
+        raise _not(f"{key} and config.json itself say another rope_theta", hf)
 
 
 def _listed(names: Sequence[str]) -> str:
     return ", ".join(names)
 
 
-def _not(what: str) -> ConfigError:
+def _not(what: str, hf: HFConfig) -> ConfigError:
     return ConfigError(
         what,
         where="config.json",
-        fixes=("export it for transformers: --to hf", "use it as it is, in torch: llm generate"),
+        fixes=("export it for transformers: --to hf", as_it_is(hf)),
     )

@@ -10,6 +10,8 @@ from create_llm_gpt.forms import FORMS, Form
 
 _FFN_MULTIPLE = 64
 _ROPE_THETA = 10000.0
+_MOST_LAYERS, _MOST_HEADS, _WIDEST = 10_000, 65_536, 2**31 - 1
+"""Beyond every model there is; file formats count in 32 bits."""
 
 
 class GPTConfig(BaseModel):
@@ -20,6 +22,7 @@ class GPTConfig(BaseModel):
     max_length: int = Field(
         default=512,
         ge=1,
+        le=_WIDEST,
         description="The longest text, in tokens, that the model can look at at once.",
         json_schema_extra={
             "cost": "Time per token grows slowly with it, memory in proportion. The gpt2 form adds "
@@ -30,6 +33,7 @@ class GPTConfig(BaseModel):
     layers: int = Field(
         default=12,
         ge=1,
+        le=_MOST_LAYERS,
         description="How many transformer blocks stand one after another.",
         json_schema_extra={
             "cost": "Time and memory in proportion.",
@@ -39,6 +43,7 @@ class GPTConfig(BaseModel):
     heads: int = Field(
         default=8,
         ge=1,
+        le=_MOST_HEADS,
         description="How many attention heads each block has; each looks at the text its own way.",
         json_schema_extra={
             "cost": "None by itself: the heads share dim between them.",
@@ -48,6 +53,7 @@ class GPTConfig(BaseModel):
     kv_heads: int | None = Field(
         default=None,
         ge=1,
+        le=_MOST_HEADS,
         description="How many heads hold keys and values; several query heads share one "
         "(grouped-query attention). Left out: one for each head, as the gpt2 form always has.",
         json_schema_extra={
@@ -58,6 +64,7 @@ class GPTConfig(BaseModel):
     dim: int = Field(
         default=512,
         ge=2,
+        le=_WIDEST,
         description="Width of the model: how many numbers stand for one token between blocks.",
         json_schema_extra={
             "cost": "Parameters and time grow with its square.",
@@ -67,6 +74,7 @@ class GPTConfig(BaseModel):
     head_dim: int | None = Field(
         default=None,
         ge=2,
+        le=_WIDEST,
         description="Width of one attention head. Left out: dim / heads, as in the gpt2 form "
         "always.",
         json_schema_extra={
@@ -111,6 +119,7 @@ class GPTConfig(BaseModel):
     ffn_dim: int | None = Field(
         default=None,
         ge=1,
+        le=_WIDEST,
         description="Inner width of the feed-forward layer. Left out: 8/3 of dim, rounded up to "
         f"a multiple of {_FFN_MULTIPLE}; in the gpt2 form 4 x dim.",
         json_schema_extra={
@@ -121,6 +130,7 @@ class GPTConfig(BaseModel):
     rope_theta: float = Field(
         default=_ROPE_THETA,
         gt=0.0,
+        allow_inf_nan=False,
         description="Base of the rotary position embedding: how slowly its slowest wave turns. "
         "The gpt2 form has none.",
         json_schema_extra={
@@ -139,6 +149,7 @@ class GPTConfig(BaseModel):
     norm_eps: float = Field(
         default=1e-6,
         gt=0.0,
+        allow_inf_nan=False,
         description="Small number that keeps the norms from dividing by zero.",
         json_schema_extra={"cost": "None.", "try": "Leave it."},
     )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import torch
@@ -29,6 +29,7 @@ class _Dialect:
         assumed: what transformers takes where a key is missing.
         written: what holds for every model of this architecture.
         readable: their key, the values that this architecture reads, what another would mean.
+        aliases: another name that transformers takes for a key of theirs → that key.
     """
 
     model_class: str
@@ -37,7 +38,14 @@ class _Dialect:
     assumed: Mapping[str, object]
     written: Mapping[str, object]
     readable: tuple[tuple[str, tuple[object, ...], str], ...]
+    aliases: Mapping[str, str] = field(default_factory=dict)
 
+
+_EVERYWHERE: tuple[tuple[str, tuple[object, ...], str], ...] = (
+    ("is_causal", (None, True), "attention in both directions"),
+    ("per_layer_config", (None,), "layers that differ from each other"),
+    ("quantization_config", (None,), "quantised weights"),
+)
 
 _LLAMA = _Dialect(
     model_class="LlamaForCausalLM",
@@ -62,7 +70,7 @@ _LLAMA = _Dialect(
         ("mlp_bias", (None, False), "biases in its feed-forward layers"),
         ("hidden_act", (None, "silu", "swish"), "an activation other than silu"),
         ("use_sliding_window", (None, False), "sliding-window attention"),
-        ("quantization_config", (None,), "quantised weights"),
+        *_EVERYWHERE,
     ),
 )
 
@@ -94,8 +102,14 @@ _GPT2 = _Dialect(
         ("scale_attn_by_inverse_layer_idx", (None, False), "attention scaled layer by layer"),
         ("reorder_and_upcast_attn", (None, False), "attention reordered and upcast"),
         ("add_cross_attention", (None, False), "attention to a second model"),
-        ("quantization_config", (None,), "quantised weights"),
+        *_EVERYWHERE,
     ),
+    aliases={
+        "max_position_embeddings": "n_positions",
+        "num_hidden_layers": "n_layer",
+        "num_attention_heads": "n_head",
+        "hidden_size": "n_embd",
+    },
 )
 
 _DIALECTS: Mapping[str, _Dialect] = {
@@ -151,6 +165,9 @@ def from_hf_config(hf: HFConfig) -> tuple[GPTConfig, int]:
     for key, readable, meaning in dialect.readable:
         if hf.get(key) not in readable:
             raise unreadable(key, f"with {meaning} ({key} = {hf[key]!r})")
+    for alias, key in dialect.aliases.items():
+        if alias in hf and hf[alias] != hf.get(key):
+            raise unreadable(alias, f"whose {alias} and {key} differ")
     found = {ours: hf.get(names[0]) for ours, names in dialect.keys.items()}
     for ours in dialect.required:
         if found[ours] is None:
@@ -182,16 +199,25 @@ def _read_rotation(hf: HFConfig) -> HFConfig:
     """The base of plain rotary positions, from either generation of config.json."""
     if FORMS[hf["model_type"]].positions != "rotary":
         return {}
-    if any(kind != "full_attention" for kind in hf.get("layer_types") or ()):
+    kinds = hf.get("layer_types") or []
+    if not isinstance(kinds, list) or any(kind != "full_attention" for kind in kinds):
         raise unreadable("layer_types", "with layers other than full attention")
-    rope = hf.get("rope_parameters") or hf.get("rope_scaling") or {}
-    kind = rope.get("rope_type", rope.get("type", "default"))
-    if kind != "default":
-        raise unreadable("rope_scaling", f"with rotary positions scaled by '{kind}'")
+    said = [_plain_rotation(hf, key) for key in ("rope_scaling", "rope_parameters")]
+    rope = said[0] or said[1]  # where there are both, transformers takes the older key
     factor = rope.get("partial_rotary_factor", hf.get("partial_rotary_factor"))
     if factor not in (None, 1.0):
         raise unreadable("partial_rotary_factor", f"that turns only {factor} of each head")
     return {"rope_theta": rope.get("rope_theta", hf.get("rope_theta", 10000.0))}
+
+
+def _plain_rotation(hf: HFConfig, key: str) -> HFConfig:
+    rope = hf.get(key) or {}
+    if not isinstance(rope, dict) or any(isinstance(value, dict) for value in rope.values()):
+        raise unreadable(key, f"with rotary positions that are not the same everywhere ({key})")
+    for kind in (rope.get("rope_type"), rope.get("type")):
+        if kind not in (None, "default"):
+            raise unreadable(key, f"with rotary positions scaled by '{kind}'")
+    return rope
 
 
 def _config(dialect: _Dialect, values: Mapping[str, Any]) -> GPTConfig:

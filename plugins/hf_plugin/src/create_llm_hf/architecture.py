@@ -5,19 +5,15 @@ Nothing but the library's own classes: code that comes with a model is never run
 
 from __future__ import annotations
 
-import contextlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import torch
-from huggingface_hub.errors import StrictDataclassError
 from pydantic import BaseModel, ValidationError
 from torch import Tensor, nn
-from transformers import AutoConfig, DynamicCache, PreTrainedConfig, PreTrainedModel
+from transformers import DynamicCache, PreTrainedConfig, PreTrainedModel
 from transformers.core_model_loading import revert_weight_conversion
-from transformers.models.auto.modeling_auto import MODEL_FOR_CAUSAL_LM_MAPPING
-from transformers.utils import logging
 
 from create_llm.errors import DataError
 from create_llm.models.architecture import (
@@ -26,15 +22,24 @@ from create_llm.models.architecture import (
     HFConfig,
     ModelOutput,
     ParamGroups,
+    on_meta,
 )
 from create_llm_hf.architecture_config import TransformersConfig
+from create_llm_hf.reading import (
+    OTHERS,
+    agrees,
+    class_of,
+    in_words,
+    not_its_weights,
+    refuse_endless,
+    refuse_larger,
+    refuse_others,
+    shared,
+    their_config,
+)
 
 _PREFIX = "model."
 _SAID_APART = ("architectures", "vocab_size", "dtype", "torch_dtype", "transformers_version")
-_OTHERS = (
-    "see whether a newer transformers reads it: pip install --upgrade transformers",
-    "or choose another model: GPT-2, Llama and Qwen3 run without transformers",
-)
 
 
 class Wrapped(nn.Module):
@@ -125,7 +130,7 @@ class TransformersCausalLM(CausalLM):
     ) -> tuple[HFConfig, dict[str, Tensor]]:
         model = _on_meta(config, vocab_size)
         names = {name.removeprefix(_PREFIX): tensor for name, tensor in state.items()}
-        first = [group[0] for group in _shared(model)]
+        first = [group[0] for group in shared(model)]
         kept = {name: names[name] for name in first}
         tensors = revert_weight_conversion(model, kept)
         dtype = str(next(iter(kept.values())).dtype).removeprefix("torch.")
@@ -140,27 +145,16 @@ class TransformersCausalLM(CausalLM):
     def from_hf(
         self, hf_config: HFConfig, tensors: Mapping[str, Tensor]
     ) -> tuple[TransformersConfig, int, dict[str, Tensor]]:
+        refuse_endless(hf_config, tensors)
         hf = {key: value for key, value in hf_config.items() if key not in _SAID_APART}
         config = _validated(hf)
-        theirs = _their_config(config, hf_config.get("vocab_size"))
-        vocab_size = theirs.get_text_config().vocab_size
-        with _quiet():
-            model, loading = _class_of(theirs).from_pretrained(
-                None,
-                config=theirs,
-                state_dict=dict(tensors),
-                dtype=next((t.dtype for t in tensors.values() if t.is_floating_point()), None),
-                output_loading_info=True,
-            )
-        wrong = [*loading["missing_keys"], *loading["mismatched_keys"], *loading["error_msgs"]]
-        if wrong:
-            raise DataError(
-                f"the weights are not those of this model: {', '.join(map(str, wrong[:3]))}",
-                where=hf["model_type"],
-                fixes=("fetch the model again: llm import", "or take another revision of it"),
-            )
-        state = {f"{_PREFIX}{name}": tensor for name, tensor in model.state_dict().items()}
-        return config, vocab_size, state
+        theirs = their_config(config, hf_config.get("vocab_size"))
+        with in_words(theirs.model_type):
+            vocab_size = theirs.get_text_config().vocab_size
+            refuse_larger(_on_meta(config, vocab_size), tensors)
+            found = _loaded(theirs, tensors)
+            config = _as_tied(config, vocab_size, found)
+        return config, vocab_size, {f"{_PREFIX}{name}": each for name, each in found.items()}
 
 
 def _as_they_are(logits: Tensor) -> Tensor:
@@ -173,13 +167,13 @@ def _wrapped(module: nn.Module) -> Wrapped:
 
 
 def _fresh(config: TransformersConfig, vocab_size: int) -> PreTrainedModel:
-    theirs = _their_config(config, vocab_size)
-    model: PreTrainedModel = _class_of(theirs)(theirs)
+    theirs = their_config(config, vocab_size)
+    model: PreTrainedModel = class_of(theirs)(theirs)
     return model
 
 
 def _on_meta(config: TransformersConfig, vocab_size: int) -> PreTrainedModel:
-    with torch.device("meta"):
+    with on_meta():
         return _fresh(config, vocab_size)
 
 
@@ -187,54 +181,32 @@ def _validated(hf: HFConfig) -> TransformersConfig:
     try:
         return TransformersConfig(hf=hf)
     except ValidationError as error:
-        raise DataError(
-            f"config.json cannot be used: {error.errors()[0]['msg']}", fixes=_OTHERS
-        ) from error
+        said = error.errors()[0]["msg"].removeprefix("Value error, ")
+        raise DataError(f"config.json cannot be used: {said}", fixes=OTHERS) from error
 
 
-def _their_config(config: TransformersConfig, vocab_size: int | None) -> PreTrainedConfig:
-    kind = config.hf["model_type"]
-    sized = {} if vocab_size is None else {"vocab_size": vocab_size}
-    try:
-        theirs: PreTrainedConfig = AutoConfig.for_model(
-            kind, **{k: v for k, v in config.hf.items() if k != "model_type"}, **sized
-        )
-    except (ValueError, TypeError, KeyError, StrictDataclassError) as error:
-        own = "; it brings code of its own, which is not run" if "auto_map" in config.hf else ""
-        raise DataError(
-            f"transformers does not read a model of the kind '{kind}'{own}: {error}"[:300],
-            where="config.json",
-            fixes=_OTHERS,
-        ) from error
-    return theirs
+def _loaded(theirs: PreTrainedConfig, tensors: Mapping[str, Tensor]) -> Mapping[str, Tensor]:
+    """The state dict as transformers reads it: of older names and of experts one by one too."""
+    model, loading = class_of(theirs).from_pretrained(
+        None,
+        config=theirs,
+        state_dict=dict(tensors),
+        dtype=next((t.dtype for t in tensors.values() if t.is_floating_point()), None),
+        ignore_mismatched_sizes=True,  # they are told, and refused here
+        output_loading_info=True,
+    )
+    refuse_others(loading, model)
+    state: Mapping[str, Tensor] = model.state_dict()
+    return state
 
 
-def _class_of(theirs: PreTrainedConfig) -> Any:
-    if type(theirs) not in MODEL_FOR_CAUSAL_LM_MAPPING:
-        raise DataError(
-            f"a model of the kind '{theirs.model_type}' does not continue texts in transformers",
-            where="config.json",
-            fixes=_OTHERS,
-        )
-    return MODEL_FOR_CAUSAL_LM_MAPPING[type(theirs)]
-
-
-def _shared(model: PreTrainedModel) -> list[list[str]]:
-    """The names of each tensor of the state dict; those of a tied one stand together."""
-    groups: dict[int, list[str]] = {}
-    for name, tensor in model.state_dict(keep_vars=True).items():
-        groups.setdefault(id(tensor), []).append(name)
-    return list(groups.values())
-
-
-@contextlib.contextmanager
-def _quiet() -> Iterator[None]:
-    """Without the library's own bars and reports, which core says in its words."""
-    verbosity = logging.get_verbosity()
-    logging.set_verbosity_error()  # type: ignore[no-untyped-call]
-    logging.disable_progress_bar()  # type: ignore[no-untyped-call]
-    try:
-        yield
-    finally:
-        logging.set_verbosity(verbosity)
-        logging.enable_progress_bar()  # type: ignore[no-untyped-call]
+def _as_tied(
+    config: TransformersConfig, vocab_size: int, state: Mapping[str, Tensor]
+) -> TransformersConfig:
+    """Where config.json ties matrices that differ, transformers leaves them apart: that is the
+    model, and config.json is to say so."""
+    for said in (config, config.untied()):
+        planned = _on_meta(said, vocab_size)
+        if agrees(planned, state):
+            return said
+    raise not_its_weights("config.json ties tensors that differ", planned)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -46,21 +47,46 @@ def read_tensors(folder: Path) -> dict[str, Tensor]:
     return tensors
 
 
+def refuse_links_out(folder: Path) -> None:
+    """What a folder from elsewhere brings goes into the bundle, and from there to other people.
+
+    The Hub's cache keeps the files of a snapshot in blobs/ beside snapshots/.
+
+    Raises:
+        DataError: a file of it lies somewhere else on this machine.
+    """
+    real = folder.resolve()
+    homes = [real]
+    if real.parent.name == "snapshots":
+        homes.append(real.parent.parent / "blobs")
+    for path in sorted(folder.iterdir()):
+        target = Path(os.path.realpath(path))  # resolve() fails where links go round
+        if not path.is_dir() and not any(target.is_relative_to(home) for home in homes):
+            raise DataError(
+                f"{path.name} is a link to a file outside of the folder",
+                where=str(folder),
+                fixes=("put the file itself in its place, if you know it", "or remove the link"),
+            )
+
+
 def read_json(path: Path) -> dict[str, Any]:
     """
     Raises:
         ConfigError: there is no such file.
-        DataError: it is not a JSON object.
+        DataError: it is not a JSON object, or nested without end.
     """
     try:
-        values = json.loads(path.read_text(encoding="utf-8"))
+        text = path.read_text(encoding="utf-8")
+        values = json.loads(text)
+        if "\\u" in text:  # half of a pair of surrogates cannot be written again
+            json.dumps(values, ensure_ascii=False).encode()
     except FileNotFoundError as error:
         raise ConfigError(
             f"there is no {path.name}: this is no model in Hugging Face's form",
             where=str(path.parent),
             fixes=("check the name of the folder", "or of the repository: hf:ORG/NAME"),
         ) from error
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise DataError(f"the file is not JSON: {error}", where=str(path), fixes=_AGAIN) from error
     if not isinstance(values, dict):
         raise DataError("the file is not a JSON object", where=str(path), fixes=_AGAIN)

@@ -5,13 +5,21 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import UnionType
 from typing import TYPE_CHECKING, Any
 
 from create_llm.errors import ConfigError, DataError
 from create_llm.kernel.registry import Registry
 from create_llm.models.engine import Notice
 from create_llm.models.importing import Imported
-from create_llm_hf.checkpoint import CONFIG, read_json, read_tensors, weight_files
+from create_llm.models.sampling import Sampling
+from create_llm_hf.checkpoint import (
+    CONFIG,
+    read_json,
+    read_tensors,
+    refuse_links_out,
+    weight_files,
+)
 from create_llm_hf.tokenizer_files import tokenizer_files, tokenizer_part
 
 if TYPE_CHECKING:
@@ -32,6 +40,17 @@ FETCHED = (
     "vocab.txt",
     *(name for name in _KEPT if "." not in name or name.endswith((".md", ".txt"))),
 )
+_SAMPLING: Mapping[str, type | UnionType] = {
+    "do_sample": bool,
+    "temperature": int | float,
+    "top_k": int,
+    "top_p": int | float,
+    "min_p": int | float,
+    "repetition_penalty": int | float,
+}
+"""Keys of generation_config.json that are kept, and what they may be."""
+_LARGE = 2**31
+"""Beyond what other programs count to."""
 _FOLDER = ("/", "./", "../", "~")
 
 
@@ -52,7 +71,9 @@ class HuggingFaceImporter:
 
     def read(self, source: str, root: Path, registry: Registry, notice: Notice) -> Imported:
         found = _found(source, root, notice)
+        refuse_links_out(found.folder)
         config = read_json(found.folder / CONFIG)
+        _refuse_quantised(config, found.origin)
         tensors = read_tensors(found.folder)
         kept = {
             name: (found.folder / name).read_bytes()
@@ -66,7 +87,7 @@ class HuggingFaceImporter:
             config=config,
             tensors=tensors,
             files={**kept, **tokenizer_files(found.folder, config)},
-            generation=_generation(found.folder),
+            generation=_generation(found.folder, notice),
             provenance=found.provenance,
         )
 
@@ -106,14 +127,47 @@ def _architecture(
     try:
         architecture.from_hf(config, tensors)
     except DataError as error:
-        notice(f"{error.what}; it runs in transformers instead, which is slower")
+        notice(f"{error.what}; it is left to transformers, which is slower")
         return ANY
     return own
 
 
-def _generation(folder: Path) -> dict[str, object]:
-    """generation_config.json, without what other programs say of themselves."""
+def _refuse_quantised(config: Mapping[str, Any], origin: str) -> None:
+    quantised = config.get("quantization_config")
+    if quantised is None:
+        return
+    method = quantised.get("quant_method") if isinstance(quantised, dict) else quantised
+    raise DataError(
+        f"its weights are quantised ({method}), and only whole ones can be read here",
+        where="config.json: quantization_config",
+        fixes=(
+            "import the model that it was made from, in bfloat16 or float32",
+            f"the card of {origin} names it as base_model",
+        ),
+    )
+
+
+def _generation(folder: Path, notice: Notice) -> dict[str, object]:
+    """generation_config.json, without what other programs say of themselves and what no sampling
+    can do."""
     path = folder / "generation_config.json"
     values = read_json(path) if path.is_file() else {}
-    known = {"do_sample", "temperature", "top_k", "top_p", "min_p", "repetition_penalty"}
-    return {key: value for key, value in values.items() if key in known and value is not None}
+    said = {key: values[key] for key in _SAMPLING if values.get(key) is not None}
+    usable = {key: value for key, value in said.items() if _is_usable(key, value)}
+    if left := [f"{key} = {said[key]!r}"[:60] for key in said if key not in usable]:
+        notice(f"generation_config.json cannot be followed, and is left out, in {', '.join(left)}")
+    return usable
+
+
+def _is_usable(key: str, value: object) -> bool:
+    kind = _SAMPLING[key]
+    if kind is bool or isinstance(value, bool):
+        return kind is bool and isinstance(value, bool)
+    given: dict[str, Any] = {key: value}
+    if not isinstance(value, kind) or not abs(given[key]) < _LARGE:
+        return False
+    try:
+        Sampling(**given)
+    except ConfigError:
+        return False
+    return True

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from create_llm.errors import DataError
+from create_llm.models.quiet import quiet_transformers
 from create_llm_hf.checkpoint import read_json
 
 FILE, CONFIG = "tokenizer.json", "tokenizer_config.json"
@@ -54,14 +55,19 @@ def _completed(folder: Path, config: Mapping[str, Any]) -> dict[str, Any]:
     return said
 
 
-def _spellings(folder: Path) -> dict[object, str]:
+def _spellings(folder: Path) -> dict[int, str]:
     added = read_json(folder / FILE).get("added_tokens")
-    entries = [entry for entry in added if isinstance(entry, dict)] if added else []
-    return {entry.get("id"): str(entry.get("content")) for entry in entries}
+    return {
+        entry["id"]: str(entry.get("content"))
+        for entry in (added if isinstance(added, list) else [])
+        if isinstance(entry, dict) and isinstance(entry.get("id"), int)
+    }
 
 
-def _first(ids: object) -> object:
-    return ids[0] if isinstance(ids, list) and ids else ids
+def _first(ids: object) -> int:
+    """config.json gives one id or several; -1, which no token has, where it is neither."""
+    first = ids[0] if isinstance(ids, list) and ids else ids
+    return first if isinstance(first, int) else -1
 
 
 def _read(path: Path) -> dict[str, Any]:
@@ -72,6 +78,7 @@ def _converted(folder: Path, config: Mapping[str, Any]) -> dict[str, bytes]:
     """Of vocab.json and merges.txt, or tokenizer.model: transformers makes a tokenizer.json."""
     from transformers import AutoTokenizer
 
+    quiet_transformers()
     try:
         theirs = AutoTokenizer.from_pretrained(folder, trust_remote_code=False)
     except Exception as error:  # each kind of tokenizer fails in its own way
