@@ -26,7 +26,7 @@ class Fault:
     """What happens to one request in place of its answer, or after its work was done.
 
     Attributes:
-        status, headers: of the answer.
+        status, headers, body: of the answer.
         read: the share of the body that is read before the connection is reset.
         silent: nothing is ever answered.
         afterwards: the request is carried out, and the reply lost.
@@ -34,6 +34,7 @@ class Fault:
 
     status: int = 0
     headers: dict[str, str] = field(default_factory=dict)
+    body: bytes = b""
     read: float = 0.0
     silent: bool = False
     afterwards: bool = False
@@ -137,7 +138,7 @@ class _Handler(BaseHTTPRequestHandler):
         if service.before.get(route):
             service.before[route].pop(0)()
         if fault and fault.status:
-            return self._answer(fault.status, b"", fault.headers)
+            return self._answer(fault.status, fault.body, fault.headers)
         status, answer, headers = action(body)
         if fault and fault.afterwards:
             return self._reset()

@@ -1,13 +1,20 @@
 from __future__ import annotations
 
+import gzip
 import hashlib
+import json
+import signal
+import threading
+import traceback
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
 
 import huggingface_hub
 import pytest
-from plugins.hf_plugin.tests.service import TOKEN, Fault, serving
+from plugins.hf_plugin.tests.service import TOKEN, Fault, _Handler, serving
+from tests.journey import start_llm, with_signals
 
+from create_llm import responses
 from create_llm.errors import ConfigError, CredentialsError, DataError, NetworkError
 from create_llm.kernel.plugins import default_plugins
 from create_llm.models.bundle import FORMAT, INFO, WEIGHTS
@@ -38,7 +45,8 @@ def deploy(bundle, **options):
 
 def test_the_repository_is_private_and_holds_what_was_planned(bundle, service):
     (bundle / "LICENSE").write_text("mine")
-    (bundle / "notes.txt").write_text("not for others")
+    for name in ("notes.txt", "LICENSE.private-notes", "more.model", "merges.txt"):
+        (bundle / name).write_text("not for others")
     url = deploy(bundle)
     assert url == f"{service.url}/me/model"
     assert service.repos["me/model"].private
@@ -119,13 +127,33 @@ def test_it_does_not_wait_for_an_hour(bundle, service, slept):
     assert service.commits == 0
 
 
+@with_signals
+def test_an_upload_ends_when_it_is_asked_to(bundle, service):
+    started = threading.Event()
+
+    def hold():
+        started.set()
+        service.over.wait(60)
+
+    service.lfs_from = 10  # several at once, for which the library takes threads
+    service.before["upload"] = [hold] * 9
+    named = ("--set", "deployment.huggingface.repo_name=mine")
+    llm = start_llm(bundle.parent, *named, "deploy", "v1", "--to", "huggingface", "--yes")
+    assert started.wait(60)
+    llm.send_signal(signal.SIGINT)
+    said, told = llm.communicate(timeout=25)
+    assert (llm.returncode, said) == (130, "")
+    assert "Traceback" not in told
+    assert service.commits == 0
+
+
 def test_a_service_that_stays_down_is_an_error_in_words(bundle, service, slept):
     service.faults["info"] = [Fault(status=500)] * 50
     with pytest.raises(NetworkError, match="answers 500"):
         deploy(bundle)
 
 
-@pytest.mark.parametrize("route", ["whoami", "upload", "commit"])
+@pytest.mark.parametrize("route", ["whoami", "info", "upload", "commit"])
 def test_silence_ends(bundle, service, slept, monkeypatch, route):
     monkeypatch.setattr(hub, "SILENCE", 0.3)
     huggingface_hub.close_session()
@@ -162,7 +190,105 @@ def test_a_service_that_quotes_the_token_is_not_quoted(bundle, service, slept):
     service.faults["commit"] = [Fault(status=400, headers=said)]
     with pytest.raises(NetworkError, match="never heard of") as caught:
         deploy(bundle)
-    assert TOKEN not in caught.value.render()
+    shown = caught.value.render() + "".join(traceback.format_exception(caught.value))
+    assert TOKEN not in shown
+
+
+def test_a_refusal_is_one_even_where_it_asks_to_come_back(bundle, service, slept):
+    service.faults["whoami"] = [Fault(status=401, headers={"Retry-After": "3600"})]
+    with pytest.raises(CredentialsError):
+        deploy(bundle)
+
+
+def test_an_answer_of_something_else(bundle, service, slept, monkeypatch):
+    monkeypatch.setattr(_Handler, "_whoami", lambda self, body: (200, {"some": "thing"}, {}))
+    with pytest.raises(NetworkError, match="does not understand"):
+        deploy(bundle)
+
+
+def test_what_is_said_is_cut_after_the_token_is_hidden(bundle, service, slept):
+    said = {"X-Error-Message": "x" * 190 + TOKEN}
+    service.faults["commit"] = [Fault(status=400, headers=said)]
+    with pytest.raises(NetworkError) as caught:
+        deploy(bundle)
+    assert "hf_t" not in caught.value.render()
+
+
+def test_the_address_of_the_result_has_no_token(bundle, service, slept):
+    me = json.dumps({"name": TOKEN, "auth": {"accessToken": {"role": "write"}}}).encode()
+    service.faults["whoami"] = [Fault(status=200, body=me)]
+    service.add(f"{TOKEN}/model", {}, private=True)
+    assert deploy(bundle) == f"{service.url}/***/model"
+
+
+@pytest.mark.parametrize("place", [f"http://u:{TOKEN}@other.test:81/x?k={TOKEN}", "http://[bad/"])
+@pytest.mark.parametrize("route", ["create", "commit", "upload"])
+def test_of_a_redirect_only_the_host_is_told(bundle, service, slept, route, place):
+    service.faults[route] = [Fault(status=307, headers={"Location": place})]
+    with pytest.raises(NetworkError, match=r"to (other\.test:81|another address);") as caught:
+        deploy(bundle)
+    assert TOKEN not in "".join(traceback.format_exception(caught.value))
+
+
+ODD = [b"[1]", b"1", b"null", b'{"name": [1], "auth": 5}', b"[" * 100_000, b"{}"]
+
+
+@pytest.mark.parametrize("body", ODD)
+@pytest.mark.parametrize("route", ["whoami", "info", "preupload", "batch", "commit"])
+def test_an_answer_of_something_else_is_told(bundle, service, slept, route, body):
+    service.faults[route] = [Fault(status=200, body=body)] * 9
+    with pytest.raises((NetworkError, ConfigError), match="the model cannot be sent"):
+        deploy(bundle)
+
+
+@pytest.mark.parametrize("place", ["file:///x", "http://[bad/", "http://127.0.0.1:port/", 5])
+def test_a_place_for_a_file_that_is_none_is_told(bundle, service, slept, place):
+    oid = hashlib.sha256((bundle / WEIGHTS).read_bytes()).hexdigest()
+    wanted = {"oid": oid, "size": WEIGHT_BYTES, "actions": {"upload": {"href": place}}}
+    for objects in ([wanted], [{**wanted, "oid": "another"}]):
+        body = json.dumps({"transfer": "basic", "objects": objects}).encode()
+        service.faults["batch"] = [Fault(status=200, body=body)] * 9
+        with pytest.raises(NetworkError):
+            deploy(bundle)
+    assert service.commits == 0
+
+
+def test_a_download_that_goes_in_circles_or_cannot_be_unpacked_is_told(bundle, service, slept):
+    packed = {"Content-Encoding": "gzip"}
+    service.faults["download"] = [Fault(status=200, body=b"no gzip", headers=packed)]
+    with pytest.raises(NetworkError, match="does not understand"):
+        deploy(bundle)
+    circle = {"Location": f"{service.url}/me/model/resolve/main/README.md"}
+    service.faults["download"] = [Fault(status=302, headers=circle)] * 99
+    with pytest.raises(NetworkError, match="does not understand"):
+        deploy(bundle)
+
+
+def test_an_answer_ends(bundle, service, slept):
+    service.faults["whoami"] = [Fault(status=200, body=bytes(responses.MOST_BYTES + 1))]
+    with pytest.raises(NetworkError, match="more than 32 MB"):
+        deploy(bundle)
+    packed = {"Content-Encoding": "gzip"}
+    service.faults["info"] = [Fault(status=200, body=gzip.compress(b"{}"), headers=packed)]
+    with pytest.raises(NetworkError, match="packs"):
+        deploy(bundle)
+    assert service.commits == 0
+
+
+@pytest.mark.parametrize("name", ["a--b", "a..b", "x" * 100])
+def test_a_name_that_the_service_does_not_take(bundle, service, name):
+    with pytest.raises(ConfigError, match="the model cannot be sent"):
+        deploy(bundle, repo_name=name)
+    assert service.commits == 0
+
+
+@pytest.mark.parametrize("proxy", ["socks5://u:canary@127.0.0.1:9", "ftp://u:canary@127.0.0.1:9"])
+def test_a_proxy_that_cannot_be_used_is_told(bundle, service, monkeypatch, proxy):
+    monkeypatch.setenv("ALL_PROXY", proxy)
+    huggingface_hub.close_session()
+    with pytest.raises(NetworkError, match="proxy") as caught:
+        deploy(bundle)
+    assert "canary" not in "".join(traceback.format_exception(caught.value))
 
 
 def test_a_repository_that_vanishes(bundle, service, slept):
@@ -208,6 +334,8 @@ SECRETS = {
     "config.json": b'{"token": "hf_' + b"a" * 34 + b'"}',
     "README.md": b"# v1\n\nkey: sk-" + b"b" * 40 + b"\n",
     "tokenizer_config.json": b'{"x": "my-own-word-of-the-environment"}',
+    "tokenizer.model": b"\x00\xff\x0a\x00\x12hf_" + b"a" * 34 + b"\xff",
+    "more.safetensors": b"\x50\0\0\0\0\0\0\0" + b'{"__metadata__": {"k": "r8_' + b"a" * 34,
 }
 
 

@@ -9,13 +9,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from create_llm.errors import ConfigError, CredentialsError, DataError, NetworkError
+from create_llm.interrupts import in_background
 from create_llm.models.bundle import ModelBundle
 from create_llm.models.deploy import Plan, PlannedFile
-from create_llm.storage.durable import read_manifest, verify
+from create_llm.models.secrets import refuse_secrets
+from create_llm.storage.durable import verify
 from create_llm.storage.manifest import hash_file
 from create_llm_hf.config import HuggingFaceConfig
-from create_llm_hf.files import is_text, sent_files
-from create_llm_hf.secrets import refuse_secrets
+from create_llm_hf.files import sent_files
 
 if TYPE_CHECKING:
     from create_llm_hf.hub import Hub
@@ -44,10 +45,9 @@ class HuggingFace:
             DataError: the bundle is damaged, or holds a secret.
         """
         ModelBundle.open(bundle)
-        verify(bundle)
-        paths = sent_files(bundle)
-        refuse_secrets([path for path in paths if is_text(path)])
-        records = read_manifest(bundle)
+        records = verify(bundle)
+        paths = sent_files(bundle, records)
+        refuse_secrets(paths)
         files = []
         for path in paths:  # a LICENSE that was put there is not among the records
             record = records.get(path.name) or hash_file(path)
@@ -71,7 +71,9 @@ class HuggingFace:
                 fixes=("run the same command again",),
             )
         hub = open_hub(needed_token())
-        return hub.patiently(lambda: _Publication(hub, self._config, plan).carry_out(), _WHAT)
+        publication = _Publication(hub, self._config, plan)
+        # The library sends large files in threads, and after a signal would wait for their end.
+        return in_background(lambda: hub.patiently(publication.carry_out, _WHAT))
 
     def _calls(self, files: list[PlannedFile]) -> tuple[str, ...]:
         config, size = self._config, sum(file.size for file in files)
@@ -84,7 +86,7 @@ class HuggingFace:
 
 
 class _Publication:
-    """One attempt; what an earlier one has done is found and left."""
+    """Carried out any number of times; what is done already is found and left."""
 
     def __init__(self, hub: Hub, config: HuggingFaceConfig, plan: Plan) -> None:
         self._hub, self._api = hub, hub.api
@@ -161,12 +163,15 @@ class _Publication:
         from huggingface_hub.utils._http import hf_raise_for_status
 
         url = hf_hub_url(repo, file.path, revision=commit, endpoint=self._hub.endpoint)
-        digest = hashlib.sha256()
+        digest, size = hashlib.sha256(), 0
         headers = build_hf_headers(token=self._hub.token)
         with get_session().stream("GET", url, headers=headers) as response:
             hf_raise_for_status(response)
             for chunk in response.iter_bytes():
                 digest.update(chunk)
+                size += len(chunk)
+                if size > file.size:
+                    break
         if digest.hexdigest() != file.sha256:
             raise NetworkError(
                 f"{file.path} comes back from the service as something else",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from fnmatch import fnmatchcase
 from pathlib import Path
 
@@ -27,21 +28,23 @@ SENT = (
 )
 """Neither create_llm.json, which has the recipe with the paths of the machine, nor the manifest."""
 
-_BINARY = (".safetensors", ".model")
+_BY_HAND = ("LICENSE", "NOTICE")
+"""What a person may put beside the files of the model; anything else there got there otherwise."""
 
 
-def sent_files(bundle: Path) -> list[Path]:
-    """The files to send, by name; only those directly in the folder, and no links."""
+def sent_files(bundle: Path, records: Collection[str]) -> list[Path]:
+    """The files to send, by name; only those directly in the folder, and no links.
+
+    Args:
+        records: the names of the files that the bundle was written with.
+    """
     return sorted(
         path
         for path in bundle.iterdir()
-        if path.is_file() and not path.is_symlink() and _is_sent(path.name)
+        if path.is_file() and not path.is_symlink() and _is_sent(path.name, records)
     )
 
 
-def is_text(path: Path) -> bool:
-    return path.suffix not in _BINARY
-
-
-def _is_sent(name: str) -> bool:
-    return any(fnmatchcase(name, pattern) for pattern in SENT)
+def _is_sent(name: str, records: Collection[str]) -> bool:
+    wanted = any(fnmatchcase(name, pattern) for pattern in SENT)
+    return name in _BY_HAND or (wanted and name in records)

@@ -10,7 +10,7 @@ import json
 import math
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -22,6 +22,7 @@ from huggingface_hub import HfApi, constants, get_token, set_client_factory
 from huggingface_hub.errors import (
     GatedRepoError,
     HfHubHTTPError,
+    HFValidationError,
     LocalEntryNotFoundError,
     OfflineModeIsEnabled,
     RepositoryNotFoundError,
@@ -31,14 +32,22 @@ from huggingface_hub.utils._http import default_client_factory
 
 from create_llm.credentials import Secret, credential, find_credential, refused
 from create_llm.errors import ConfigError, CreateLLMError, CredentialsError, NetworkError
+from create_llm.responses import bounded, by_any_proxy, host_of, one_line
 from create_llm.retries import AGAIN, Patience, Transient, patiently, retry_after
 
 SILENCE = 60.0
 """Seconds without a byte, either way, after which a connection is given up."""
 _CONNECT = 15.0
 _PATIENCE = Patience(attempts=5, longest=8.0, asked=120.0)
+_SAID = 200
+"""Characters of what the service says that are shown."""
 _MOVED_ON = 412
 """Somebody else, or the attempt before, has committed meanwhile."""
+_STRANGE = (
+    *(ValueError, TypeError, KeyError, AttributeError, NameError, RecursionError),
+    *(httpx2.InvalidURL, httpx2.DecodingError, httpx2.TooManyRedirects),
+)
+"""What the client raises where an answer is not what it expects."""
 SERVICE, VARIABLE, LOGIN = "Hugging Face", "HF_TOKEN", "hf auth login"
 TOKENS = "https://huggingface.co/settings/tokens"
 
@@ -61,7 +70,13 @@ class Hub:
         return HfApi(endpoint=self.endpoint, token=self.token or False, library_name="create-llm")
 
     def url(self, *path: str) -> str:
-        return "/".join((self.endpoint, *path))
+        """An address to show; its parts may come from the service."""
+        return self.said("/".join((self.endpoint, *path)))
+
+    def said(self, text: str, limit: int | None = None) -> str:
+        """What the service says, fit to be shown."""
+        line = one_line(text)
+        return self.secret.hide(line, limit) if self.secret else line[:limit]
 
     def patiently(self, attempt: Callable[[], T], what: str) -> T:
         """What `attempt` returns; made again where the reason may pass.
@@ -82,9 +97,15 @@ class Hub:
                 raise
             except Exception as error:
                 cause = _cause(error)
+                # Never "from error": the library quotes the service, and that may quote the token.
+                if isinstance(cause, Transient):
+                    raise cause from None
                 if _may_pass(cause):
-                    raise Transient(_short(cause), _asked(cause)) from error
-                raise self._in_words(cause, what) from error
+                    raise Transient(_short(cause), _asked(cause)) from None
+                words = self._in_words(cause, what)
+                if words is error:
+                    raise
+                raise words from None
 
         return patiently(SERVICE, ask, _PATIENCE, sleep=time.sleep)
 
@@ -100,6 +121,15 @@ class Hub:
         if isinstance(error, LocalEntryNotFoundError):
             fixes = ("check the network", "run the same command again")
             return NetworkError(f"{what}: {_short(error)}", where=self.endpoint, fixes=fixes)
+        if isinstance(error, HFValidationError):
+            spelling = ("check the spelling: ORGANISATION/NAME",)
+            return ConfigError(f"{what}: {self.said(str(error), _SAID)}", fixes=spelling)
+        if isinstance(error, _STRANGE):
+            return NetworkError(
+                f"{what}: the service answers with something that its client does not understand",
+                where=self.endpoint,
+                fixes=("check HF_ENDPOINT", "update: pip install --upgrade huggingface_hub"),
+            )
         return error
 
     def _refused(self, error: HfHubHTTPError, what: str) -> CreateLLMError:
@@ -122,10 +152,9 @@ class Hub:
                 where=self.endpoint,
                 fixes=("check the spelling: ORGANISATION/NAME", f"{signed}: {LOGIN}"),
             )
-        said = error.server_message or ""
-        said = self.secret.hide(said) if self.secret else said
+        said = self.said(error.server_message or "", _SAID)
         return NetworkError(
-            f"{what}: the service answers {status}{f' ({said[:200]})' if said else ''}",
+            f"{what}: the service answers {status}{f' ({said})' if said else ''}",
             where=self.endpoint,
             fixes=("run the same command again later", "see https://status.huggingface.co"),
         )
@@ -170,15 +199,30 @@ def _limit_waiting() -> None:
 
 def _client() -> httpx2.Client:
     """The library's own waits for ever, and as long as a service asks it to."""
-    client = default_client_factory()
+    with by_any_proxy(SERVICE):
+        client = default_client_factory()
     client.timeout = httpx2.Timeout(SILENCE, connect=min(_CONNECT, SILENCE))
+    limits = client.timeout.as_dict()
+
+    def limit(request: httpx2.Request) -> None:
+        """Some calls ask for no limit of their own, which would be none at all."""
+        given = request.extensions.get("timeout", {})
+        asked = {name: seconds for name, seconds in given.items() if seconds is not None}
+        request.extensions["timeout"] = {**limits, **asked}
+        if _is_call(request.url):
+            request.headers["accept-encoding"] = "identity"
+
     hooks = client.event_hooks
-    client.event_hooks = {**hooks, "response": [*hooks.get("response", []), _check]}
+    client.event_hooks = {
+        "request": [*hooks.get("request", []), limit],
+        "response": [*hooks.get("response", []), _check, _bound],
+    }
     return client
 
 
 def _check(response: httpx2.Response) -> None:
-    asked = retry_after(response.headers.get("retry-after"))
+    again = response.status_code in AGAIN
+    asked = retry_after(response.headers.get("retry-after")) if again else None
     if asked is not None and asked > _PATIENCE.asked:
         raise NetworkError(
             f"the service asks to come back in {asked / 60:.0f} minutes",
@@ -187,16 +231,55 @@ def _check(response: httpx2.Response) -> None:
         )
     if asked is not None:  # the library does not read a date where it sends large files
         response.headers["retry-after"] = str(math.ceil(asked))
+        if response.request.method == "HEAD":  # nor anything of it before it goes on without
+            raise Transient(f"the service answers {response.status_code}", asked)
     here = str(response.url)
-    there = urljoin(here, response.headers.get("location", ""))
-    elsewhere = response.is_redirect and urlsplit(here)[:2] != urlsplit(there)[:2]
+    there = response.headers.get("location", "")
+    elsewhere = response.is_redirect and not _is_same_host(here, there)
     if elsewhere and response.request.method not in ("GET", "HEAD"):
         raise NetworkError(
-            f"the service redirects what is sent to {urlsplit(there).hostname}; that is not "
-            "followed",
+            f"the service redirects what is sent to {host_of(there)}; that is not followed",
             where=_bare(here),
             fixes=("check HF_ENDPOINT and the proxy",),
         )
+
+
+class _Bounded(httpx2.SyncByteStream):
+    """The body of an answer that is read into memory."""
+
+    def __init__(self, stream: httpx2.SyncByteStream) -> None:
+        self._stream = stream
+
+    def __iter__(self) -> Iterator[bytes]:
+        return bounded(SERVICE, self._stream)
+
+    def close(self) -> None:
+        self._stream.close()
+
+
+def _bound(response: httpx2.Response) -> None:
+    """What is no file of a repository comes to little, and is to say so before it is unpacked."""
+    if not _is_call(response.url) or not isinstance(response.stream, httpx2.SyncByteStream):
+        return
+    if response.headers.get("content-encoding", "identity") != "identity":
+        raise NetworkError(
+            "the service packs what it was asked not to",
+            where=_bare(str(response.url)),
+            fixes=("check HF_ENDPOINT and the proxy",),
+        )
+    response.stream = _Bounded(response.stream)
+
+
+def _is_call(url: httpx2.URL) -> bool:
+    return "/api/" in url.path or "/info/lfs/" in url.path
+
+
+def _is_same_host(here: str, there: str) -> bool:
+    """Whether a redirect, which may be relative, stays where it is."""
+    try:
+        return urlsplit(here)[:2] == urlsplit(urljoin(here, there))[:2]
+    except ValueError:
+        return False
 
 
 def _cause(error: BaseException) -> BaseException:
