@@ -97,8 +97,8 @@ def test_what_is_left_without_docker(project, service, tmp_path):
 
 
 def test_what_does_not_go(project, service):
-    assert "does not go with MODEL" in llm(project, *TO, "--predict", "a", code=2).stderr
-    assert "does not go with --dry-run" in llm(project, *PREDICT, "--dry-run", code=2).stderr
+    assert "leave MODEL out" in llm(project, *TO, "--predict", "a", code=2).stderr
+    assert "leave --dry-run out" in llm(project, *PREDICT, "--dry-run", code=2).stderr
     other = ("deploy", "--to", "huggingface", "--predict", "a")
     assert "does not run them" in llm(project, *other, code=2).stderr
     without = {**service.env, "REPLICATE_API_TOKEN": ""}

@@ -52,7 +52,7 @@ class TestWhatIsWrongIsFound:
     """A trial that could not fail would show nothing."""
 
     def test_a_key_that_follows(self, tmp_path: Path, model: Path, monkeypatch):
-        from create_llm_synthex.service import requests
+        from create_llm_synthex.service import Service, requests
 
         send = requests.Session.request
 
@@ -60,6 +60,7 @@ class TestWhatIsWrongIsFound:
             return send(self, *words, allow_redirects=True, **options)
 
         monkeypatch.setattr(requests.Session, "request", following)
+        monkeypatch.setattr(Service, "_refuse_redirect", lambda *given, **sent: None)
         monkeypatch.setattr(requests.Session, "rebuild_auth", lambda *given: None)
         case = case_of("synthex, POST /v1/samples, 307 to")
         assert "the key went to another host" in str(run(case, tmp_path, model).wrong)

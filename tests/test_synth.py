@@ -186,6 +186,46 @@ def test_rules_work_offline_and_need_a_text_which_stories_do_not(llm, project, s
     assert "takes no text" in stories.stderr
 
 
+def test_what_was_refused_before_it_began_is_not_gone_on_with(llm, project, service):
+    assert llm("synth", "--provider", "rules", cwd=project).returncode == 2
+    service.on(*CHAT, reply(401, {"error": {"message": "no"}}))
+    assert llm(*ASKING, cwd=project).returncode == 77
+    assert list((project / "data" / "synth").iterdir()) == []
+    service.on(*CHAT, Model(hold=None))
+    done = llm(*ASKING, cwd=project)
+    assert "Going on" not in done.stderr
+    assert (project / "data" / "raw" / "synthetic-groq-001.jsonl").is_file()
+
+
+def test_what_is_gone_on_with_is_told_after_the_service_took_the_key(llm, project, service):
+    model = Model()
+    service.on(*CHAT, lambda r: reply(401, {}) if len(model.passages) == 2 else model(r))
+    assert llm(*ASKING, cwd=project).returncode == 77
+    service.on("GET", "/v1/models", reply(401, {"error": {"message": "no"}}))
+    refused = llm(*ASKING, cwd=project)
+    assert refused.returncode == 77
+    assert "Going on" not in refused.stderr
+
+
+def test_a_topic_that_no_sentence_names_is_said(llm, project):
+    done = llm(
+        "synth", "--provider", "rules", "--topic", "zebra", "--from", "book.txt", cwd=project
+    )
+    assert done.returncode == 65
+    assert done.stderr.startswith("Error: no sentence names 'zebra'\n")
+
+
+@pytest.mark.parametrize("path", ["not s", "none.txt", "empty.txt"])
+def test_text_that_is_not_there_is_a_matter_of_from(llm, project, path):
+    (project / "not s").mkdir()
+    (project / "empty.txt").touch()
+    done = llm("synth", "--provider", "rules", "--from", path, cwd=project)
+    assert done.returncode == 65
+    assert "check --from" in done.stderr
+    assert "data/raw" not in done.stderr
+    assert "quickstart" not in done.stderr
+
+
 def test_two_at_once_on_one_job_do_not_mix(llm, project, service):
     model = Model(hold=1)
     service.on(*CHAT, model)

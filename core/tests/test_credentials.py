@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import base64
 import copy
 import dataclasses
 import io
 import traceback
+from urllib.parse import quote
 
 import pytest
 
@@ -103,3 +105,34 @@ def test_a_secret_shows_nothing_of_itself():
         dataclasses.replace(secret, source=None).missing  # noqa: B018
     except AttributeError:
         assert CANARY not in traceback.format_exc()
+
+
+LONG = "sk/canary+0123456789="
+
+
+@pytest.mark.parametrize(
+    "quoted",
+    [
+        *(LONG, quote(LONG, safe=""), f"{LONG[:7]}\n  {LONG[7:]}"),
+        *(base64.b64encode(f"{user}{LONG}".encode()).decode() for user in ("", "api:", "a:", "me")),
+        base64.b64encode(f"{LONG} and more".encode()).decode(),
+    ],
+)
+def test_a_secret_is_hidden_in_every_form_and_before_anything_is_cut(quoted):
+    secret = Secret(LONG, "x")
+    hidden = secret.hide(f"401 for {quoted} here")
+    # Of base64, the characters stay that other bytes have a part in: of one byte in ten at most.
+    assert "***" in hidden
+    assert hidden.startswith("401 for ")
+    assert hidden.endswith(" here")
+    assert len(hidden) <= len("401 for ***and more here") + 16
+    for start in range(len(quoted) - 12):
+        assert quoted[start : start + 12] not in hidden
+    for room in range(len(quoted)):
+        cut = secret.hide(f"{'x' * 50}{quoted}", 50 + room)
+        assert len(cut) <= 50 + room
+        assert quoted[:9] not in cut
+
+
+def test_a_short_secret_hides_no_innocent_text():
+    assert Secret("ab", "x").hide("YWI is base64 of ab") == "YWI is base64 of ***"

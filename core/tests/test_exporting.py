@@ -25,7 +25,7 @@ class Letters:
                 raise ConfigError("no further")
             (writer.folder / letter).write_text(letter)
             writer.adopt(letter)
-        return ("read them",)
+        return ("read {folder}/a",)
 
     def test(self, bundle, folder):
         return ()
@@ -43,8 +43,15 @@ def names(folder):
     return sorted(path.name for path in folder.iterdir())
 
 
+def test_advice_has_the_path_as_it_is_seen_from_here(bundle, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert export(Letters("a"), bundle, tmp_path / "more" / "out") == ("read more/out/a",)
+    monkeypatch.chdir(tmp_path / "more")
+    assert export(Letters("a"), bundle, tmp_path / "out") == (f"read {tmp_path.as_posix()}/out/a",)
+
+
 def test_files_that_a_library_wrote_are_recorded(bundle, tmp_path):
-    assert export(Letters("ab"), bundle, tmp_path / "out") == ("read them",)
+    export(Letters("ab"), bundle, tmp_path / "out")
     assert names(tmp_path / "out") == ["a", "b", "manifest.json"]
     verify(tmp_path / "out")
     (tmp_path / "out" / "b").write_text("c")
@@ -97,3 +104,12 @@ def test_a_damaged_model_is_not_passed_on(bundle, tmp_path):
     with pytest.raises(DataError):
         export(Letters("a"), bundle, tmp_path / "out")
     assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize("inside", ["inner", "inner/deeper"])
+def test_nothing_is_written_into_a_model(bundle, tmp_path, inside):
+    (tmp_path / "link").symlink_to(bundle.path, target_is_directory=True)
+    for folder in (bundle.path, tmp_path / "link"):
+        with pytest.raises(ConfigError, match="inside a model"):
+            export(Letters("a"), bundle, folder / inside)
+    assert names(bundle.path) == [INFO, "manifest.json", WEIGHTS]

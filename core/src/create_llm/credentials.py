@@ -10,9 +10,12 @@ import getpass
 import os
 import re
 import sys
+from base64 import b64encode
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
+from urllib.parse import quote
 
 from create_llm.config.dotenv import read_dotenv
 from create_llm.errors import CredentialsError
@@ -20,6 +23,9 @@ from create_llm.project.folder import project_around
 
 _SENDABLE = re.compile(r"[!-~]+")
 """Printable ASCII without blanks: anything else cannot stand in a header, or would end it."""
+
+_TELLING = 8
+"""Characters of base64; fewer stand in any text."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,12 +43,37 @@ class Secret:
         """The secret itself, to hand to the client that sends it."""
         return self._value
 
-    def hide(self, text: str) -> str:
-        """A text that may quote the secret (a service's answer, say) without it."""
-        return text.replace(self._value, "***")
+    def hide(self, text: str, limit: int | None = None) -> str:
+        """A text that may quote the secret (a service's answer, say) without it.
+
+        Taken out as it is, spread over blanks and lines, percent-encoded, and as base64, also
+        of something longer that it is a part of ("user:key").
+
+        Args:
+            limit: characters to keep; what is cut first could leave a part of the secret.
+        """
+        hidden = _quotes_of(self._value).sub("***", text)
+        return hidden if limit is None else hidden[:limit]
 
     def __str__(self) -> str:
         return repr(self)
+
+
+@cache
+def _quotes_of(value: str) -> re.Pattern[str]:
+    """Every form in which a text may quote a value."""
+    forms = {value, quote(value, safe=""), *(_base64(value, before) for before in range(3))}
+    spread = (r"\s*".join(map(re.escape, form)) for form in sorted(forms, key=len, reverse=True))
+    return re.compile("|".join(spread), re.IGNORECASE)  # %2f, %2F
+
+
+def _base64(value: str, before: int) -> str:
+    """What base64 makes of a value with so many bytes before it, as far as these and those behind
+    have no part in its characters; the value itself where that is next to nothing."""
+    data = value.encode()
+    text = b64encode(bytes(before) + data).decode()
+    own = text[-(-before * 8 // 6) : (before + len(data)) * 8 // 6]
+    return own if len(own) >= _TELLING else value
 
 
 def credential(

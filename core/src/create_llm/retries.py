@@ -18,6 +18,9 @@ T = TypeVar("T")
 AGAIN = frozenset((408, 409, 425, 429, 500, 502, 503, 504, 529))
 """HTTP statuses that may pass by themselves."""
 
+_YEAR = 365 * 86_400.0
+"""What is longer has no meaning for a command, and infinity no words."""
+
 _log = logging.getLogger(__name__)
 
 
@@ -86,18 +89,18 @@ def patiently(
 
 def retry_after(header: str | None, now: datetime | None = None) -> float | None:
     """Seconds of a Retry-After header (RFC 9110, 10.2.3): a number, or a date; None without a
-    usable one."""
+    usable one, and no more than a year."""
     text = (header or "").strip()
     try:
-        return max(0.0, float(text))
+        return min(max(0.0, float(text)), _YEAR)
     except ValueError:
         pass
     try:
         then = parsedate_to_datetime(text)
-    except ValueError:
+    except (ValueError, OverflowError, TypeError):
         return None
     then = then if then.tzinfo else then.replace(tzinfo=UTC)
-    return max(0.0, (then - (now or datetime.now(UTC))).total_seconds())
+    return min(max(0.0, (then - (now or datetime.now(UTC))).total_seconds()), _YEAR)
 
 
 def _over(service: str, error: Transient, failed: int) -> NetworkError:

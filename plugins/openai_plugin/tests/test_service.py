@@ -2,14 +2,25 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 import traceback
 
 import pytest
 from pydantic import ValidationError
-from tests.loopback import Loopback, Reply, dropped, redirect, reply, reset, stalled, too_many
+from tests.loopback import (
+    Loopback,
+    Reply,
+    dripping,
+    dropped,
+    redirect,
+    reply,
+    reset,
+    stalled,
+    too_many,
+)
 
-from create_llm import retries
+from create_llm import responses, retries
 from create_llm.data.documents import Origin, Rejected
 from create_llm.data.synthesis.asking import Request
 from create_llm.errors import ConfigError, CredentialsError, NetworkError
@@ -160,12 +171,97 @@ def test_one_request_that_is_refused_is_rejected_alone(service, status):
 
 
 @pytest.mark.parametrize(
-    "body", ["<html>hello</html>", {}, [], {"choices": []}, {"choices": [{}]}, {"choices": None}]
+    "body",
+    [
+        *("<html>hello</html>", {}, [], {"choices": []}, {"choices": [{}]}, {"choices": None}),
+        *({"choices": {"a": 1}}, {"choices": "abc"}, {"choices": [{"message": "hello"}]}),
+        *({"choices": [{"message": [1]}]}, b"", b'{"choices": [', b'{"choices": "\xff\xfe"}'),
+        *(b"[" * 100_000, b'{"model": "\\ud800", "choices": [{"message": {}}]}'),
+    ],
 )
-def test_what_is_no_completion_is_told(service, body):
-    service.on(*CHAT, reply(200, body))
+def test_what_is_no_completion_is_told(service, pauses, body):
+    kind = {"Content-Type": "application/json"}
+    service.on(*CHAT, reply(200, body, kind if isinstance(body, bytes) else None))
     with pytest.raises(NetworkError, match="no chat completion"):
         asking(service).ask(Request(1))
+    assert len(service.asked(*CHAT)) == 1
+
+
+def with_(**fields) -> Reply:
+    """A good completion but for these."""
+    return reply(200, {**json.loads(completion(json.dumps([PAIR])).body), **fields})
+
+
+@pytest.mark.parametrize(
+    "usage",
+    [
+        *("x", [1], None, {}, {"prompt_tokens": "many", "completion_tokens": [1]}),
+        {"prompt_tokens": -5, "completion_tokens": 1.5},
+        {"prompt_tokens": True, "completion_tokens": 10**400},
+    ],
+)
+def test_what_is_no_number_of_tokens_counts_nothing(service, usage):
+    service.on(*CHAT, with_(usage=usage))
+    answer = asking(service, input_price=1, output_price=1).ask(Request(1))
+    assert len(answer.documents) == 1
+    assert (answer.usage.input_tokens, answer.usage.output_tokens) == (0, 0)
+
+
+@pytest.mark.parametrize("model", [5, None, ["a"], {"a": 1}, ""])
+def test_a_model_without_a_name_has_that_which_was_asked_for(service, model):
+    service.on(*CHAT, with_(model=model))
+    (document,) = asking(service).ask(Request(1)).documents
+    assert document.meta["model"] == "small-1"
+
+
+def test_the_key_is_not_kept_where_the_service_brings_it(service):
+    pair = {"question": f"What is {KEY}?", "answer": f"It is {KEY}."}
+    message = {"message": {"content": json.dumps([pair])}}
+    service.on(*CHAT, with_(model=f"m {KEY}", choices=[message]))
+    answer = asking(service).ask(Request(1))
+    assert len(answer.documents) == 1
+    assert KEY not in repr(answer)
+
+
+@pytest.mark.parametrize("asked", [CHAT, MODELS])
+def test_an_answer_ends(service, pauses, monkeypatch, asked):
+    flood = gzip.compress(bytes(responses.MOST_BYTES + 1))
+    for status in (200, 400):
+        service.on(*asked, Reply(status, flood, {"Content-Encoding": "gzip"}))
+        with pytest.raises(NetworkError, match="sends more than 32 MB"):
+            asking(service).ask(Request(1)) if asked == CHAT else asking(service).check()
+    monkeypatch.setattr(responses, "LONGEST", 0.2)
+    service.on(*asked, dripping(0.05, b" " * 1000))
+    slow = asking(service, timeout=0.15)
+    with pytest.raises(NetworkError, match="is not done"):
+        slow.ask(Request(1)) if asked == CHAT else slow.check()
+    assert pauses == []
+
+
+def test_what_cannot_be_unpacked_is_not_asked_for_again(service, pauses):
+    service.on(*CHAT, Reply(200, b"no gzip", {"Content-Encoding": "gzip"}))
+    with pytest.raises(NetworkError, match="cannot be unpacked"):
+        asking(service).ask(Request(1))
+    assert pauses == []
+
+
+@pytest.mark.parametrize("place", [f"http://u:{KEY}@other.test:81/v1?k={KEY}", "http://[bad/"])
+def test_of_a_redirect_only_the_host_is_told(service, pauses, place):
+    service.on(*CHAT, redirect(place))
+    with pytest.raises(NetworkError, match=r"on to (other\.test:81|another address),") as caught:
+        asking(service).ask(Request(1))
+    assert KEY not in "".join(traceback.format_exception(caught.value))
+    assert pauses == []
+
+
+@pytest.mark.parametrize("said", ["x" * 190 + KEY, f"{KEY[:9]}\n {KEY[9:]}", "\x1b[31m\ud800"])
+def test_what_is_said_is_shown_in_part_and_without_the_key(service, said):
+    service.on(*CHAT, reply(400, {"error": {"message": said}}))
+    (rejected,) = asking(service).ask(Request(1)).rejected
+    assert KEY[:8] not in rejected.problem
+    assert KEY[9:] not in rejected.problem
+    assert rejected.problem.isprintable()
+    rejected.problem.encode()
 
 
 def test_a_reply_that_was_cut_off_says_so(service):
@@ -179,6 +275,14 @@ def test_no_key_is_sent_where_none_is_wanted_or_anybody_could_read_it(service):
     assert KEY not in str(service.requests[0].headers)
     with pytest.raises(CredentialsError, match="unprotected"):
         asking(service, base_url="http://192.168.0.7/v1").ask(Request(1))
+
+
+@pytest.mark.parametrize("proxy", ["socks5://u:canary@127.0.0.1:9", "ftp://u:canary@127.0.0.1:9"])
+def test_a_proxy_that_cannot_be_used_is_told(service, monkeypatch, proxy):
+    monkeypatch.setenv("ALL_PROXY", proxy)
+    with pytest.raises(NetworkError, match="proxy") as caught:
+        asking(service).check()
+    assert "canary" not in "".join(traceback.format_exception(caught.value))
 
 
 def test_groq_has_its_own_address_key_and_model():

@@ -15,9 +15,19 @@ from plugins.replicate_plugin.tests.service import (
     reached,
     serving,
 )
-from tests.loopback import Loopback, dropped, redirect, reply, reset, stalled, too_many
+from tests.loopback import (
+    Loopback,
+    Reply,
+    dripping,
+    dropped,
+    redirect,
+    reply,
+    reset,
+    stalled,
+    too_many,
+)
 
-from create_llm import retries
+from create_llm import responses, retries
 from create_llm.errors import ConfigError, CredentialsError, DataError, NetworkError, PluginError
 from create_llm.models.bundle import FORMAT, INFO, WEIGHTS
 from create_llm.storage.durable import Storage
@@ -214,6 +224,13 @@ def test_silence_is_not_waited_for_without_end(service):
     assert Service(httpx.Timeout(0.2)).full_name("model") == "me/model"
 
 
+def test_a_prediction_of_which_nothing_is_said_is_not_waited_for_either(service, monkeypatch):
+    service.first(*PREDICTIONS, stalled(30))
+    monkeypatch.setattr(Service.__init__, "__defaults__", (httpx.Timeout(0.2),))
+    with pytest.raises(NetworkError, match="nothing for too long"):
+        predict(service)
+
+
 def test_a_service_that_stays_away(service, slept):
     service.on(*ACCOUNT, reply(503))
     with pytest.raises(NetworkError, match="8 attempts"):
@@ -257,7 +274,7 @@ def test_a_refused_token_is_not_repeated(service, status):
     assert len(service.requests) == 1
 
 
-@pytest.mark.parametrize("body", ["<html>", {"some": "thing"}, [1]])
+@pytest.mark.parametrize("body", ["<html>", {"some": "thing"}, [1], b"\xff", b"[" * 100_000])
 def test_an_answer_of_something_else(service, body):
     service.on(*ACCOUNT, reply(200, body))
     with pytest.raises(NetworkError, match="does not understand"):
@@ -274,6 +291,118 @@ def test_the_token_goes_to_no_other_host(service, status):
         with pytest.raises(NetworkError, match="sends us on"):
             Service().full_name("model")
         assert not other.requests
+
+
+@pytest.mark.parametrize("place", [f"http://u:{TOKEN}@other.test:81/?k={TOKEN}", "http://[bad/"])
+def test_of_a_redirect_only_the_host_is_told(service, place):
+    service.on(*ACCOUNT, redirect(place))
+    with pytest.raises(NetworkError, match=r"on to (other\.test:81|another address),") as caught:
+        Service().full_name("model")
+    assert TOKEN not in "".join(traceback.format_exception(caught.value))
+
+
+@pytest.mark.parametrize("said", ["x" * 290 + TOKEN, f"{TOKEN[:6]}\n {TOKEN[6:]}", {"a": TOKEN}])
+def test_what_is_said_is_shown_in_part_and_without_the_token(service, said):
+    service.on(*ACCOUNT, reply(402, {"detail": said, "status": 402}))
+    with pytest.raises(NetworkError) as caught:
+        Service().full_name("model")
+    assert TOKEN[:6] not in caught.value.render()
+    assert TOKEN[6:] not in caught.value.render()
+
+
+def test_what_the_model_and_the_address_say_is_shown_without_the_token(bundle, service):
+    service.words = ["Once", f" {TOKEN}"]
+    assert predict(service) == "Once ***"
+    service.models["me/model"]["url"] = f"https://replicate.test/\x1b[2J?{TOKEN}"
+    assert deploy(bundle) == "https://replicate.test/\N{REPLACEMENT CHARACTER}[2J?***"
+
+
+@pytest.mark.parametrize("status", [200, 404])
+def test_an_answer_ends(service, slept, monkeypatch, status):
+    service.on(*ACCOUNT, Reply(status, bytes(responses.MOST_BYTES + 1)))
+    with pytest.raises(NetworkError, match="sends more than 32 MB"):
+        Service().full_name("model")
+    service.on(*ACCOUNT, Reply(status, b"packed", {"Content-Encoding": "gzip"}))
+    with pytest.raises(NetworkError, match="does not understand"):
+        Service().full_name("model")
+    monkeypatch.setattr("create_llm_replicate.service.LONGEST", 0.2)
+    service.on(*ACCOUNT, dripping(0.05, b" " * 1000))
+    with pytest.raises(NetworkError, match="is not done"):
+        Service().full_name("model")
+    assert slept == []
+
+
+SECRETS = {
+    "tokenizer.model": b"\xffhf_" + b"a" * 34,
+    "README.md": b"key: my-own-word-of-the-environment",
+}
+
+
+@pytest.mark.parametrize("name", SECRETS)
+def test_a_secret_is_found_and_not_sent(bundle, service, monkeypatch, name):
+    def write(content, **recipe):
+        with Storage().commit(bundle) as writer:
+            writer.write(WEIGHTS, [bytes(1000)])
+            writer.write_json("generation_config.json", {})
+            writer.write_json(INFO, {"format": FORMAT, "recipe": recipe})
+            writer.write(name, [content])
+
+    monkeypatch.setenv("SOME_API_KEY", "my-own-word-of-the-environment")
+    write(b"", key="hf_" + "a" * 34)
+    assert target().plan(bundle), "the recipe is not sent"
+    write(SECRETS[name])
+    with pytest.raises(DataError, match="nothing was sent") as caught:
+        target().plan(bundle)
+    assert name in caught.value.render()
+    assert "aaaa" not in caught.value.render()
+    assert "my-own" not in caught.value.render()
+
+
+@pytest.mark.parametrize("folder", ["models", "models/v1", "precious"])
+def test_nothing_else_gives_way_to_the_package(bundle, service, tmp_path, folder):
+    (tmp_path / "precious" / "v1").mkdir(parents=True)
+    (tmp_path / "precious" / "v1" / "notes.txt").write_text("mine")
+    with pytest.raises(ConfigError, match=r"something else|inside a model"):
+        deploy(bundle, folder=folder)
+    assert (bundle / WEIGHTS).is_file()
+    assert (tmp_path / "precious" / "v1" / "notes.txt").is_file()
+    assert not service.requests
+
+
+def test_a_package_that_cog_wrote_to_gives_way(bundle, service, tmp_path):
+    deploy(bundle)
+    (tmp_path / "exports/replicate/v1/.cog").mkdir()
+    (tmp_path / "exports/replicate/v1/.cog/cache").write_text("x")
+    assert deploy(bundle, hardware="gpu-t4")
+
+
+@pytest.fixture
+def no_proxy(monkeypatch):
+    for name in ("http", "https", "all", "no"):
+        for variable in (f"{name}_proxy", f"{name}_proxy".upper()):
+            monkeypatch.delenv(variable, raising=False)
+
+
+@pytest.mark.parametrize("variable", ["HTTP_PROXY", "ALL_PROXY"])
+def test_the_proxy_of_the_environment_is_asked(service, slept, monkeypatch, no_proxy, variable):
+    monkeypatch.setenv("REPLICATE_BASE_URL", "http://127.0.0.1:9")
+    monkeypatch.setenv(variable, service.url)
+    service.on("GET", "http://127.0.0.1:9/v1/account", reply(200, {"type": "user"}))
+    with pytest.raises(NetworkError):
+        Service().full_name("model")
+    assert [each.path for each in service.requests] == ["http://127.0.0.1:9/v1/account"]
+    monkeypatch.setenv("NO_PROXY", "127.0.0.1")
+    with pytest.raises(NetworkError, match="connection failed"):
+        Service().full_name("model")
+    assert len(service.requests) == 1
+
+
+@pytest.mark.parametrize("proxy", ["socks5://u:canary@127.0.0.1:9", "ftp://u:canary@127.0.0.1:9"])
+def test_a_proxy_that_cannot_be_used_is_told(service, monkeypatch, no_proxy, proxy):
+    monkeypatch.setenv("ALL_PROXY", proxy)
+    with pytest.raises(NetworkError, match="proxy") as caught:
+        Service()
+    assert "canary" not in "".join(traceback.format_exception(caught.value))
 
 
 def test_no_token_and_no_protection(service, monkeypatch):

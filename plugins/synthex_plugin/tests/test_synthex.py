@@ -2,14 +2,27 @@
 
 from __future__ import annotations
 
+import gzip
+import json
+import traceback
 from collections.abc import Iterator
 
 import pytest
 from pydantic import ValidationError
 from tests import loopback
-from tests.loopback import Loopback, Reply, dropped, redirect, reply, reset, stalled, too_many
+from tests.loopback import (
+    Loopback,
+    Reply,
+    dripping,
+    dropped,
+    redirect,
+    reply,
+    reset,
+    stalled,
+    too_many,
+)
 
-from create_llm import retries
+from create_llm import responses, retries
 from create_llm.data.synthesis.asking import Request
 from create_llm.errors import ConfigError, CredentialsError, NetworkError
 from create_llm.testing import SynthesizerContract
@@ -119,7 +132,9 @@ def test_one_request_that_is_refused_is_rejected_alone(service):
     assert synthesizer.ask(Request(1)).documents
 
 
-@pytest.mark.parametrize("body", ["<html>", [], {"samples": None}, {}])
+@pytest.mark.parametrize(
+    "body", ["<html>", [], {"samples": None}, {}, "", '{"samples": [', "[" * 100_000]
+)
 def test_what_is_not_the_contract_is_told(service, body):
     service.on(*SAMPLES, reply(200, body))
     with pytest.raises(NetworkError, match="answers with"):
@@ -131,6 +146,73 @@ def test_a_sample_without_an_answer_is_rejected(service):
     service.on(*SAMPLES, reply(200, {"samples": bad}))
     answer = asking(service).ask(Request(3))
     assert (answer.documents, len(answer.rejected)) == ((), 3)
+
+
+@pytest.mark.parametrize("status", [200, 307, 422])
+def test_an_answer_ends(service, pauses, monkeypatch, status):
+    flood = gzip.compress(bytes(responses.MOST_BYTES + 1))
+    elsewhere = {"Location": "http://other.test/"} if status == 307 else {}
+    service.on(*SAMPLES, Reply(status, flood, {"Content-Encoding": "gzip", **elsewhere}))
+    said = "sends us on" if status == 307 else "sends more than 32 MB"
+    with pytest.raises(NetworkError, match=said):
+        asking(service).ask(Request(1))
+    if status == 200:
+        monkeypatch.setattr(responses, "LONGEST", 0.2)
+        service.on(*SAMPLES, dripping(0.05, b" " * 1000))
+        with pytest.raises(NetworkError, match="is not done"):
+            asking(service, timeout=0.15).ask(Request(1))
+    assert pauses == []
+
+
+def test_what_cannot_be_unpacked_is_not_asked_for_again(service, pauses):
+    service.on(*SAMPLES, Reply(200, b"no gzip", {"Content-Encoding": "gzip"}))
+    with pytest.raises(NetworkError, match="cannot be unpacked"):
+        asking(service).ask(Request(1))
+    assert pauses == []
+
+
+@pytest.mark.parametrize("place", [f"http://u:{KEY}@other.test:81/v1?k={KEY}", "http://[bad/"])
+def test_of_a_redirect_only_the_host_is_told(service, place):
+    service.on(*SAMPLES, redirect(place))
+    with pytest.raises(NetworkError, match=r"on to (other\.test:81|another address),") as caught:
+        asking(service).ask(Request(1))
+    assert KEY not in "".join(traceback.format_exception(caught.value))
+
+
+@pytest.mark.parametrize("said", ["x" * 190 + KEY, f"{KEY[:6]}\n {KEY[6:]}", "\x1b[31m\ud800"])
+def test_what_is_said_is_shown_in_part_and_without_the_key(service, said):
+    service.on(*SAMPLES, reply(422, {"error": said}))
+    (rejected,) = asking(service).ask(Request(1)).rejected
+    assert KEY[:6] not in rejected.problem
+    assert KEY[6:] not in rejected.problem
+    assert rejected.problem.isprintable()
+
+
+def test_the_key_is_not_kept_where_the_service_brings_it(service):
+    pair = {"question": f"What is {KEY}?", "answer": f"It is {KEY}."}
+    body = json.dumps({"samples": [pair], "model": f"m {KEY} \ud800"})
+    service.on(*SAMPLES, reply(200, body.replace("canary", "can\\u0061ry")))
+    answer = asking(service).ask(Request(1))
+    assert answer.documents[0].meta["model"] == "m *** \N{REPLACEMENT CHARACTER}"
+    assert KEY not in repr(answer)
+
+
+@pytest.mark.parametrize("cost", ["1", -1, 10**400, float("nan"), float("inf")])
+def test_what_is_no_cost_or_number_of_tokens_counts_nothing(service, cost):
+    usage = {"input_tokens": -1, "output_tokens": 10**400, "cost": cost}
+    pair = {"question": "Why?", "answer": "So."}
+    service.on(*SAMPLES, reply(200, {"samples": [pair], "usage": usage}))
+    took = asking(service).ask(Request(1)).usage
+    assert (took.input_tokens, took.output_tokens, took.cost) == (0, 0, None)
+
+
+@pytest.mark.parametrize("number", ["../../v1/account?x=", "x" * 1000, "\ud800"])
+def test_the_number_of_a_job_is_no_way_to_another_address(service, number):
+    service.on(*JOBS, reply(200, {"data": number}))
+    with pytest.raises(NetworkError):
+        asking(service, backend="tanaos", longest_wait=5).ask(Request(1))
+    paths = [each.path for each in service.requests]
+    assert all(path == JOBS[1] or path.count("/") == 4 for path in paths)
 
 
 def test_tanaos_begins_a_job_and_takes_its_rows_as_they_come(service, pauses):

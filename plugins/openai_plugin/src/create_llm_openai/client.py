@@ -9,12 +9,10 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
 from typing import TypeVar, cast
-from urllib.parse import urlsplit
 
 import openai
-from openai.types.chat import ChatCompletion, ChatCompletionMessageParam
+from openai.types.chat import ChatCompletionMessageParam
 
 from create_llm.credentials import Secret, refused
 from create_llm.errors import (
@@ -24,27 +22,21 @@ from create_llm.errors import (
     NetworkError,
     did_you_mean,
 )
+from create_llm.responses import one_line
 from create_llm.retries import AGAIN, Patience, Transient, patiently, retry_after
 from create_llm_openai.config import ServiceConfig
+from create_llm_openai.connection import Connection
+from create_llm_openai.reply import Reply, reply_in
 
 T = TypeVar("T")
+_SAID = 200
+"""Characters of what a service says that are shown."""
 _NO_KEY = "none"  # the client insists on one
 _NOBODY_ELSE_S = cast(
     Mapping[str, str],
     dict.fromkeys(("OpenAI-Organization", "OpenAI-Project"), openai.Omit()),
 )
 """What the environment says of accounts at OpenAI itself is no business of other services."""
-
-
-@dataclass(frozen=True, slots=True)
-class Reply:
-    """What a model wrote. `cut_off`: it had no room for more."""
-
-    text: str
-    model: str
-    cut_off: bool
-    input_tokens: int
-    output_tokens: int
 
 
 class Refused(Exception):
@@ -68,7 +60,7 @@ class Client:
             default_headers=_NOBODY_ELSE_S,
             timeout=config.timeout,
             max_retries=0,
-            http_client=openai.DefaultHttpxClient(follow_redirects=False),
+            http_client=Connection(name, config),
         )
 
     def see(self) -> None:
@@ -93,15 +85,16 @@ class Client:
         """
         wanted = cast(list[ChatCompletionMessageParam], list(messages))
 
-        def complete() -> ChatCompletion:
-            return self._client.chat.completions.create(
+        def complete() -> bytes:
+            # Not parsed by the client, which checks nothing and fails on what is no completion.
+            return self._client.chat.completions.with_raw_response.create(
                 model=self._config.model,
                 messages=wanted,
                 temperature=openai.omit
                 if self._config.temperature is None
                 else self._config.temperature,
                 response_format={"type": "json_object"} if self._config.json_mode else openai.omit,
-            )
+            ).content
 
         try:
             return self._reply(self._patiently(complete, None))
@@ -127,24 +120,15 @@ class Client:
                 raise Transient(self._said(error), wait) from None
             raise
 
-    def _reply(self, completion: ChatCompletion) -> Reply:
-        # The client checks nothing: what is no JSON comes as text, what is missing as None.
-        choices = getattr(completion, "choices", None)
-        message = getattr(choices[0], "message", None) if choices else None
-        if message is None:
+    def _reply(self, body: bytes) -> Reply:
+        reply = reply_in(body, self._hidden)
+        if reply is None:
             raise NetworkError(
                 f"{self._name} answers with something that is no chat completion",
                 where=self._config.base_url,
                 fixes=("check base_url: most services have a /v1 at its end",),
             )
-        usage = completion.usage
-        return Reply(
-            message.content if isinstance(message.content, str) else "",
-            completion.model or self._config.model,
-            completion.choices[0].finish_reason == "length",
-            (usage.prompt_tokens if usage else 0) or 0,
-            (usage.completion_tokens if usage else 0) or 0,
-        )
+        return reply
 
     def _in_words(self, error: openai.APIStatusError) -> CreateLLMError:
         status, said = error.status_code, self._said(error)
@@ -152,8 +136,6 @@ class Client:
             return self._refusal(said)
         if status == 404:
             return self._no_model(said)
-        if 300 <= status < 400:
-            return self._redirected(error)
         return NetworkError(
             f"{self._name}: {said}",
             where=self._config.base_url,
@@ -166,8 +148,8 @@ class Client:
         text = self._client.models.with_raw_response.list().text
         try:
             listed = json.loads(text)["data"]
-            return [str(model["id"]) for model in listed]
-        except (ValueError, TypeError, KeyError):
+            return [self._hidden(one_line(str(model["id"])), _SAID) for model in listed]
+        except (ValueError, TypeError, KeyError, RecursionError):
             return []
 
     def _refusal(self, said: str) -> CredentialsError:
@@ -191,17 +173,11 @@ class Client:
             fixes=(*did_you_mean(self._config.model, names), *listed, "check base_url and model"),
         )
 
-    def _redirected(self, error: openai.APIStatusError) -> NetworkError:
-        host = urlsplit(error.response.headers.get("location", "")).netloc or "another address"
-        return NetworkError(
-            f"{self._name} sends us on to {host}, and the key is not sent there",
-            where=self._config.base_url,
-            fixes=("if you trust that address, make it the base_url",),
-        )
-
     def _said(self, error: openai.APIStatusError) -> str:
         """Status and message of the service, without the key should it quote that."""
         body = error.body if isinstance(error.body, dict) else {}
-        message = " ".join(str(body.get("message") or "").split())[:200]
-        text = f"{error.status_code} {message}".strip()
-        return self._secret.hide(text) if self._secret else text
+        message = one_line(str(body.get("message") or ""))
+        return self._hidden(f"{error.status_code} {message}".strip(), _SAID)
+
+    def _hidden(self, text: str, limit: int | None = None) -> str:
+        return self._secret.hide(text, limit) if self._secret else text[:limit]

@@ -20,7 +20,8 @@ from create_llm_openai.config import ServiceConfig
 from create_llm_openai.pairs import messages_of, pairs_in
 
 if TYPE_CHECKING:
-    from create_llm_openai.client import Client, Reply
+    from create_llm_openai.client import Client
+    from create_llm_openai.reply import Reply
 
 _CHARACTERS_PER_TOKEN = 4
 _TOKENS_PER_PAIR = 80
@@ -61,7 +62,8 @@ class OpenAISynthesizer(AskingSynthesizer):
         rejected: list[Rejected] = []
         for found in pairs_in(reply.text, origin):
             if not isinstance(found, Rejected):
-                pair = question_and_answer(*found, origin.path, origin.line, model=reply.model)
+                model = reply.model or self._config.model
+                pair = question_and_answer(*found, origin.path, origin.line, model=model)
                 documents.append(pair)
             elif reply.cut_off:
                 fewer = "ask for fewer at once: pairs_per_request"

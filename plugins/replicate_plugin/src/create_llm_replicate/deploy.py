@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from create_llm.errors import ConfigError, DataError, PluginError
 from create_llm.models.deploy import Plan
 from create_llm_replicate.config import ReplicateConfig
-from create_llm_replicate.package import CogPackage
+from create_llm_replicate.package import CogPackage, refuse_occupied
 
 if TYPE_CHECKING:
     from replicate.model import Model
@@ -32,7 +32,8 @@ class Replicate:
     def plan(self, bundle: Path) -> Plan:
         """
         Raises:
-            DataError: the bundle is damaged.
+            DataError: the bundle is damaged, or holds a secret.
+            ConfigError: there is something else where the package would be written.
             PluginError: a package that the model needs is not installed.
         """
         return self._plan(CogPackage.of(bundle, self._config))
@@ -65,7 +66,7 @@ class Replicate:
             there = sighted(
                 lambda: _if_there(service, name, package), f"the version that was pushed to {name}"
             )
-        return str(there.url)
+        return service.said(there.url)
 
     def predict(self, prompt: str) -> Iterator[str]:
         """
@@ -88,6 +89,8 @@ class Replicate:
 
     def _plan(self, package: CogPackage) -> Plan:
         config, bundle = self._config, package.bundle.path
+        refuse_occupied(self._folder(bundle))
+        package.refuse_secrets()
         calls = (
             f"write the Cog package to {self._folder(bundle)}",
             f"make the {config.visibility} model {config.model_name} at Replicate, on "

@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterator
 from ipaddress import ip_address
 from typing import TypeVar
 from urllib.parse import urlsplit
+from urllib.request import getproxies, proxy_bypass
 
 import httpx
 from replicate.client import Client
@@ -23,6 +24,7 @@ from replicate.prediction import Prediction
 
 from create_llm.credentials import credential, refused
 from create_llm.errors import ConfigError, CreateLLMError, CredentialsError, NetworkError
+from create_llm.responses import LONGEST, by_any_proxy, host_of, one_line, whole
 from create_llm.retries import AGAIN, Transient, patiently, retry_after
 from create_llm_replicate.config import ReplicateConfig
 
@@ -40,6 +42,13 @@ _NOT_BEGUN = frozenset((429, 503))
 """Answers after which it is sure that nothing runs, and nothing is paid for."""
 
 _OVER = ("succeeded", "failed", "canceled", "aborted")
+_STRANGE = (
+    *(ValueError, TypeError, AttributeError, KeyError, RecursionError),
+    httpx.DecodingError,
+)
+"""What the client raises where an answer is not what it expects."""
+_SAID = 300
+"""Characters of what the service says that are shown."""
 _POLL = 1.0
 _SIGHTINGS = 30
 
@@ -59,7 +68,7 @@ class Service:
             self._secret.reveal(),
             base_url=self.url,
             timeout=timeout,
-            transport=_Transport(self.url),
+            transport=_Transport(self.url, timeout),
             follow_redirects=False,
         )
 
@@ -100,7 +109,7 @@ class Service:
         told = 0
         try:
             while True:
-                pieces = _pieces(prediction)
+                pieces = [self._secret.hide(piece) for piece in _pieces(prediction)]
                 yield from pieces[told:]
                 told = max(told, len(pieces))
                 if prediction.status in _OVER:
@@ -112,7 +121,7 @@ class Service:
             raise
         if prediction.status != "succeeded":
             raise NetworkError(
-                f"the model {prediction.status} at {NAME}: {self._hidden(prediction.error)}",
+                f"the model {prediction.status} at {NAME}: {self.said(prediction.error)}",
                 where=f"prediction {prediction.id}",
                 fixes=("see its logs at https://replicate.com/predictions", "run it once more"),
             )
@@ -166,7 +175,7 @@ class Service:
             raise Transient(what) from None
         except ReplicateError as error:
             raise self._in_words(error) from None
-        except (ValueError, TypeError, AttributeError, KeyError):
+        except _STRANGE:
             raise NetworkError(
                 f"{NAME} answers with something that its client does not understand",
                 where=self.url,
@@ -181,7 +190,7 @@ class Service:
         )
 
     def _in_words(self, error: ReplicateError) -> CreateLLMError:
-        said = self._hidden(error.detail or error.title or "no reason")
+        said = self.said(error.detail or error.title)
         if error.status in (401, 403):
             return refused(NAME, self._secret, _HELP, why=f"{error.status} {said}")
         kind = {404: _Missing, 409: _Exists}.get(error.status or 0, NetworkError)
@@ -191,8 +200,9 @@ class Service:
             fixes=("check [deployment.replicate]", "see your account there: billing, limits"),
         )
 
-    def _hidden(self, text: str | None) -> str:
-        return self._secret.hide(" ".join((text or "no reason").split())[:300])
+    def said(self, what: object) -> str:
+        """What the service says, fit to be shown."""
+        return self._secret.hide(one_line(str(what or "no reason")), _SAID)
 
 
 class _Missing(NetworkError):
@@ -212,13 +222,20 @@ class _Busy(Transient):
 
 
 class _Transport(httpx.HTTPTransport):
-    """Sends; raises where another attempt may do, and where it is sent elsewhere."""
+    """Sends; raises where another attempt may do, where it is sent elsewhere, and where an answer
+    has no end. None may come packed: the library unpacks a small one into any size at once."""
 
-    def __init__(self, url: str) -> None:
-        super().__init__()
-        self._url = url
+    def __init__(self, url: str, timeout: httpx.Timeout) -> None:
+        with by_any_proxy(NAME):
+            super().__init__(proxy=_proxy_to(url))
+        self._url, self._limits = url, timeout.as_dict()
 
     def handle_request(self, request: httpx.Request) -> httpx.Response:
+        # The client begins a prediction without any limit.
+        given = request.extensions.get("timeout", {})
+        asked = {name: seconds for name, seconds in given.items() if seconds is not None}
+        request.extensions["timeout"] = {**self._limits, **asked}
+        request.headers["Accept-Encoding"] = "identity"
         response = super().handle_request(request)
         if response.status_code in _BUSY:
             response.close()
@@ -226,7 +243,11 @@ class _Transport(httpx.HTTPTransport):
         if 300 <= response.status_code < 400:
             response.close()
             raise _elsewhere(response.headers.get("Location", ""), self._url)
-        return response
+        with contextlib.closing(response):
+            if response.headers.get("Content-Encoding", "identity") != "identity":
+                raise httpx.DecodingError("it was asked not to pack its answers")
+            body = whole(NAME, response.iter_raw(), seconds=LONGEST)
+        return httpx.Response(response.status_code, headers=response.headers, content=body)
 
 
 def sighted(look: Callable[[], T | None], what: str) -> T:
@@ -255,12 +276,20 @@ def _pieces(prediction: Prediction) -> list[str]:
 
 
 def _elsewhere(location: str, url: str) -> CreateLLMError:
-    host = urlsplit(location).netloc or "another address"
     return NetworkError(
-        f"{NAME} sends us on to {host}, and the token is not sent there",
+        f"{NAME} sends us on to {host_of(location)}, and the token is not sent there",
         where=url,
         fixes=("if you trust that address, make it REPLICATE_BASE_URL",),
     )
+
+
+def _proxy_to(url: str) -> str | None:
+    """That of the environment, which the library looks for only where it sends by itself."""
+    parts, proxies = urlsplit(url), getproxies()
+    found = proxies.get(parts.scheme) or proxies.get("all")
+    if not found or proxy_bypass(parts.netloc):
+        return None
+    return found if "://" in found else f"http://{found}"
 
 
 def _refuse_in_the_clear(url: str) -> None:

@@ -6,15 +6,21 @@ import time
 import uuid
 from collections.abc import Iterator, Mapping
 from typing import Protocol
+from urllib.parse import quote
 
 from create_llm.credentials import Secret
 from create_llm.data.synthesis.asking import Request, Usage
 from create_llm.errors import ConfigError, NetworkError
+from create_llm.responses import one_line
 from create_llm_synthex.config import SynthexConfig
 from create_llm_synthex.service import Service
 
 _POLL_SECONDS = 15.0
 """As often as Tanaos' own client asks."""
+_MUCH = 10**12
+"""Of tokens or dollars; more is no number that anybody counted."""
+_NAME = 200
+"""Characters of one."""
 
 
 class Backend(Protocol):
@@ -48,7 +54,8 @@ class Samples:
         if not isinstance(body, dict) or not isinstance(body.get("samples"), list):
             raise self._service.strange("no list of samples")
         model = body.get("model")
-        return body["samples"], model if isinstance(model, str) else None, _usage(body.get("usage"))
+        name = one_line(model)[:_NAME] if isinstance(model, str) else None
+        return body["samples"], name, _usage(body.get("usage"))
 
 
 class Tanaos:
@@ -75,9 +82,9 @@ class Tanaos:
             "datapoint_num": request.samples,
         }
         begun = self._data(self._service.post("jobs/with-samples", job, {}).body)
-        if not isinstance(begun, str):
+        if not isinstance(begun, str) or len(begun) > _NAME:
             raise self._service.strange("no number of a job")
-        return list(self._rows(begun)), None, Usage()
+        return list(self._rows(quote(begun, safe="", errors="replace"))), None, Usage()
 
     def _rows(self, job: str) -> Iterator[object]:
         until = time.monotonic() + self._longest
@@ -116,9 +123,9 @@ def _usage(found: object) -> Usage:
     return Usage(
         _tokens(given.get("input_tokens")),
         _tokens(given.get("output_tokens")),
-        float(cost) if isinstance(cost, int | float) else None,
+        float(cost) if isinstance(cost, int | float) and 0 <= cost < _MUCH else None,
     )
 
 
 def _tokens(value: object) -> int:
-    return value if isinstance(value, int) and value >= 0 else 0
+    return value if isinstance(value, int) and 0 <= value < _MUCH else 0

@@ -3,19 +3,25 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterator, Mapping
+from contextlib import closing
 from dataclasses import dataclass
-from urllib.parse import urlsplit
+from http import HTTPStatus
 
 import requests
 from requests.auth import AuthBase
+from urllib3.exceptions import DecodeError, HTTPError, ReadTimeoutError
 
+from create_llm import responses
 from create_llm.credentials import Secret, refused
 from create_llm.errors import NetworkError
 from create_llm.retries import AGAIN, Patience, Transient, patiently, retry_after
 from create_llm_synthex.config import SynthexConfig
 
 HELP = "your account at the service"
+_READ = 1 << 18
+_SAID = 200
+"""Characters of what the service says that are shown."""
 
 
 class Refused(Exception):
@@ -24,6 +30,8 @@ class Refused(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Response:
+    """An answer. `body`: what its JSON holds, without the key; None where it is no JSON."""
+
     status: int
     body: object
 
@@ -38,9 +46,11 @@ class Service:
 
     def __init__(self, config: SynthexConfig, secret: Secret, header: str, prefix: str) -> None:
         self._config, self._secret = config, secret
-        self.name = urlsplit(config.address).netloc
+        self.name = responses.host_of(config.address)
         self._session = requests.Session()
         self._session.auth = _Key(header, f"{prefix}{secret.reveal()}")
+        # The library reads a redirect, all of it and its address, also where it follows none.
+        self._session.hooks["response"].append(self._refuse_redirect)
 
     def get(self, path: str, *, absent: Collection[int] = ()) -> Response | None:
         """What is at a path; None where the status is one of `absent`."""
@@ -67,53 +77,75 @@ class Service:
         headers: Mapping[str, str],
         absent: Collection[int],
     ) -> Response | None:
-        def attempt() -> requests.Response:
+        def attempt() -> Response:
             return self._attempt(method, path, body, headers)
 
         patience = Patience(asked=self._config.longest_wait)
         response = patiently(self.name, attempt, patience)
-        if response.status_code in absent:
+        if response.status in absent:
             return None
         self._need_success(response)
-        try:
-            return Response(response.status_code, response.json())
-        except ValueError as error:
-            raise self.strange("no JSON") from error
+        if response.body is None:
+            raise self.strange("no JSON")
+        return response
 
     def _attempt(
         self, method: str, path: str, body: Mapping[str, object] | None, headers: Mapping[str, str]
-    ) -> requests.Response:
+    ) -> Response:
         try:
-            response = self._session.request(
-                method,
-                f"{self._config.address}/{path}",
-                data=None if body is None else json.dumps(body),
-                headers={"Content-Type": "application/json", **headers},
-                timeout=self._config.timeout,
-                allow_redirects=False,
-            )
-        except requests.Timeout as error:
-            raise Transient(f"it said nothing for {self._config.timeout:g} s") from error
-        except requests.RequestException as error:
-            raise Transient("the connection failed") from error
-        if response.status_code in AGAIN:
+            with closing(
+                self._session.request(
+                    method,
+                    f"{self._config.address}/{path}",
+                    data=None if body is None else json.dumps(body),
+                    headers={"Content-Type": "application/json", **headers},
+                    timeout=self._config.timeout,
+                    allow_redirects=False,
+                    stream=True,
+                )
+            ) as response:
+                answer = Response(response.status_code, self._json(response))
+        except (requests.Timeout, ReadTimeoutError):
+            raise Transient(f"it said nothing for {self._config.timeout:g} s") from None
+        except DecodeError:
+            raise self.strange("something that cannot be unpacked") from None
+        except (requests.RequestException, HTTPError):
+            raise Transient("the connection failed") from None
+        if answer.status in AGAIN:
             wait = retry_after(response.headers.get("Retry-After"))
-            raise Transient(self._said(response), wait)
-        return response
+            raise Transient(self._said(answer), wait)
+        return answer
 
-    def _need_success(self, response: requests.Response) -> None:
-        status = response.status_code
-        if status in (401, 403):
-            raise refused(self.name, self._secret, HELP, why=self._said(response))
-        if status in (400, 413, 422):
-            raise Refused(self._said(response))
-        if 300 <= status < 400:
-            host = urlsplit(response.headers.get("Location", "")).netloc or "another address"
+    def _json(self, response: requests.Response) -> object:
+        longest = max(self._config.timeout, responses.LONGEST)
+        text = responses.whole(self.name, _chunks(response), seconds=longest)
+        try:
+            # In what is kept of an answer, the key has no place either.
+            return json.loads(text, object_hook=self._without_key)
+        except (ValueError, RecursionError):
+            return None
+
+    def _without_key(self, fields: dict[str, object]) -> dict[str, object]:
+        return {
+            name: self._secret.hide(value) if isinstance(value, str) else value
+            for name, value in fields.items()
+        }
+
+    def _refuse_redirect(self, response: requests.Response, **sent: object) -> None:
+        if 300 <= response.status_code < 400:
+            host = responses.host_of(response.headers.get("Location", ""))
             raise NetworkError(
                 f"{self.name} sends us on to {host}, and the key is not sent there",
                 where=self._config.address,
                 fixes=("if you trust that address, make it the base_url",),
             )
+
+    def _need_success(self, response: Response) -> None:
+        status = response.status
+        if status in (401, 403):
+            raise refused(self.name, self._secret, HELP, why=self._said(response))
+        if status in (400, 413, 422):
+            raise Refused(self._said(response))
         if status not in (200, 201, 206):
             raise NetworkError(
                 f"{self.name}: {self._said(response)}",
@@ -131,15 +163,22 @@ class Service:
             ),
         )
 
-    def _said(self, response: requests.Response) -> str:
+    def _said(self, response: Response) -> str:
         """Status and message, without the key should it be quoted."""
-        try:
-            body = response.json()
-        except ValueError:
-            body = None
-        told = body.get("error") or body.get("message") if isinstance(body, dict) else ""
-        words = " ".join(str(told or response.reason or "").split())[:200]
-        return self._secret.hide(f"{response.status_code} {words}".strip())
+        body = response.body if isinstance(response.body, dict) else {}
+        told = body.get("error") or body.get("message") or _meaning(response.status)
+        said = responses.one_line(f"{response.status} {told}")
+        return self._secret.hide(said, _SAID)
+
+
+def _chunks(response: requests.Response) -> Iterator[bytes]:
+    """As they come: iter_content would wait for full blocks."""
+    while chunk := response.raw.read1(_READ, decode_content=True):
+        yield chunk
+
+
+def _meaning(status: int) -> str:
+    return HTTPStatus(status).phrase if status in list(HTTPStatus) else ""
 
 
 class _Key(AuthBase):
