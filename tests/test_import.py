@@ -51,7 +51,9 @@ def test_from_the_hub_and_back(project, model, hub):
     sent = llm(project, "deploy", "--to", "huggingface", "--json", env=hub.env)
     assert json.loads(sent.stdout) == {"url": f"{hub.url}/me/mine"}
     assert hub.repos["me/mine"].private
-    llm(project, "import", "hf:me/mine", env=hub.env)
+    again = llm(project, "import", "hf:me/mine", env=hub.env)
+    assert "Saved as models/v2, the active model now, in place of v1\nNext: llm gen" in again.stderr
+    assert "llm runs use v1" in again.stderr
     weights = [project / "models" / name / "model.safetensors" for name in ("v1", "v2")]
     assert weights[0].read_bytes() == weights[1].read_bytes()
     written = [path for path in project.rglob("*") if path.is_file()]
@@ -63,6 +65,7 @@ def test_a_folder_without_a_project(tmp_path, model):
     assert "--out FOLDER" in refused.stderr
     out = llm(tmp_path, "import", str(model), "--out", "mine")
     assert Path(out.stdout.strip()) == tmp_path / "mine"
+    assert "Saved as mine\nNext: llm generate mine\n" in out.stderr
     assert (tmp_path / "mine/README.md").read_text().startswith("# mine\n")
     again = llm(tmp_path, "import", str(model), "--out", "mine", code=2)
     assert "something in that place" in again.stderr

@@ -95,6 +95,14 @@ def test_wherever_it_is_killed_no_row_is_lost_or_repeated(tmp_path, whole):
         shutil.rmtree(folder)
 
 
+def test_refused_at_the_first_request_no_job_has_begun(tmp_path):
+    for _ in range(2):
+        with pytest.raises(KeyboardInterrupt):
+            carry_out(tmp_path, Numbers(stop=0))
+        assert [path for path in tmp_path.rglob("*") if path.is_file()] == []
+    assert Path(carry_out(tmp_path, Numbers()).path).name == "synthetic-numbers-001.jsonl"
+
+
 def test_a_journal_that_a_power_cut_left_zeros_in_is_read_up_to_them(tmp_path, whole):
     with pytest.raises(KeyboardInterrupt):
         carry_out(tmp_path / "a", Numbers(stop=3))

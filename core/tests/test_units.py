@@ -6,7 +6,7 @@ import math
 
 import pytest
 
-from create_llm.cli.units import count, counted, duration, rate
+from create_llm.cli.units import count, counted, duration, rate, size
 
 
 @pytest.mark.parametrize(
@@ -30,6 +30,14 @@ def test_durations(seconds: float, text: str):
 )
 def test_counts(number: float, text: str):
     assert count(number) == text
+
+
+@pytest.mark.parametrize(
+    ("number", "text"),
+    [(0, "0.0 kB"), (340, "0.3 kB"), (99_999, "100.0 kB"), (100_000, "0.1 MB"), (10**9, "1.00 GB")],
+)
+def test_sizes(number: int, text: str):
+    assert size(number) == text
 
 
 def test_a_count_of_what_is_not_finite_is_unknown():

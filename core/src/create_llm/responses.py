@@ -6,6 +6,7 @@ from __future__ import annotations
 import contextlib
 import time
 from collections.abc import Iterable, Iterator
+from ipaddress import ip_address
 from urllib.parse import urlsplit
 
 from create_llm.errors import NetworkError
@@ -81,6 +82,14 @@ def host_of(address: str) -> str:
     except ValueError:
         return "another address"
     return f"{parts.hostname}{port}" if parts.hostname else "another address"
+
+
+def is_this_machine(host: str) -> bool:
+    """Whether what is sent there never leaves the machine, so that http is as good as https."""
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
 
 
 def _endless(service: str, does: str) -> NetworkError:

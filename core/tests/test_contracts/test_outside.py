@@ -14,6 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from create_llm.errors import ConfigError
 from create_llm.kernel.registry import Part
+from create_llm.models.bundle import ModelBundle
 from create_llm.models.deploy import Plan, PlannedFile
 from create_llm.project.presets import Preset
 from create_llm.project.templates import Hardware, Template
@@ -36,7 +37,7 @@ class Shelf:
 
     def plan(self, bundle):
         files = []
-        for path in sorted(bundle.iterdir()):
+        for path in ModelBundle.open(bundle).files():
             record = hash_file(path)
             files.append(PlannedFile(path.name, record.size, record.sha256))
         return Plan("shelf", bundle, tuple(files), ("copy",))
@@ -67,6 +68,27 @@ def test_asking_the_network_while_planning_is_caught(failures):
             return super().plan(bundle)
 
     assert failures(ShelfContract, Asks) == {"plan_makes_no_network_call"}
+
+
+@pytest.mark.parametrize("pattern", ["*", "**/*.gguf"])
+def test_sending_what_is_no_part_of_the_model_is_caught(failures, pattern):
+    class Globs(Shelf):
+        def plan(self, bundle):
+            plan = super().plan(bundle)
+            own = {file.path for file in plan.files}
+            found = (path.relative_to(bundle).as_posix() for path in bundle.glob(pattern))
+            others = [name for name in found if name not in own and (bundle / name).is_file()]
+            records = [(name, hash_file(bundle / name)) for name in others]
+            added = [PlannedFile(name, each.size, each.sha256) for name, each in records]
+            return replace(plan, files=(*plan.files, *added))
+
+        def apply(self, plan):
+            (plan.bundle.parents[1] / SHELF / plan.bundle.name / "cache/engine").mkdir(
+                parents=True, exist_ok=True
+            )
+            return super().apply(plan)
+
+    assert failures(ShelfContract, Globs) == {"plan_sends_the_model_and_no_more"}
 
 
 def test_a_wrong_hash_in_a_plan_is_caught(failures):

@@ -414,3 +414,10 @@ def test_no_token_and_no_protection(service, monkeypatch):
     with pytest.raises(CredentialsError, match="there is none"):
         Service().full_name("model")
     assert not service.requests
+
+
+@pytest.mark.parametrize("username", ["", "..", "../..", "a/b", "a b", "a\n"])
+def test_an_account_that_cannot_be(service, username):
+    service.on(*ACCOUNT, reply(200, {"type": "user", "username": username}))
+    with pytest.raises(NetworkError, match="account that cannot be"):
+        Service().full_name("model")

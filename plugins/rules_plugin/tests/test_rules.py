@@ -82,6 +82,19 @@ def test_a_topic_chooses_the_sentences():
     assert [question for question, _ in found] == ["What is the hill?"]
 
 
+@pytest.mark.parametrize(
+    ("passage", "topic", "problem"),
+    [
+        ("The sea is the end of it.", "zebra", "no sentence names 'zebra'"),
+        ("Too short.", None, "there is no whole sentence to ask about"),
+    ],
+)
+def test_a_passage_without_a_sentence_to_ask_about_is_told(passage, topic, problem):
+    answer = RulesSynthesizer(RulesConfig()).ask(Request(3, topic, passage))
+    assert not answer.documents
+    assert [each.problem for each in answer.rejected] == [problem]
+
+
 def test_what_is_known_is_not_asked_again():
     passage = "The sea is the end of it. The hill is a start of it."
     synthesizer = RulesSynthesizer(RulesConfig())

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import sys
+from collections.abc import Iterator
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -16,7 +17,8 @@ from create_llm.cli.models import bundle_called
 from create_llm.cli.parts import configured_part
 
 if TYPE_CHECKING:
-    from create_llm.models.deploy import DeployTarget, Plan
+    from create_llm.kernel.registry import Part
+    from create_llm.models.deploy import DeployTarget, Plan, PredictingTarget
 
 
 @click.command(epilog="\b\nExample:\n  llm deploy v1 --to huggingface --dry-run")
@@ -39,45 +41,80 @@ def command(
     """Publish MODEL (by default the active one). The plan comes first, made without a network."""
     if predict is not None and (model or dry_run):
         given = "MODEL" if model else "--dry-run"
-        raise click.UsageError(f"--predict sends nothing: it does not go with {given}.")
+        raise click.UsageError(f"leave {given} out: --predict asks what is deployed there.")
     part, options = configured_part(app, "deploy_targets", target, where="--to")
     bundle = None if predict is not None else bundle_called(app, model).path.resolve()
     with contextlib.chdir(app.root):  # so that -C holds for the paths of a target's options too
         deployer: DeployTarget = part.load()(options)
         if predict is not None:
-            _predict(deployer, part.name, predict, as_json)
+            _predict(deployer, part, predict, as_json)
         elif bundle is not None:
-            _deploy(deployer, bundle, dry_run, yes, as_json)
+            _deploy(deployer, part, bundle, dry_run, yes, as_json)
 
 
-def _deploy(deployer: DeployTarget, bundle: Path, dry_run: bool, yes: bool, as_json: bool) -> None:
-    plan = deployer.plan(bundle)
+def _deploy(
+    deployer: DeployTarget, part: Part, bundle: Path, dry_run: bool, yes: bool, as_json: bool
+) -> None:
+    with _named(part):
+        plan = deployer.plan(bundle)
     if dry_run or not as_json:
         _show(plan, as_json=as_json)
     if dry_run:
         return
     if not yes and sys.stdin.isatty() and not click.confirm("Send this?", err=True):
         return
-    url = deployer.apply(plan)
+    with _named(part):
+        url = deployer.apply(plan)
     click.echo(json.dumps({"url": url}) if as_json else url)
 
 
-def _predict(deployer: DeployTarget, name: str, prompt: str, as_json: bool) -> None:
+def _predict(deployer: DeployTarget, part: Part, prompt: str, as_json: bool) -> None:
     from create_llm.errors import ConfigError
     from create_llm.models.deploy import PredictingTarget
 
     if not isinstance(deployer, PredictingTarget):
         raise ConfigError(
-            f"{name} keeps models and does not run them",
+            f"{part.name} keeps models and does not run them",
             where="--predict",
             fixes=("run it here: llm generate --prompt …",),
         )
     pieces = []
-    for piece in deployer.predict(prompt):
+    for piece in _pieces(deployer, part, prompt):
         pieces.append(piece)
         if not as_json:
             click.echo(piece, nl=False)
     click.echo(json.dumps({"prompt": prompt, "text": "".join(pieces)}) if as_json else "")
+
+
+def _pieces(deployer: PredictingTarget, part: Part, prompt: str) -> Iterator[str]:
+    with _named(part):  # and not what is done with a piece, which may break off by itself
+        yield from deployer.predict(prompt)
+
+
+@contextlib.contextmanager
+def _named(part: Part) -> Iterator[None]:
+    """An error of the system does not say who met it.
+
+    Raises:
+        StorageError: it is about files.
+        PluginError: it is about something else, such as a connection.
+    """
+    from create_llm.errors import PluginError, StorageError
+    from create_llm.kernel.advice import place_of, repairs
+    from create_llm.storage.problems import is_about_files, storage_error
+
+    try:
+        yield
+    except OSError as error:
+        who = f"deploy target '{part.name}' of {part.distribution}"
+        if is_about_files(error):
+            told = storage_error(error)
+            raise StorageError(f"{who}: {told.what}", where=told.where, fixes=told.fixes) from error
+        place = place_of(part.target.partition(":")[0], error)
+        again = "if the service was out of reach: run the same command again"
+        fixes = repairs(part.distribution, part.plugin, place or part.target)
+        what = f"{who} failed: {type(error).__name__}: {error}"
+        raise PluginError(what, where=place, fixes=(again, *fixes)) from error
 
 
 def _show(plan: Plan, *, as_json: bool) -> None:

@@ -59,6 +59,11 @@ def command(
     opened = load_model(app, bundle, device)
     _check_stride(stride, opened.loaded.objective, opened.loaded.context)
     score = score_documents(opened.loaded, texts, stride)
+    if score.passes_text_over:
+        say(
+            f"the tokenizer makes {score.tokens:,} tokens of {score.bytes:,} bytes: it passes most "
+            "of the text over, and these figures say nothing of the model"
+        )
     figures = score_dict(score)
     _remember(app, str(opened.bundle.path), str(text) if text else "validation", figures)
     if as_json:

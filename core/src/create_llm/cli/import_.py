@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -10,6 +11,7 @@ import click
 
 from create_llm.cli.app import App
 from create_llm.cli.models import say
+from create_llm.cli.units import seen_from_here
 from create_llm.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -37,15 +39,14 @@ def command(app: App, source: str, out: Path | None, as_json: bool) -> None:
     """
     from create_llm.models.importing import find_importer
 
-    target = _target(app, out)  # before anything is fetched
+    target, before = _target(app, out), _active(app)  # before anything is fetched
     part, name = find_importer(source, app.root, app.plugins.registry)
     imported: Imported = part.load()().read(name, app.root, app.plugins.registry, say)
     bundle = _written(app, imported, target)
     if as_json:
         click.echo(json.dumps(_as_dict(bundle)))
         return
-    info = bundle.info
-    click.echo(f"{info['architecture']}, {info['parameters']:,} parameters", err=True)
+    _tell(app, bundle, before, active=target is None)
     click.echo(str(bundle.path))
 
 
@@ -85,6 +86,33 @@ def _written(app: App, imported: Imported, target: Path | None) -> ModelBundle:
     bundle = import_as_version(imported, models, app.plugins.registry)
     set_active(models, bundle.name)
     return bundle
+
+
+def _active(app: App) -> str | None:
+    """The version that commands use by default, where there is one."""
+    from create_llm.models.versions import active_version
+    from create_llm.project.folder import project_around
+
+    project = project_around(app.root)
+    return active_version(project.models) if project else None
+
+
+def _tell(app: App, bundle: ModelBundle, before: str | None, *, active: bool) -> None:
+    """What it is, whether commands use it now, and what it is good for."""
+    from create_llm.models.architecture import Decoder
+
+    info, place = bundle.info, seen_from_here(bundle.path)
+    part = bundle.part("architectures", info["architecture"], app.plugins.registry)
+    use = "generate" if isinstance(part.load()(), Decoder) else "evaluate"
+    saved, following = f"Saved as {place}", f"Next: llm {use} {shlex.quote(str(place))}"
+    if active:
+        instead = f", in place of {before}" if before else ""
+        saved, following = f"{saved}, the active model now{instead}", f"Next: llm {use}"
+    click.echo(f"{info['architecture']}, {info['parameters']:,} parameters", err=True)
+    click.echo(saved, err=True)
+    click.echo(following, err=True)
+    if active and before:
+        click.echo(f"To use {before} again: llm runs use {before}", err=True)
 
 
 def _as_dict(bundle: ModelBundle) -> dict[str, object]:

@@ -20,6 +20,10 @@ _NETWORK_TROUBLE = re.compile(
     r"|NameResolutionError|ProxyError|HTTP error 5\d\d",
 )
 
+_ERROR = "ERROR:"
+# Every version of a package that pip did not take, hundreds of some; the newest come last.
+_VERSIONS = re.compile(r"(?<=: )(?:(?:[^:,;]|[,;](?! ))+[,;] ){4,}(?=.+?[,;] )")
+
 # One line for each package that is there, some thirty of them before the line that matters.
 _NOTHING_DONE = "Requirement already satisfied:"
 
@@ -45,7 +49,7 @@ def run_pip(arguments: list[str], folder: Path) -> None:
         for line in process.stdout or ():
             lines.append(line)
             if not line.startswith(_NOTHING_DONE):
-                click.echo(line, nl=False, err=True)
+                click.echo(_shortened(line), nl=False, err=True)
     if process.returncode:
         raise _pip_error("".join(lines))
 
@@ -76,6 +80,10 @@ def is_satisfied(requirements: Sequence[str]) -> bool:
     return answer.returncode == 0 and "Would install" not in answer.stdout
 
 
+def _shortened(line: str) -> str:
+    return _VERSIONS.sub("… ", line) if line.startswith(_ERROR) else line
+
+
 def _pip_error(output: str) -> NetworkError | PluginError:
     if "No module named pip" in output:
         return PluginError(
@@ -91,9 +99,10 @@ def _pip_error(output: str) -> NetworkError | PluginError:
                 "or install from a file: llm plugins install ./plugin.whl",
             ),
         )
-    last = [line.strip() for line in output.splitlines() if line.startswith("ERROR:")]
+    errors = [line for line in output.splitlines() if line.startswith(_ERROR)]
+    last = _shortened(errors[-1]).removeprefix(_ERROR).strip() if errors else "its output is above"
     return PluginError(
-        f"pip failed: {last[-1].removeprefix('ERROR: ') if last else 'its output is above'}",
+        f"pip failed: {last}",
         fixes=(
             "check the spelling; a name that is not first-party is given to pip as it is",
             "see what is installed: llm plugins list",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import shlex
 from collections.abc import Callable, Iterator
 from dataclasses import asdict
 from pathlib import Path
@@ -12,7 +13,7 @@ from typing import TYPE_CHECKING
 import click
 
 from create_llm.cli.app import App
-from create_llm.cli.units import counted
+from create_llm.cli.units import counted, seen_from_here
 from create_llm.errors import ConfigError, DataError
 
 if TYPE_CHECKING:
@@ -74,10 +75,8 @@ def command(
     _tell_estimate(synthesizer, order, job, as_json=as_json and dry_run)
     if dry_run:
         return
-    if begun:
-        click.echo(f"Going on with data/raw/synthetic-{job.name}.jsonl", err=True)
     with contextlib.chdir(app.root):  # where a synthesizer looks for .env
-        found = _write(_synthesizer(app, name, job), order, job, project)
+        found = _write(_synthesizer(app, name, job), order, job, project, begun=begun)
     _show(found, samples, as_json=as_json)
 
 
@@ -116,14 +115,29 @@ def _order(
     from create_llm.data.source import documents_of, identity_of
     from create_llm.data.synthesis.passages import Passage, passages
 
-    sources = open_corpus(app, paths).corpus.sources
+    with _said_of_from(paths):
+        sources = open_corpus(app, paths).corpus.sources
+        identity = hashlib.sha256("\n".join(map(identity_of, sources)).encode()).hexdigest()
 
     def read() -> Iterator[Passage]:
-        for source in sources:
-            yield from passages(documents_of(source))
+        with _said_of_from(paths):
+            for source in sources:
+                yield from passages(documents_of(source))
 
-    identity = hashlib.sha256("\n".join(map(identity_of, sources)).encode()).hexdigest()
     return Order(provider, samples, topic, read, identity)
+
+
+@contextlib.contextmanager
+def _said_of_from(paths: tuple[str, ...]) -> Iterator[None]:
+    """What a source advises is about the project's text; this is about text to ask about."""
+    try:
+        yield
+    except DataError as error:
+        error.fixes = (
+            "check --from: it takes files and folders of text",
+            f"see what is in them: llm data check {shlex.join(paths)}",
+        )
+        raise
 
 
 def _synthesizer(app: App, name: str, job: Job | None) -> Synthesizer:
@@ -172,7 +186,9 @@ def _tell_estimate(synthesizer: Synthesizer, order: Order, job: Job, *, as_json:
         click.echo(f"An estimate: {counted(requests, 'request')}, {_in_words(usage)}", err=True)
 
 
-def _write(synthesizer: Synthesizer, order: Order, job: Job, project: Project) -> Statistics:
+def _write(
+    synthesizer: Synthesizer, order: Order, job: Job, project: Project, *, begun: bool
+) -> Statistics:
     from create_llm.data.synthesis.asking import AskingSynthesizer
     from create_llm.data.synthesis.job import Writing
     from create_llm.data.synthesis.journal import Journal
@@ -180,6 +196,8 @@ def _write(synthesizer: Synthesizer, order: Order, job: Job, project: Project) -
     asked = synthesizer.check() if isinstance(synthesizer, AskingSynthesizer) else None
     if asked:
         click.echo(f"Asking {asked}", err=True)
+    if begun:
+        click.echo(f"Going on with data/raw/synthetic-{job.name}.jsonl", err=True)
     with (
         Journal(project.root / "data" / "synth", project.raw, job) as journal,
         _bar(order.samples) as progress,
@@ -219,7 +237,7 @@ def _show(found: Statistics, samples: int, *, as_json: bool) -> None:
         click.echo(
             f"{counted(found.documents, 'document')}, {counted(found.words, 'word')}, "
             f"{counted(found.bytes, 'byte')} "
-            f"in {_seen_from_here(found.path)}"
+            f"in {seen_from_here(Path(found.path))}"
         )
     if found.documents < samples:
         click.echo(f"Fewer than the {samples:,} asked for: nothing new came any more.", err=True)
@@ -231,10 +249,13 @@ def _show(found: Statistics, samples: int, *, as_json: bool) -> None:
 
 def _nothing(found: Statistics) -> DataError:
     problems = sorted(found.rejected.items(), key=lambda item: -item[1])
-    why = [f"{number} times: {problem}" for problem, number in problems[:3]]
+    why = [f"{counted(number, 'time')}: {problem}" for problem, number in problems[:3]]
     repeated = ["what came repeats what data/raw has already"] if found.repeated else []
+    what = f"none of {counted(found.requests, 'answer')} brought anything to learn from"
+    if len(problems) == 1 and problems[0][1] == found.requests:
+        what, why = problems[0][0], []
     return DataError(
-        f"none of {found.requests:,} answers brought anything to learn from",
+        what,
         where="; ".join(why + repeated) or None,
         fixes=("ask about another topic, or more text: --topic …, --from …", "llm synth --help"),
     )
@@ -250,8 +271,3 @@ def _tell_left_out(found: Statistics) -> None:
 def _in_words(usage: Usage) -> str:
     tokens = f"{usage.input_tokens:,} tokens in, {usage.output_tokens:,} out"
     return tokens if usage.cost is None else f"{tokens}, {usage.cost:.4f} US dollars"
-
-
-def _seen_from_here(path: str) -> str:
-    here = Path.cwd()
-    return str(Path(path).relative_to(here)) if Path(path).is_relative_to(here) else path

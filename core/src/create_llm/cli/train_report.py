@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from create_llm.cli.units import bits, count, loss
+from create_llm.cli.units import bits, count, loss, seen_from_here
 
 if TYPE_CHECKING:
     from create_llm.training.finish import Ended
@@ -20,7 +20,7 @@ def show_ended(ended: Ended) -> None:
     if summary["val_loss"] is not None:
         speed = f"{count(summary['tokens_per_second'])} tokens/s"
         click.echo(f"validation: {_figures(summary)}   {speed}")
-    click.echo(f"Saved as {_seen_from_here(Path(summary['model']))}")
+    click.echo(f"Saved as {seen_from_here(Path(summary['model']))}")
     click.echo(f"Next: {'   '.join(_next(ended))}")
 
 
@@ -70,8 +70,3 @@ def _figures(metrics: Mapping[str, Any]) -> str:
     measured = metrics["val_bits_per_byte"]
     per_byte = "" if measured is None else f", {bits(measured)}"
     return f"loss {loss(metrics['val_loss'])}{per_byte}"
-
-
-def _seen_from_here(path: Path) -> Path:
-    here = Path.cwd()
-    return path.relative_to(here) if path.is_relative_to(here) else path

@@ -1,11 +1,14 @@
-"""Numbers for people, in one style wherever they are shown."""
+"""Numbers and places for people, in one style wherever they are shown."""
 
 from __future__ import annotations
 
 import math
+from pathlib import Path
 
 UNKNOWN = "?"
 """What stands for a number that is not finite, where nobody could do anything with it."""
+_LEAST_MB = 100_000
+"""Bytes that are told in MB; fewer would be 0.0 of them."""
 
 
 def duration(seconds: float) -> str:
@@ -24,7 +27,15 @@ def duration(seconds: float) -> str:
 
 def size(count: int) -> str:
     """Of memory or a file, from bytes."""
-    return f"{count / 1e9:.2f} GB" if count >= 1e9 else f"{count / 1e6:.1f} MB"
+    if count >= 1e9:
+        return f"{count / 1e9:.2f} GB"
+    return f"{count / 1e6:.1f} MB" if count >= _LEAST_MB else f"{count / 1e3:.1f} kB"
+
+
+def seen_from_here(path: Path) -> Path:
+    """A path as a person would type it: relative, where it lies below the current folder."""
+    here = Path.cwd()
+    return path.relative_to(here) if path.is_relative_to(here) else path
 
 
 def count(number: float) -> str:

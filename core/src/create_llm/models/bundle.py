@@ -23,6 +23,7 @@ from create_llm.kernel.catalogue import install_command
 from create_llm.kernel.kinds import KINDS
 from create_llm.kernel.registry import Part, Registry
 from create_llm.storage.durable import read_manifest
+from create_llm.storage.manifest import MANIFEST
 
 FORMAT = 1
 INFO = "create_llm.json"
@@ -95,6 +96,15 @@ class ModelBundle:
         text = (self.path / "generation_config.json").read_text("utf-8")
         values: dict[str, Any] = json.loads(text)
         return values
+
+    def files(self) -> tuple[Path, ...]:
+        """Its files, the manifest among them, by name: what a copy of the model takes. What else
+        lies in the folder, such as an engine's cache or somebody's notes, is no part of it.
+
+        Raises:
+            DataError: the manifest is missing or damaged.
+        """
+        return tuple(self.path / name for name in sorted((*read_manifest(self.path), MANIFEST)))
 
     def weights_sha256(self) -> str:
         """SHA-256 over the contents of all weight files, in name order, as recorded."""

@@ -14,6 +14,9 @@ from create_llm.data.windows import Windows
 from create_llm.models.objective import Objective
 from create_llm.models.precision import autocast
 
+_LONGEST_TOKENS = 64
+"""Bytes of a token, on average, that no tokenizer comes to; on English text they are 3 to 5."""
+
 
 @dataclass(frozen=True, slots=True)
 class Score:
@@ -43,6 +46,12 @@ class Score:
         if not self.bytes:
             return None
         return self.loss * self.tokens / math.log(2) / self.bytes
+
+    @property
+    def passes_text_over(self) -> bool:
+        """Whether there are so few tokens that the tokenizer cannot have read the text: bits per
+        byte then come out small, and say nothing."""
+        return self.bytes is not None and self.tokens * _LONGEST_TOKENS < self.bytes
 
     @property
     def tokens_per_second(self) -> float:

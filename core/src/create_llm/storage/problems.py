@@ -106,6 +106,14 @@ def with_retries(
         wait(pause)
 
 
+def is_about_files(error: OSError) -> bool:
+    """Whether the system refused something with files; what libraries raise about the network are
+    OSErrors too."""
+    if isinstance(error, ConnectionError | TimeoutError):
+        return False
+    return error.errno in _PROBLEMS or (error.errno is not None and _has_path(error))
+
+
 def too_little_space(path: Path, free: int, needed: int, what: str) -> StorageError:
     return StorageError(
         f"{what} needs {size(needed)}, and the disk of {path} has {size(free)} free",

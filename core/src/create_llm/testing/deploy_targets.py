@@ -11,10 +11,14 @@ from typing import NoReturn
 
 import pytest
 
+from create_llm.errors import ConfigError
 from create_llm.models.bundle import FORMAT, INFO, WEIGHTS
-from create_llm.models.deploy import DeployTarget, Plan
+from create_llm.models.deploy import DeployTarget, Plan, PredictingTarget
 from create_llm.storage.durable import Storage
 from create_llm.testing.base import PartContract
+
+_BESIDE = {"cache/engine/model.gguf": b"made anew where it is needed", "notes.txt": b"mine"}
+"""What comes to lie in a model's folder and is no part of it; path → content."""
 
 
 class DeployTargetContract(PartContract):
@@ -27,8 +31,8 @@ class DeployTargetContract(PartContract):
         return made
 
     def service(self, root: Path) -> contextlib.AbstractContextManager[Callable[[], object]]:
-        """A stand-in for the service while `apply` runs; gives a function that tells what the
-        service holds, so that two applications can be compared."""
+        """A stand-in for the service while `apply` runs, and `predict` where the target has it;
+        gives a function that tells what the service holds, so that two times can be compared."""
         raise NotImplementedError(f"{type(self).__name__} must stand in for its service")
 
     def test_plan_makes_no_network_call(
@@ -56,6 +60,13 @@ class DeployTargetContract(PartContract):
                 assert told == real, f"{file.path} is {real}, planned as {told}"
         weights = _sha256(contents[WEIGHTS])
         assert any(file.sha256 == weights for file in plan.files), "the weights are not sent"
+
+    def test_plan_sends_the_model_and_no_more(self, tmp_path: Path) -> None:
+        """What else lies in the model's folder stays there: an engine's cache, somebody's notes.
+        `ModelBundle.files` names what belongs to the model."""
+        planned = {file.sha256 for file in self.target().plan(_bundle(tmp_path)).files}
+        sent = [path for path, data in _BESIDE.items() if _sha256(data) in planned]
+        assert not sent, f"no part of the model: {', '.join(sent)}"
 
     def test_plan_is_deterministic(self, tmp_path: Path) -> None:
         """What was shown is what will be done: planning twice gives one plan."""
@@ -89,9 +100,35 @@ class DeployTargetContract(PartContract):
         assert second == first, "another address"
         assert after_second == after_first, "the service holds something else"
 
+    def test_predict_runs_what_is_deployed(self, tmp_path: Path) -> None:
+        """What the deployed model writes comes in pieces of text, and leaves what the service
+        holds as it is. Skips where the target runs nothing."""
+        target, bundle = self._predicting(), _bundle(tmp_path)
+        with self.service(tmp_path) as held:
+            target.apply(target.plan(bundle))
+            deployed = held()
+            pieces = list(target.predict("Once upon a time"))
+            assert held() == deployed, "the service holds something else"
+        assert all(isinstance(piece, str) for piece in pieces), f"no text: {pieces}"
+        assert "".join(pieces), "it writes nothing"
+
+    def test_predict_says_where_nothing_is(self, tmp_path: Path) -> None:
+        """Before anything is deployed it is an error in words, with what to do. Skips where the
+        target runs nothing."""
+        target = self._predicting()
+        with self.service(tmp_path), pytest.raises(ConfigError) as caught:
+            list(target.predict("Once upon a time"))
+        assert caught.value.fixes, "the error says nothing to do"
+
+    def _predicting(self) -> PredictingTarget:
+        target = self.target()
+        if not isinstance(target, PredictingTarget):
+            pytest.skip(f"{self.name} keeps models and does not run them")
+        return target
+
 
 def _bundle(root: Path) -> Path:
-    """A small bundle; its weights are not those of a model."""
+    """A small bundle, used and annotated; its weights are not those of a model."""
     path = root / "models" / "v1"
     with Storage().commit(path) as writer:
         header = b"{}      "
@@ -101,6 +138,9 @@ def _bundle(root: Path) -> Path:
         writer.write_json("tokenizer.json", {"version": "1.0"})
         writer.write_json(INFO, {"format": FORMAT, "name": "v1", "parts": {}})
         writer.write("README.md", [b"# v1\n"])
+    for name, data in _BESIDE.items():
+        (path / name).parent.mkdir(parents=True, exist_ok=True)
+        (path / name).write_bytes(data)
     return path
 
 

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from ipaddress import ip_address
 from typing import Annotated
 from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+
+from create_llm.responses import is_this_machine
 
 
 def _service(url: str) -> str:
@@ -64,7 +65,7 @@ class ServiceConfig(BaseModel):
     def in_the_clear(self) -> bool:
         """Whether what is sent can be read on its way: http to another machine."""
         parts = urlsplit(self.base_url)
-        return parts.scheme == "http" and not _is_this_machine(parts.hostname or "")
+        return parts.scheme == "http" and not is_this_machine(parts.hostname or "")
 
 
 class OpenAIConfig(ServiceConfig):
@@ -93,10 +94,3 @@ class GroqConfig(ServiceConfig):
         pattern=r"^([A-Za-z_][A-Za-z0-9_]*)?$",
         description="The variable, in the environment or .env, with the key.",
     )
-
-
-def _is_this_machine(host: str) -> bool:
-    try:
-        return ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"

@@ -7,6 +7,7 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 _NAME = r"[a-z0-9]([a-z0-9._-]*[a-z0-9])?"
+FULL_NAME = rf"{_NAME}/{_NAME}"
 
 
 class ReplicateConfig(BaseModel):

@@ -9,9 +9,9 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import time
 from collections.abc import Callable, Iterator
-from ipaddress import ip_address
 from typing import TypeVar
 from urllib.parse import urlsplit
 from urllib.request import getproxies, proxy_bypass
@@ -24,9 +24,9 @@ from replicate.prediction import Prediction
 
 from create_llm.credentials import credential, refused
 from create_llm.errors import ConfigError, CreateLLMError, CredentialsError, NetworkError
-from create_llm.responses import LONGEST, by_any_proxy, host_of, one_line, whole
+from create_llm.responses import LONGEST, by_any_proxy, host_of, is_this_machine, one_line, whole
 from create_llm.retries import AGAIN, Transient, patiently, retry_after
-from create_llm_replicate.config import ReplicateConfig
+from create_llm_replicate.config import FULL_NAME, ReplicateConfig
 
 T = TypeVar("T")
 
@@ -75,7 +75,14 @@ class Service:
     def full_name(self, name: str) -> str:
         """OWNER/NAME. Asks who the token belongs to, so that nothing is begun in vain."""
         account = self._ask(self._client.accounts.current)
-        return name if "/" in name else f"{account.username}/{name}"
+        full = name if "/" in name else f"{account.username}/{name}"
+        if not re.fullmatch(FULL_NAME, full.lower()):
+            raise NetworkError(
+                f"{NAME} says that the key belongs to an account that cannot be",
+                where=host_of(self.url),
+                fixes=("check REPLICATE_BASE_URL", "name the account: model_name = OWNER/NAME"),
+            )
+        return full
 
     def model(self, name: str) -> Model | None:
         """A model by its full name; None where there is none, or none that the token may see."""
@@ -294,17 +301,10 @@ def _proxy_to(url: str) -> str | None:
 
 def _refuse_in_the_clear(url: str) -> None:
     parts = urlsplit(url)
-    if parts.scheme == "https" or _is_this_machine(parts.hostname or ""):
+    if parts.scheme == "https" or is_this_machine(parts.hostname or ""):
         return
     raise CredentialsError(
         "the token would be sent unprotected, for everybody on the way to read",
         where=f"REPLICATE_BASE_URL, host {parts.hostname}",
         fixes=("use the https address", f"or leave it out: {_HOST}"),
     )
-
-
-def _is_this_machine(host: str) -> bool:
-    try:
-        return ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"

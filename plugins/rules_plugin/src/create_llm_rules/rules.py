@@ -32,7 +32,7 @@ _ARTICLES = ("The ", "A ", "An ", "Our ", "His ", "Her ", "Their ")
 
 def pairs(sentences: Sequence[str], topic: str | None, kinds: Sequence[Kind]) -> Iterator[Pair]:
     """Questions on those sentences that name the topic, the kinds in turn."""
-    chosen = [n for n, sentence in enumerate(sentences) if _names(sentence, topic)]
+    chosen = [n for n, sentence in enumerate(sentences) if names(sentence, topic)]
     columns = [_of_kind(sentences, chosen, _RULES[kind]) for kind in kinds]
     for row in zip_longest(*columns):
         yield from (pair for pair in row if pair is not None)
@@ -89,7 +89,8 @@ def _of_kind(
             yield pair
 
 
-def _names(sentence: str, topic: str | None) -> bool:
+def names(sentence: str, topic: str | None) -> bool:
+    """Whether a sentence is on the topic; on none, each is."""
     return topic is None or topic.casefold() in sentence.casefold()
 
 

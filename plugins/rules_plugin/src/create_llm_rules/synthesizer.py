@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from itertools import islice
 
+from create_llm.data.documents import Origin, Rejected
 from create_llm.data.synthesis.asking import (
     Answer,
     AskingSynthesizer,
@@ -12,7 +13,7 @@ from create_llm.data.synthesis.asking import (
 )
 from create_llm.errors import ConfigError
 from create_llm_rules.config import RulesConfig
-from create_llm_rules.rules import pairs
+from create_llm_rules.rules import names, pairs
 from create_llm_rules.sentences import sentences
 
 
@@ -35,8 +36,18 @@ class RulesSynthesizer(AskingSynthesizer):
                     "from nothing but a topic: --provider groq, or --provider sample for stories",
                 ),
             )
-        known = frozenset(request.known)
-        found = pairs(sentences(request.passage), request.topic, self._config.kinds)
-        new = islice((pair for pair in found if pair[0] not in known), request.samples)
+        known, found = frozenset(request.known), sentences(request.passage)
+        if not any(names(sentence, request.topic) for sentence in found):
+            return _unnamed(request)
+        made = pairs(found, request.topic, self._config.kinds)
+        new = islice((pair for pair in made if pair[0] not in known), request.samples)
         documents = (question_and_answer(*pair, "rules", request.number + 1) for pair in new)
         return Answer(tuple(documents))
+
+
+def _unnamed(request: Request) -> Answer:
+    problem = "there is no whole sentence to ask about"
+    if request.topic is not None:
+        problem = f"no sentence names '{request.topic}'"
+    origin = Origin("rules", request.number + 1)
+    return Answer((), (Rejected(origin, problem, "take a word of the text, or other text"),))

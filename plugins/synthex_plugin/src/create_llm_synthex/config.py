@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from ipaddress import ip_address
 from typing import Literal, Self
 from urllib.parse import urlsplit
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from create_llm.responses import is_this_machine
 
 TANAOS = "https://synthex.tanaos.com"
 
@@ -42,7 +43,7 @@ class SynthexConfig(BaseModel):
             raise ValueError("base_url must be an http or https address")
         if parts.username or parts.password or parts.query:
             raise ValueError("base_url must hold no password and no query")
-        if parts.scheme == "http" and not _is_this_machine(parts.hostname):
+        if parts.scheme == "http" and not is_this_machine(parts.hostname):
             raise ValueError("base_url must be https: the key would be sent for everybody to read")
         return self
 
@@ -50,10 +51,3 @@ class SynthexConfig(BaseModel):
     def address(self) -> str:
         """Where the service is, without a slash at its end."""
         return (self.base_url or (TANAOS if self.backend == "tanaos" else "")).rstrip("/")
-
-
-def _is_this_machine(host: str) -> bool:
-    try:
-        return ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"

@@ -2,7 +2,8 @@
 and repeats none.
 
     data/raw/synthetic-NAME-001.jsonl   the rows, in the order of the answers
-    data/synth/NAME-001.jsonl           the job, then each answer with its rows; gone at the end
+    data/synth/NAME-001.jsonl           the job, then each answer with its rows; gone at the end,
+                                        and where there was not a single answer
     data/synth/NAME-001.json            then this: the job and its statistics
 
 Rows are appended to the journal first. Who goes on with a job completes the file of rows from it,
@@ -121,9 +122,10 @@ class Journal:
 
     def __exit__(self, *error: object) -> None:
         empty = not self._rows.seek(0, os.SEEK_END)
+        begun = next(self.entries(), None) is not None
         self._rows.close()
         self._journal.close()
-        if self._finished:
+        if self._finished or not begun:
             self._path.unlink()
         if empty:
             self.rows_path.unlink()
