@@ -418,6 +418,7 @@ def test_no_token_and_no_protection(service, monkeypatch):
 
 @pytest.mark.parametrize("username", ["", "..", "../..", "a/b", "a b", "a\n"])
 def test_an_account_that_cannot_be(service, username):
-    service.on(*ACCOUNT, reply(200, {"type": "user", "username": username}))
+    account = {"type": "user", "username": username, "name": "Me", "github_url": None}
+    service.on(*ACCOUNT, reply(200, account))
     with pytest.raises(NetworkError, match="account that cannot be"):
         Service().full_name("model")
