@@ -68,9 +68,20 @@ def test_an_export_is_written_tried_and_told(project: Path, llm: CommandLine, fo
 def test_ollama_gets_its_folder_and_the_person_the_commands(project: Path, llm: CommandLine):
     done = llm("--set", "export.ollama.precision=q4_0", "export", "--to", "ollama", cwd=project)
     assert done.returncode == 0, done.stderr
-    assert "ollama create create-llm/v1 -f Modelfile" in done.stderr
+    assert 'ollama create create-llm/v1 -f "exports/v1-ollama/Modelfile"' in done.stderr
     names = {path.name for path in (project / "exports" / "v1-ollama").iterdir()}
     assert names == {"Modelfile", "manifest.json", "v1-Q4_0.gguf"}
+
+
+def test_an_export_of_another_form_gives_way_in_words(project: Path, llm: CommandLine):
+    into = ("--out", "exports/mine")
+    first = llm("export", "--to", "hf", *into, cwd=project)
+    assert "in place of" not in first.stderr
+    second = llm("export", "--to", "gguf", *into, cwd=project)
+    assert "in place of the export that was there, with config.json" in second.stderr
+    assert '-m "exports/mine/v1-F16.gguf"' in second.stderr
+    again = llm("export", "--to", "gguf", *into, cwd=project)
+    assert "in place of" not in again.stderr
 
 
 def test_a_folder_alone_is_exported_with_options(tmp_path: Path, llm: CommandLine, project: Path):

@@ -66,3 +66,23 @@ def test_a_chat_template_that_is_none_is_refused(read, tmp_path):
 def test_a_model_of_one_token_is_tried_too(read, tmp_path):
     short = replace(read, config={**read.config, "max_position_embeddings": 1})
     assert import_into(short, tmp_path / "v1", REGISTRY).path.is_dir()
+
+
+def with_vocabulary(read, letters):
+    """The same model with a tokenizer of letters, and no more than its control tokens beside."""
+    held = json.loads(read.files["tokenizer.json"])
+    control = {entry["content"]: entry["id"] for entry in held["added_tokens"]}
+    places = {letter: max(control.values()) + 1 + n for n, letter in enumerate(letters)}
+    held["model"] |= {"vocab": control | places, "merges": []}
+    held |= {"pre_tokenizer": None, "decoder": None, "normalizer": None, "post_processor": None}
+    return replace(read, files={**read.files, "tokenizer.json": json.dumps(held).encode()})
+
+
+def test_a_tokenizer_that_knows_no_text_is_refused(read, tmp_path):
+    with pytest.raises(DataError, match="knows no text"):
+        import_into(with_vocabulary(read, ""), tmp_path / "v1", REGISTRY)
+    assert not list(tmp_path.iterdir())
+
+
+def test_one_of_another_script_is_sound(read, tmp_path):
+    assert import_into(with_vocabulary(read, "αβγ"), tmp_path / "v1", REGISTRY).path.is_dir()

@@ -115,6 +115,47 @@ def test_three_values_are_enough_for_a_model_that_has_no_more(tmp_path, broad, t
     assert found["drift"].same is False, found["drift"].told
 
 
+def test_a_precision_that_no_row_divides_into_is_refused(tmp_path, bundle):
+    with pytest.raises(ConfigError, match="multiple of 256"):
+        export(GGUF(GGUFConfig(precision="tq1_0")), bundle, tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+
+
+def test_what_is_rounded_is_near_and_how_much_of_it_is_told(tmp_path):
+    bundle = made(tmp_path / "v1", layers=1, dim=128, ffn_dim=256)
+    found = tried(bundle, tmp_path / "tq", precision="tq1_0")
+    told = found["precision"].told
+    assert told.startswith("1 of 9 matrices in TQ1_0, ")
+    assert "2 in Q8_0" in told
+    assert "6 in F16" in told
+    found = tried(bundle, tmp_path / "q4", precision="q4_0")
+    assert (found["drift"].same, found["drift"].near) == (True, True)
+    found = tried(bundle, tmp_path / "f32", precision="f32")
+    assert "precision" not in found
+    assert (found["drift"].same, found["drift"].near) == (True, False)
+    assert " of 200 places" in found["drift"].told
+
+
+SCALED = {"rope_type": "linear", "factor": 2.0, "rope_theta": 10000.0}
+
+
+def test_the_true_reason_is_told(bundle):
+    hf = {**bundle.hf_config(), "rope_parameters": SCALED}
+    del hf["rope_theta"]
+    with pytest.raises(ConfigError, match="scaled by 'linear'"):
+        family_of(hf)
+
+
+@pytest.mark.parametrize(
+    ("model_class", "verb"),
+    [("BertForMaskedLM", "llm evaluate"), ("T5ForConditionalGeneration", "llm generate")],
+)
+def test_the_verb_that_is_advised_is_one_that_the_model_has(model_class, verb):
+    with pytest.raises(ConfigError) as caught:
+        family_of({"model_type": "other", "architectures": [model_class]})
+    assert caught.value.fixes[-1].endswith(verb)
+
+
 def test_everything_that_gguf_can_quantise_is_offered():
     row = np.ones((1, 256), np.float32)
     able = set()
@@ -178,12 +219,14 @@ def test_other_architectures_are_refused_in_words(tmp_path, name):
     [
         ({"model_type": None}, "families"),
         ({"head_dim": None}, "does not say head_dim"),
+        ({"max_position_embeddings": 10**20}, "GGUF counts in 32 bits"),
         ({"rope_parameters": {"rope_type": "yarn"}}, "yarn"),
         ({"rope_scaling": {"type": "linear", "factor": 4.0}}, "linear"),
         ({"rope_parameters": {"rope_type": "default", "type": "yarn"}}, "yarn"),
         ({"rope_parameters": {"rope_theta": 7.0}}, "another rope_theta"),
         ({"rope_scaling": [1]}, "rope_scaling is no table"),
         ({"attention_bias": True}, "attention_bias = True"),
+        ({"is_causal": False}, "is_causal = False"),
     ],
 )
 def test_what_llama_cpp_would_not_compute_is_refused(bundle, changes, words):

@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 
 import pytest
+from transformers.utils import logging
 
 from create_llm.errors import ConfigError
 from create_llm.kernel.plugins import default_plugins
@@ -50,6 +51,17 @@ def test_transformers_computes_the_same(tmp_path, model, tokenizer):
     assert ("greedy text" in found) == (model["name"] == "gpt")
 
 
+def test_transformers_says_nothing_between_our_lines(tmp_path, capfd, monkeypatch):
+    monkeypatch.delenv("TRANSFORMERS_VERBOSITY", raising=False)
+    logging.enable_progress_bar()
+    logging.set_verbosity_warning()
+    bundle = made(tmp_path / "v1", {"name": "gpt"}, BPE)
+    export(HuggingFace(None), bundle, tmp_path / "out")
+    capfd.readouterr()
+    HuggingFace(None).test(bundle, tmp_path / "out")
+    assert capfd.readouterr() == ("", "")
+
+
 def with_files(bundle: ModelBundle, folder: Path, **files: str) -> ModelBundle:
     """The bundle with other files, by name; "" leaves one out."""
     names = {path.name: path.read_bytes() for path in bundle.path.iterdir()}
@@ -64,7 +76,8 @@ def with_files(bundle: ModelBundle, folder: Path, **files: str) -> ModelBundle:
 def test_the_card_keeps_its_figures_and_speaks_of_transformers(tmp_path):
     bundle = made(tmp_path / "v0", {"name": "gpt"}, BPE)
     bundle = with_files(bundle, tmp_path / "v1", **{CARD: FIGURES, "secret.txt": "no"})
-    export(HuggingFace(None), bundle, tmp_path / "out")
+    advice = export(HuggingFace(None), bundle, tmp_path / "out")
+    assert any(f'Qwen3ForCausalLM.from_pretrained("{tmp_path}/out")' in line for line in advice)
     card = (tmp_path / "out" / CARD).read_text("utf-8")
     assert "| val loss | 2.5 |" in card
     assert "## Limits\n\nMany." in card

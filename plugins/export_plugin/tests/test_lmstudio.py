@@ -32,7 +32,8 @@ def test_the_folder_is_one_of_lm_studios_own(tmp_path, bundle):
         advice = export(LMStudio(config), bundle, models / "me" / "poet")
     files = {path.relative_to(models).as_posix() for path in models.rglob("*")}
     assert files == {"me", "me/poet", "me/poet/manifest.json", "me/poet/v1-F16.gguf"}
-    assert any("--user-repo me/poet v1-F16.gguf" in line for line in advice)
+    file = models / "me" / "poet" / "v1-F16.gguf"
+    assert any(f'--user-repo me/poet "{file}"' in line for line in advice)
     assert any("--out ~/.lmstudio/models/me/poet" in line for line in advice)
 
 

@@ -105,7 +105,8 @@ def test_the_modelfile_has_all_that_ollama_needs(tmp_path, bundle):
         'PARAMETER stop "<|im_end|>"',
     ):
         assert f"{line}\n" in text
-    assert any("ollama create create-llm/v1 -f Modelfile" in line for line in advice)
+    made = tmp_path / "out" / "Modelfile"
+    assert any(f'ollama create create-llm/v1 -f "{made}"' in line for line in advice)
     assert (tmp_path / "out" / "v1-Q8_0.gguf").is_file()
 
 
@@ -197,6 +198,7 @@ def test_the_service_gets_the_file_once_and_the_model_each_time(tmp_path, bundle
     for _ in range(2):
         text, sample = exporter.test(bundle, tmp_path / "out")
         assert text.same, text.told
+        assert not text.near
         assert sample.same is None
     data = (tmp_path / "out" / "v1-F32.gguf").read_bytes()
     assert list(peer.blobs.values()) == [data]
@@ -207,6 +209,16 @@ def test_the_service_gets_the_file_once_and_the_model_each_time(tmp_path, bundle
     assert request["parameters"]["stop"] == ["<|im_end|>"]
     assert request["template"].startswith("{{ range .Messages }}")
     assert all(asked["raw"] and asked["options"]["temperature"] == 0 for asked in peer.asked)
+
+
+def test_texts_that_only_begin_the_same_are_near(tmp_path, bundle, serving):
+    writes = writes_as(bundle)
+    serving(lambda prompt: writes(prompt)[:5])
+    exporter = Ollama(OllamaConfig(precision="q8_0"))
+    export(exporter, bundle, tmp_path / "out")
+    text, _ = exporter.test(bundle, tmp_path / "out")
+    assert text.same
+    assert text.near
 
 
 def test_another_text_is_told(tmp_path, bundle, serving):

@@ -112,8 +112,20 @@ def test_the_end_of_a_text_is_found_where_the_tokenizer_does_not_say_it(tmp_path
 def test_pickles_are_not_read(tmp_path):
     folder = theirs.save(tmp_path / "theirs", "llama")
     (folder / "model.safetensors").rename(folder / "pytorch_model.bin")
-    with pytest.raises(DataError, match="pickles"):
-        imported(f"hf:{folder}", tmp_path / "v1")
+    for written in (folder, f"hf:{folder}"):
+        with pytest.raises(DataError, match="pickles"):
+            imported(written, tmp_path / "v1")
+
+
+@pytest.mark.parametrize("left", [[], ["vocab.json"]])
+def test_a_model_without_a_tokenizer_is_refused(tmp_path, left):
+    folder = theirs.save(tmp_path / "theirs", "llama")
+    (folder / "tokenizer.json").unlink()
+    for name in left:
+        (folder / name).write_text("{}")
+    with pytest.raises(DataError, match="no tokenizer with the model"):
+        imported(folder, tmp_path / "v1")
+    assert not (tmp_path / "v1").exists()
 
 
 def test_code_that_comes_with_a_model_is_not_run(tmp_path):
@@ -193,7 +205,7 @@ class TestRepository:
 
 
 def test_a_folder_that_nobody_reads(tmp_path):
-    with pytest.raises(ConfigError, match="no installed importer"):
+    with pytest.raises(ConfigError, match="no importer knows its form"):
         find_importer(str(tmp_path), tmp_path, REGISTRY)
     with pytest.raises(ConfigError, match="no file or folder"):
         find_importer("nothing", tmp_path, REGISTRY)

@@ -44,7 +44,10 @@ def command(
     part, options = configured_part(app, "exporters", form, where="--to")
     exporter: Exporter = part.load()(options)
     folder = _folder(app, bundle, part.name, out)
+    earlier = {path.relative_to(folder) for path in _files(folder)}
     advice = export(exporter, bundle, folder)
+    if gone := sorted(str(path) for path in earlier if not (folder / path).exists()):
+        click.echo(f"in place of the export that was there, with {', '.join(gone)}", err=True)
     findings = _test(exporter, bundle, folder, as_json) if tested else []
     if as_json:
         click.echo(json.dumps(_as_dict(part.name, folder, advice, findings)))
@@ -54,7 +57,7 @@ def command(
         raise DataError(
             "the export does not say what the model says",
             where=str(folder),
-            fixes=("report it, with the lines above", "use the model as it is: llm generate"),
+            fixes=("report it, with the lines above", "use the model itself, as it is"),
         )
 
 
@@ -78,7 +81,8 @@ def _test(
         click.echo("comparing with the model …", err=True)
     findings = exporter.test(bundle, folder)
     for finding in findings:
-        mark = {True: "same", False: "DIFFERENT", None: "measured"}[finding.same]
+        same = "near" if finding.near else "same"
+        mark = {True: same, False: "DIFFERENT", None: "measured"}[finding.same]
         click.echo(f"{mark:<10}{finding.what}: {finding.told}", err=as_json)
     return findings
 

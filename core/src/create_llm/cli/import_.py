@@ -119,7 +119,7 @@ def _as_dict(bundle: ModelBundle) -> dict[str, object]:
     info = bundle.info
     return {
         "path": str(bundle.path),
-        "from": info["imported"],
+        **info["imported"],
         "architecture": info["architecture"],
         "tokenizer": info["tokenizer"],
         "parameters": info["parameters"],

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection, Mapping
 
-_CARD = """\
+CARD = "README.md"
+"""Its file in a bundle, and in what is made of one."""
+_TEXT = """\
 ---
 {front_matter}tags:
 - create-llm
@@ -55,6 +58,22 @@ _OWN_FORM = """\
 It needs the architecture `{architecture}` of the package `{package}`; `transformers` does not know
 it.
 """
+_USE = re.compile(r"^## Use it\n.*?(?=^## |\Z)", re.MULTILINE | re.DOTALL)
+_IN_TRANSFORMERS = """\
+## Use it
+
+```python
+from transformers import AutoTokenizer, {model}
+
+folder = "{folder}"
+tokenizer, model = AutoTokenizer.from_pretrained(folder), {model}.from_pretrained(folder)
+inputs = tokenizer("…", return_tensors="pt", add_special_tokens=False)
+{then}
+```
+
+"""
+_THEY_WRITE = "print(tokenizer.decode(model.generate(**inputs)[0], skip_special_tokens=True))"
+_THEY_READ = "logits = model(**inputs).logits"
 _PIPELINES = {
     "causal": "text-generation",
     "masked": "fill-mask",
@@ -79,7 +98,7 @@ def model_card(
     assert isinstance(packages, Mapping)
     rows = {name: value for name, value in metrics.items() if value is not None}
     own = _OWN_FORM.format(architecture=info["architecture"], package=packages["architectures"])
-    return _CARD.format(
+    return _TEXT.format(
         front_matter=_front_matter(capabilities) if hf_class else "",
         title=title,
         parameters=info["parameters"],
@@ -88,6 +107,23 @@ def model_card(
         use=(_GENERATES if "generate" in capabilities else _READS).format(title=title),
         form=_HF_FORM.format(hf_class=hf_class) if hf_class else own,
     )
+
+
+def card_for_transformers(card: str, hf_class: str, folder: str) -> str:
+    """A bundle's card, which says how create-llm uses it, with how transformers does. One that was
+    written by others stays as it is.
+
+    Args:
+        folder: or repository of the Hub, as `from_pretrained` takes it.
+    """
+    then = _THEY_READ if only_reads(hf_class) else _THEY_WRITE
+    use = _IN_TRANSFORMERS.format(model=hf_class, folder=folder, then=then)
+    return _USE.sub(lambda found: use, card)
+
+
+def only_reads(hf_class: str) -> bool:
+    """Whether a model of that class of transformers reads texts and does not continue them."""
+    return hf_class.endswith("ForMaskedLM")
 
 
 def _front_matter(capabilities: Collection[str]) -> str:

@@ -10,6 +10,10 @@ from typing import Protocol
 from create_llm.models.bundle import ModelBundle
 from create_llm.storage.writers import FolderWriter
 
+FOLDER = "{folder}"
+"""What stands in an exporter's advice for the folder of the export, which gets its name only
+afterwards; core puts the path there, as it is seen from the current folder."""
+
 
 @dataclass(frozen=True, slots=True)
 class Finding:
@@ -20,11 +24,13 @@ class Finding:
         same: whether the two agree, as far as the form promises; None where it promises nothing
             of the kind and `told` is there to be read.
         told: the figures, in words: "equal on 40 strings".
+        near: `same` holds for what was rounded: not to the last, and as near as that has to come.
     """
 
     what: str
     same: bool | None
     told: str
+    near: bool = False
 
 
 class Exporter(Protocol):
@@ -44,7 +50,8 @@ class Exporter(Protocol):
         or none afterwards.
 
         Returns:
-            What to do with them next: commands and words, a line each.
+            What to do with them next: commands and words, a line each, with `FOLDER` where the
+            path of the folder belongs.
 
         Raises:
             ConfigError: the form cannot carry the weights, or not exactly.

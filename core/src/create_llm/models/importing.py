@@ -26,6 +26,8 @@ if TYPE_CHECKING:
     from create_llm.models.architecture import Architecture, HFConfig
 
 CARD = "README.md"
+_PLAIN, _PROBED = "Once upon a time", 1000
+"""Text that a tokenizer has to know something of, or else of its first so many entries."""
 _WRITTEN_HERE = frozenset({WEIGHTS, INFO, "config.json", "generation_config.json"})
 
 
@@ -64,7 +66,7 @@ class Importer(Protocol):
         """The model called `source`: a path, seen from `root`, or a name at a service.
 
         Raises:
-            ConfigError: there is no such model.
+            ConfigError: there is no such model, or `source` is empty.
             DataError: it is damaged, or of a kind that cannot be read.
             NetworkError, CredentialsError: it cannot be fetched.
         """
@@ -79,9 +81,11 @@ def find_importer(written: str, root: Path, registry: Registry) -> tuple[Part, s
     """
     path = root / written
     if path.exists():
+        path = path.resolve()
         return _reading(path, registry), str(path)
     name, colon, source = written.partition(":")
-    if colon and source:
+    # An importer without a source says itself what is missing.
+    if colon and (source or name in registry.names("importers")):
         return registry.get("importers", name, where=written), source
     names = registry.names("importers")
     raise ConfigError(
@@ -96,12 +100,21 @@ def _reading(path: Path, registry: Registry) -> Part:
     found = [part for part in parts if part.load()().reads(path)]
     if len(found) == 1:
         return found[0]
-    names = ", ".join(part.name for part in found or parts)
-    what = "several importers read it" if found else "no installed importer knows its form"
+    if found:
+        raise ConfigError(
+            f"several importers read it: {', '.join(part.name for part in found)}",
+            where=str(path),
+            fixes=tuple(f"name one: llm import {part.name}:{path}" for part in found),
+        )
+    names = ", ".join(part.name for part in parts) or "none"
     raise ConfigError(
-        f"{what}: {names or 'there is none'}",
+        f"no importer knows its form (installed: {names})",
         where=str(path),
-        fixes=("name one: llm import NAME:PATH", "see what is installed: llm plugins list"),
+        fixes=(
+            "check that it is the folder of the model itself, with all of its files",
+            *(f"{part.name} reads: {part.summary}" for part in parts),
+            "see what else there is: llm plugins list",
+        ),
     )
 
 
@@ -163,6 +176,17 @@ def _tokenizer(imported: Imported, folder: Path, vocab_size: int, registry: Regi
             f"{vocab_size:,}",
             where=imported.origin,
             fixes=("find the tokenizer that belongs to these weights",),
+        )
+    # Of its own script: one without letters of ours is sound.
+    own = tokenizer.decode(range(min(tokenizer.vocab_size, _PROBED)))
+    if not any(tokenizer.encode_batch([_PLAIN, own])):
+        raise DataError(
+            f"the tokenizer knows no text: it makes no token of '{_PLAIN}'",
+            where=imported.origin,
+            fixes=(
+                "find the tokenizer that belongs to these weights",
+                "or fetch the model again, with all of its files",
+            ),
         )
     return tokenizer
 

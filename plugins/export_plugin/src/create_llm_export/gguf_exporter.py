@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from create_llm.errors import ConfigError
 from create_llm.models.bundle import ModelBundle
-from create_llm.models.export import Finding
+from create_llm.models.export import FOLDER, Finding
 from create_llm.storage.writers import FolderWriter
 from create_llm_export.config import GGUFConfig
 from create_llm_export.families import family_of
@@ -31,8 +31,8 @@ class GGUF:
         if not self._has_words:
             return ("give it tokens, by their numbers: it has no tokenizer",)
         return (
-            f"with llama.cpp: llama-cli -m {name}",
-            f"as a server: llama-server -m {name}",
+            f'with llama.cpp: llama-cli -m "{FOLDER}/{name}"',
+            f'as a server: llama-server -m "{FOLDER}/{name}"',
             "in Ollama and LM Studio: llm export --to ollama, llm export --to lmstudio",
         )
 

@@ -5,6 +5,7 @@ https://github.com/ggml-org/ggml/blob/master/docs/gguf.md
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -70,7 +71,8 @@ def write_gguf(bundle: ModelBundle, path: Path, form: Form) -> None:
     token that it writes, which no engine here asks it to read.
 
     Raises:
-        ConfigError: the model is of no family that goes into GGUF.
+        ConfigError: the model is of no family that goes into GGUF, or nothing in it can be written
+            in that precision.
     """
     hf = bundle.hf_config()
     name, family = family_of(hf)
@@ -83,17 +85,40 @@ def write_gguf(bundle: ModelBundle, path: Path, form: Form) -> None:
     else:
         form.words.add_to(writer)
     names = gguf.get_tensor_name_map(_architecture(name), int(hf[family.keys["block_count"]]))
+    kinds: set[_Kind] = set()
     for theirs, tensor in sorted(load_tensors(bundle.path / WEIGHTS).items()):
         ours = names.get_name(theirs, try_suffixes=_SUFFIXES)
         if ours is None:
             raise ConfigError(f"llama.cpp has no place for {theirs}", where=str(bundle.path))
         array = _turned(theirs, tensor, family, hf, spare).float().contiguous().numpy()
         kind = _kind(ours, array, form.precision)
+        kinds.add(kind)
         writer.add_tensor(ours, quantize(array, kind), raw_dtype=kind)
+    if _KINDS[form.precision][0] not in kinds:
+        raise _too_narrow(bundle, form.precision)
     writer.write_header_to_file()
     writer.write_kv_data_to_file()
     writer.write_tensors_to_file()
     writer.close()
+
+
+def kinds_in(path: Path) -> Counter[str]:
+    """What the matrices of a file are stored as, by llama.cpp's names, and how many of each."""
+    matrices = (tensor for tensor in gguf.GGUFReader(path).tensors if len(tensor.shape) > 1)
+    return Counter(tensor.tensor_type.name for tensor in matrices)
+
+
+def _too_narrow(bundle: ModelBundle, precision: Precision) -> ConfigError:
+    block, _ = gguf.GGML_QUANT_SIZES[_KINDS[precision][0]]
+    return ConfigError(
+        f"no matrix of the model can be written in {precision}: it takes rows whose length is a "
+        f"multiple of {block}",
+        where=str(bundle.path),
+        fixes=(
+            "write it in f16, which takes any",
+            f"or train a model whose width is a multiple of {block}",
+        ),
+    )
 
 
 def _architecture(name: str) -> gguf.MODEL_ARCH:

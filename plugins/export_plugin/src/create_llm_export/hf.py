@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from fnmatch import fnmatchcase
 from pathlib import Path
 
 from create_llm.errors import ConfigError
 from create_llm.models.bundle import ModelBundle
-from create_llm.models.export import Finding
+from create_llm.models.card import CARD, card_for_transformers
+from create_llm.models.export import FOLDER, Finding
 from create_llm.storage.durable import read_manifest
 from create_llm.storage.writers import FolderWriter
+from create_llm_export.families import as_it_is
 
-CARD = "README.md"
 _LINKED = (
     "*.safetensors",
     "*.safetensors.index.json",
@@ -32,32 +32,6 @@ _LINKED = (
     "NOTICE*",
 )
 _NEEDED = ("config.json", "tokenizer.json", "tokenizer_config.json")
-_USE = re.compile(r"^## Use it\n.*?(?=^## |\Z)", re.MULTILINE | re.DOTALL)
-_WRITES = """\
-## Use it
-
-```python
-from transformers import AutoTokenizer, {model}
-
-folder = "path/to/this/folder"
-tokenizer, model = AutoTokenizer.from_pretrained(folder), {model}.from_pretrained(folder)
-inputs = tokenizer("…", return_tensors="pt", add_special_tokens=False)
-print(tokenizer.decode(model.generate(**inputs)[0], skip_special_tokens=True))
-```
-
-"""
-_READS = """\
-## Use it
-
-```python
-from transformers import AutoTokenizer, {model}
-
-folder = "path/to/this/folder"
-tokenizer, model = AutoTokenizer.from_pretrained(folder), {model}.from_pretrained(folder)
-logits = model(**tokenizer("…", return_tensors="pt", add_special_tokens=False)).logits
-```
-
-"""
 
 
 class HuggingFace:
@@ -71,7 +45,7 @@ class HuggingFace:
             raise ConfigError(
                 f"transformers needs {', '.join(missing)}, which the model does not have",
                 where=str(bundle.path),
-                fixes=("use it as it is: llm generate", "train with the tokenizer bpe"),
+                fixes=(as_it_is(bundle.hf_config()), "train with the tokenizer bpe"),
             )
 
     def export(self, bundle: ModelBundle, writer: FolderWriter) -> tuple[str, ...]:
@@ -80,9 +54,8 @@ class HuggingFace:
                 writer.link(name, bundle.path / name, record)
             elif name == CARD:
                 writer.write(CARD, [_card(bundle).encode()])
-        model = class_of(bundle)
         return (
-            f"in Python: transformers.{model}.from_pretrained('{bundle.name}-hf')",
+            f'in Python: transformers.{class_of(bundle)}.from_pretrained("{FOLDER}")',
             "to put it on the Hub: llm deploy --to huggingface",
         )
 
@@ -103,14 +76,11 @@ def class_of(bundle: ModelBundle) -> str:
         raise ConfigError(
             f"transformers does not know the architecture '{bundle.info['architecture']}'",
             where=str(bundle.path / "config.json"),
-            fixes=("use it as it is: llm generate", "train a model that it knows: gpt, bert, t5"),
+            fixes=(as_it_is({}), "train a model that it knows: gpt, bert, t5"),
         )
     return str(named[0])
 
 
 def _card(bundle: ModelBundle) -> str:
-    """The bundle's card, which says how create-llm uses it, with how transformers does."""
-    model = class_of(bundle)
-    use = _READS if model.endswith("ForMaskedLM") else _WRITES
     text = (bundle.path / CARD).read_text("utf-8")
-    return _USE.sub(lambda found: use.format(model=model), text)
+    return card_for_transformers(text, class_of(bundle), "path/to/this/folder")

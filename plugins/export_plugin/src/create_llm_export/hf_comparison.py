@@ -15,6 +15,7 @@ from create_llm.models.bundle import ModelBundle
 from create_llm.models.export import Finding
 from create_llm.models.loaded import LoadedModel
 from create_llm.models.proof import TOKENS, continued, prompts_of, writes_the_same
+from create_llm.models.quiet import quiet_transformers
 from create_llm_export.hf import class_of
 from create_llm_export.torture import same_ids
 
@@ -55,6 +56,7 @@ def _opened(bundle: ModelBundle, folder: Path) -> tuple[Any, Any]:
             f"to try the folder, transformers is needed: {error}",
             fixes=("install it: pip install 'create-llm-export[test]'",),
         ) from error
+    quiet_transformers()
     model = getattr(transformers, class_of(bundle), None)
     if model is None:
         raise ConfigError(

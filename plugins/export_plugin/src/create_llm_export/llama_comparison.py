@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from statistics import fmean
@@ -15,11 +15,15 @@ from create_llm.models.export import Finding
 from create_llm.models.loaded import LoadedModel
 from create_llm.models.proof import TOKENS, prompts_of, writes_the_same
 from create_llm_export.config import Quantised
+from create_llm_export.gguf_file import kinds_in
 from create_llm_export.llama import Llama
+from create_llm_export.prose import PROSE
 from create_llm_export.torture import same_ids
 
-_PLACES = 8
-"""In each prompt, at which the next token is compared."""
+_PLACES = 200
+"""At which the next token is compared."""
+_LONGEST = 64
+"""Tokens in front of a place: llama.cpp reads all of them for each."""
 _LIKELIEST = 10
 _FAR = 1.0
 """Nats. Weights in four bits come to a fifth of that, those of another model to several."""
@@ -44,7 +48,17 @@ def compared(
         findings = [both.ids(forced=config.force)] if words else []
         if config.precision == "f32":
             findings.append(both.text())
-        return [*findings, both.drift(), both.sample()]
+        return [*findings, *_precision(file, config), both.drift(), both.sample()]
+
+
+def _precision(file: Path, config: Quantised) -> list[Finding]:
+    """Not all rows can be divided into the blocks of a form, and tables keep more bits."""
+    counts, asked = kinds_in(file), config.precision.upper()
+    others = [f"{count} in {kind}" for kind, count in counts.items() if kind != asked]
+    if not others:
+        return []
+    told = f"{counts[asked]} of {counts.total()} matrices in {asked}, {', '.join(others)}"
+    return [Finding("precision", None, told)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,13 +85,14 @@ class _Both:
 
         Most of the likeliest tokens have to be the same, and the others near.
         """
-        pairs = [self._difference(ids) for ids in self._beginnings()]
+        pairs = [pair for ids in self._passages() for pair in self._differences(ids)]
         agreed, away = sum(same for same, _ in pairs), fmean(away for _, away in pairs)
         told = (
             f"the likeliest next token is the same in {agreed} of {len(pairs)} places; "
             f"log-probabilities differ by {away:.2g} on average"
         )
-        return Finding("drift", agreed * 2 > len(pairs) and away < _FAR, told)
+        same = agreed * 2 > len(pairs) and away < _FAR
+        return Finding("drift", same, told, near=same and agreed < len(pairs))
 
     def sample(self) -> Finding:
         prompt, decode = prompts_of(self.loaded, self.most)[0], self.loaded.tokenizer.decode
@@ -88,21 +103,23 @@ class _Both:
     def _continue(self, ids: Sequence[int]) -> list[int]:
         return self.llama.continue_(ids, min(TOKENS, self.most - len(ids) + 1))
 
-    def _beginnings(self) -> list[tuple[int, ...]]:
-        """Of each prompt, some, without repeating any."""
-        parts, prompts = range(1, _PLACES + 1), prompts_of(self.loaded, self.most)
-        cut = [tuple(ids[: len(ids) * part // _PLACES]) for ids in prompts for part in parts]
-        return [ids for ids in dict.fromkeys(cut) if ids]
+    def _passages(self) -> list[list[int]]:
+        """Of prose, over and over, `_PLACES` tokens in all; none of more than both read."""
+        [ids] = self.loaded.tokenizer.encode_batch([PROSE])
+        text, length = (ids * _PLACES)[:_PLACES], min(_LONGEST, self.most)
+        return [text[start : start + length] for start in range(0, _PLACES, length)]
 
-    def _difference(self, ids: Sequence[int]) -> tuple[bool, float]:
-        """Whether the likeliest token is the same, and the mean difference, in nats, of the log-
-        probabilities of those that the module finds likeliest."""
+    def _differences(self, ids: Sequence[int]) -> Iterator[tuple[bool, float]]:
+        """Behind each token of a passage, whether the likeliest next is the same, and the mean
+        difference, in nats, of the log-probabilities of those that the module finds likeliest."""
         with torch.inference_mode():
-            logits = self.loaded.module(torch.tensor([list(ids)])).logits()[0, -1]
-        expected = logits.float().log_softmax(-1)
-        likeliest = expected.topk(min(_LIKELIEST, expected.numel())).indices.tolist()
+            logits = self.loaded.module(torch.tensor([list(ids)])).logits()[0]
         [[letter, *_]] = self.loaded.tokenizer.encode_batch(["a"])
-        found = self.llama.chances(ids, min(_KNOWN, expected.numel()), letter)
-        least = min(found.values())
-        away = fmean(abs(float(expected[token]) - found.get(token, least)) for token in likeliest)
-        return max(found, key=found.__getitem__) == likeliest[0], away
+        for place, expected in enumerate(logits.float().log_softmax(-1), start=1):
+            likeliest = expected.topk(min(_LIKELIEST, expected.numel())).indices.tolist()
+            found = self.llama.chances(ids[:place], min(_KNOWN, expected.numel()), letter)
+            least = min(found.values())
+            differences = (
+                abs(float(expected[each]) - found.get(each, least)) for each in likeliest
+            )
+            yield max(found, key=found.__getitem__) == likeliest[0], fmean(differences)

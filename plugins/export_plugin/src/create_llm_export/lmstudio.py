@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from create_llm.models.bundle import ModelBundle
-from create_llm.models.export import Finding
+from create_llm.models.export import FOLDER, Finding
 from create_llm.storage.writers import FolderWriter
 from create_llm_export.config import LMStudioConfig
 from create_llm_export.gguf_exporter import check_form, file_in, file_name, write_model
@@ -24,7 +24,7 @@ class LMStudio:
         place, file = self._place(bundle), file_name(bundle.name, self._config)
         write_model(bundle, writer, file, self._config)
         return (
-            f"with its command, in this folder: lms import --copy --user-repo {place} {file}",
+            f'with its command: lms import --copy --user-repo {place} "{FOLDER}/{file}"',
             "or write it where LM Studio looks at once: "
             f"llm export {bundle.name} --to lmstudio --out ~/.lmstudio/models/{place}",
             "then choose the model in LM Studio, or: lms chat",

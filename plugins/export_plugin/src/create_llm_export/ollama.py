@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import os
 import shutil
-import subprocess
 from collections.abc import Sequence
 from pathlib import Path
 
 from create_llm.errors import ConfigError, PluginError
 from create_llm.models.bundle import ModelBundle
-from create_llm.models.export import Finding
+from create_llm.models.export import FOLDER, Finding
 from create_llm.storage.writers import FolderWriter
 from create_llm_export.config import OllamaConfig
 from create_llm_export.gguf_exporter import check_form, file_in, file_name, write_model
+from create_llm_export.programs import run
 
 MODELFILE = "Modelfile"
 
@@ -44,7 +44,7 @@ class Ollama:
         )
         return (
             "install Ollama, if it is not there: https://ollama.com/download",
-            f"then, in this folder: ollama create {name} -f {MODELFILE}",
+            f'then: ollama create {name} -f "{FOLDER}/{MODELFILE}"',
             f"and talk to it: ollama run {name}",
             *((untold,) if modelfile.template is None else ()),
         )
@@ -82,22 +82,9 @@ def _create(program: str, name: str, folder: Path) -> None:
     Raises:
         PluginError: Ollama could not.
     """
-    done = subprocess.run(
+    run(
         [program, "create", name, "-f", MODELFILE],
+        where=folder / MODELFILE,
+        fixes=("start it: ollama serve", f"try it by hand: ollama create {name} -f {MODELFILE}"),
         cwd=folder,
-        capture_output=True,
-        text=True,
-        encoding="utf-8",
-        errors="replace",
-        check=False,
     )
-    if done.returncode:
-        said = done.stderr.strip().splitlines() or ["it does not say why"]
-        raise PluginError(
-            f"ollama create failed: {said[-1]}",
-            where=str(folder / MODELFILE),
-            fixes=(
-                "start it: ollama serve",
-                f"try it by hand: ollama create {name} -f {MODELFILE}",
-            ),
-        )

@@ -34,9 +34,10 @@ def compared(
     equal = sum(ours == theirs for ours, theirs in texts)
     begun = sum(ours[:_BEGINNING] == theirs[:_BEGINNING] for ours, theirs in texts)
     same = equal == len(texts) if exact else begun * 2 > len(texts)
+    near = same and equal < len(texts)
     told = f"equal behind {equal} of {len(texts)} prompts, to the end or for {TOKENS} tokens"
     sample = f"{decode(prompts[0])!r} goes on {texts[0][1]!r}"
-    return [Finding("greedy text", same, told), Finding("sample", None, sample)]
+    return [Finding("greedy text", same, told, near), Finding("sample", None, sample)]
 
 
 def _until_end(loaded: LoadedModel, ids: list[int]) -> list[int]:

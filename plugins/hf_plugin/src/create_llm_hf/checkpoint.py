@@ -28,6 +28,11 @@ def weight_files(folder: Path) -> list[Path]:
     return [folder / WHOLE] if (folder / WHOLE).is_file() else []
 
 
+def has_pickles(folder: Path) -> bool:
+    """Whether there are files as torch.save writes weights."""
+    return any(file for pattern in _PICKLES for file in folder.glob(pattern))
+
+
 def read_tensors(folder: Path) -> dict[str, Tensor]:
     """All weights, by their names in the files; views of the files, where the system allows it.
 
@@ -94,7 +99,7 @@ def read_json(path: Path) -> dict[str, Any]:
 
 
 def _without_weights(folder: Path) -> DataError:
-    if any(file for pattern in _PICKLES for file in folder.glob(pattern)):
+    if has_pickles(folder):
         return DataError(
             "the weights are pickles, which can run code when they are read; they are not",
             where=str(folder),

@@ -39,3 +39,24 @@ class HuggingFaceConfig(BaseModel):
             "try": "Leave it; a branch v2 keeps a second model beside the first.",
         },
     )
+    card: str | None = Field(
+        default=None,
+        min_length=1,
+        examples=["CARD.md"],
+        description="A file of the project that is sent as README.md, in place of the card that "
+        "the model was written with.",
+        json_schema_extra={
+            "cost": "None; the model's own card stays in the model.",
+            "try": "CARD.md, begun as a copy of the model's README.md.",
+        },
+    )
+    license: str | None = Field(
+        default=None,
+        pattern=r"^[a-z0-9][a-z0-9.+-]*$",
+        examples=["apache-2.0"],
+        description="The licence that the card's metadata names, by the Hub's identifier.",
+        json_schema_extra={
+            "cost": "None; without it nobody else may use the model.",
+            "try": "apache-2.0 or mit, as far as the texts it was trained on allow it.",
+        },
+    )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import io
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,10 +12,12 @@ from typing import TYPE_CHECKING
 from create_llm.errors import ConfigError, CredentialsError, DataError, NetworkError
 from create_llm.interrupts import in_background
 from create_llm.models.bundle import ModelBundle
+from create_llm.models.card import CARD
 from create_llm.models.deploy import Plan, PlannedFile
 from create_llm.models.secrets import refuse_secrets
 from create_llm.storage.durable import verify
 from create_llm.storage.manifest import hash_file
+from create_llm_hf.card import Card, sent_card
 from create_llm_hf.config import HuggingFaceConfig
 from create_llm_hf.files import sent_files
 
@@ -42,17 +45,11 @@ class HuggingFace:
     def plan(self, bundle: Path) -> Plan:
         """
         Raises:
-            DataError: the bundle is damaged, or holds a secret.
+            DataError: the bundle is damaged, or something in it or the card holds a secret.
+            ConfigError: the card cannot be read.
         """
-        ModelBundle.open(bundle)
-        records = verify(bundle)
-        paths = sent_files(bundle, records)
-        refuse_secrets(paths)
-        files = []
-        for path in paths:  # a LICENSE that was put there is not among the records
-            record = records.get(path.name) or hash_file(path)
-            files.append(PlannedFile(path.name, record.size, record.sha256))
-        return Plan("huggingface", bundle, tuple(files), self._calls(files))
+        plan, _ = self._planned(bundle)
+        return plan
 
     def apply(self, plan: Plan) -> str:
         """
@@ -64,22 +61,36 @@ class HuggingFace:
         """
         from create_llm_hf.hub import needed_token, open_hub
 
-        if self.plan(plan.bundle) != plan:
+        planned, card = self._planned(plan.bundle)
+        if planned != plan:
             raise DataError(
                 "the model has changed since it was planned",
                 where=str(plan.bundle),
                 fixes=("run the same command again",),
             )
         hub = open_hub(needed_token())
-        publication = _Publication(hub, self._config, plan)
+        publication = _Publication(hub, self._config, plan, card)
         # The library sends large files in threads, and after a signal would wait for their end.
         return in_background(lambda: hub.patiently(publication.carry_out, _WHAT))
+
+    def _planned(self, bundle: Path) -> tuple[Plan, Card | None]:
+        opened, records = ModelBundle.open(bundle), verify(bundle)
+        card = sent_card(opened, records, self._config)
+        paths = [path for path in sent_files(bundle, records) if path.name != CARD]
+        refuse_secrets(paths, {} if card is None else {str(card.source): card.data})
+        files = [] if card is None else [_as_planned(card)]
+        for path in paths:  # a LICENSE that was put there is not among the records
+            record = records.get(path.name) or hash_file(path)
+            files.append(PlannedFile(path.name, record.size, record.sha256))
+        files.sort(key=lambda file: file.path)
+        return Plan("huggingface", bundle, tuple(files), self._calls(files)), card
 
     def _calls(self, files: list[PlannedFile]) -> tuple[str, ...]:
         config, size = self._config, sum(file.size for file in files)
         kind = "private" if config.private else "public"
         return (
             f"make the {kind} model repository {config.repo_name}, unless it is there",
+            *([f"take {config.card} for {CARD}"] if config.card else []),
             f"one commit to {config.revision}: {len(files)} files, {size:,} bytes",
             "download each of them again and compare its SHA-256",
         )
@@ -88,9 +99,9 @@ class HuggingFace:
 class _Publication:
     """Carried out any number of times; what is done already is found and left."""
 
-    def __init__(self, hub: Hub, config: HuggingFaceConfig, plan: Plan) -> None:
+    def __init__(self, hub: Hub, config: HuggingFaceConfig, plan: Plan, card: Card | None) -> None:
         self._hub, self._api = hub, hub.api
-        self._config, self._plan = config, plan
+        self._config, self._plan, self._card = config, plan, card
 
     def carry_out(self) -> str:
         repo = self._repository()
@@ -141,7 +152,12 @@ class _Publication:
         known = there.hashes.get(file.path, "")
         if len(known) == len(file.sha256):
             return known == file.sha256
-        return known == _blob_id(self._plan.bundle / file.path, file.size)
+        return known == _blob_id(self._content(file), file.size)
+
+    def _content(self, file: PlannedFile) -> Path | bytes:
+        if self._card is not None and file.path == CARD:
+            return self._card.data
+        return self._plan.bundle / file.path
 
     def _commit(self, repo: str, there: _There, changed: list[PlannedFile]) -> str:
         """One commit on top of what was seen: were it sent twice, the second would be refused."""
@@ -149,7 +165,7 @@ class _Publication:
 
         made = self._api.create_commit(
             repo,
-            [CommitOperationAdd(file.path, self._plan.bundle / file.path) for file in changed],
+            [CommitOperationAdd(file.path, self._content(file)) for file in changed],
             commit_message=f"{self._plan.bundle.name}, by create-llm",
             revision=self._config.revision,
             parent_commit=there.head,
@@ -180,10 +196,14 @@ class _Publication:
             )
 
 
-def _blob_id(path: Path, size: int) -> str:
+def _as_planned(card: Card) -> PlannedFile:
+    return PlannedFile(CARD, len(card.data), hashlib.sha256(card.data).hexdigest())
+
+
+def _blob_id(content: Path | bytes, size: int) -> str:
     """Git's name for a content; the service keeps text and small files under it."""
     digest = hashlib.sha1(f"blob {size}\0".encode(), usedforsecurity=False)
-    with path.open("rb") as file:
+    with io.BytesIO(content) if isinstance(content, bytes) else content.open("rb") as file:
         while block := file.read(1 << 20):
             digest.update(block)
     return digest.hexdigest()

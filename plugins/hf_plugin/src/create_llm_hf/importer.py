@@ -15,11 +15,13 @@ from create_llm.models.importing import Imported
 from create_llm.models.sampling import Sampling
 from create_llm_hf.checkpoint import (
     CONFIG,
+    has_pickles,
     read_json,
     read_tensors,
     refuse_links_out,
     weight_files,
 )
+from create_llm_hf.tasks import classes, refuse_other_task
 from create_llm_hf.tokenizer_files import tokenizer_files, tokenizer_part
 
 if TYPE_CHECKING:
@@ -29,6 +31,13 @@ if TYPE_CHECKING:
 
 OWN = {"gpt2": "gpt", "llama": "gpt", "qwen3": "gpt"}
 """model_type → the architecture of ours that computes the same, and faster."""
+OWN_OTHERS = {
+    "BertForMaskedLM": "bert",
+    "BertForPreTraining": "bert",
+    "T5ForConditionalGeneration": "t5",
+}
+"""Classes that do not continue texts → the architecture of ours that computes the same. None of
+them is left to transformers, whose models all continue texts here."""
 ANY = "transformers"
 _KEPT = ("chat_template.jinja", "README.md", "LICENSE", "LICENSE.txt", "LICENSE.md", "NOTICE")
 FETCHED = (
@@ -67,7 +76,8 @@ class HuggingFaceImporter:
     """Reads safetensors, tokenizer.json and their configurations; never a pickle, never code."""
 
     def reads(self, path: Path) -> bool:
-        return (path / CONFIG).is_file() and bool(weight_files(path))
+        """Pickles too: `read` says why they are not read."""
+        return (path / CONFIG).is_file() and (bool(weight_files(path)) or has_pickles(path))
 
     def read(self, source: str, root: Path, registry: Registry, notice: Notice) -> Imported:
         found = _found(source, root, notice)
@@ -93,8 +103,17 @@ class HuggingFaceImporter:
 
 
 def _found(source: str, root: Path, notice: Notice) -> _Found:
+    if not source:
+        raise ConfigError(
+            "ORG/NAME is missing",
+            where="hf:",
+            fixes=(
+                "for example: llm import hf:HuggingFaceTB/SmolLM2-135M",
+                "a folder on this machine needs no hf: llm import ../some-folder",
+            ),
+        )
     if source.startswith(_FOLDER) or Path(source).is_absolute():
-        folder = root / Path(source).expanduser()
+        folder = (root / Path(source).expanduser()).resolve()
         if not folder.is_dir():
             raise ConfigError(
                 "there is no such folder",
@@ -120,16 +139,33 @@ def _architecture(
     notice: Notice,
 ) -> str:
     """Ours where it reads the model, exactly; else the one that runs transformers."""
+    for name in classes(config):
+        if name in OWN_OTHERS:
+            return _read_as(OWN_OTHERS[name], config, tensors, registry)
+    refuse_other_task(config)
     own = OWN.get(str(config.get("model_type")))
     if own is None or own not in registry.names("architectures"):
         return ANY
-    architecture: Architecture = registry.get("architectures", own).load()()
     try:
-        architecture.from_hf(config, tensors)
+        return _read_as(own, config, tensors, registry)
     except DataError as error:
         notice(f"{error.what}; it is left to transformers, which is slower")
         return ANY
-    return own
+
+
+def _read_as(
+    name: str, config: dict[str, Any], tensors: Mapping[str, Tensor], registry: Registry
+) -> str:
+    """The same name, once the architecture has read the model.
+
+    Raises:
+        DataError: it does not read this one.
+        PluginError: it is not installed.
+    """
+    part = registry.get("architectures", name, where="config.json: architectures")
+    architecture: Architecture = part.load()()
+    architecture.from_hf(config, tensors)
+    return name
 
 
 def _refuse_quantised(config: Mapping[str, Any], origin: str) -> None:

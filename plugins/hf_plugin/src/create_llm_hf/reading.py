@@ -9,7 +9,10 @@ from typing import Any
 import torch
 from torch import Tensor
 from transformers import AutoConfig, PreTrainedConfig, PreTrainedModel
-from transformers.models.auto.modeling_auto import MODEL_FOR_CAUSAL_LM_MAPPING
+from transformers.models.auto.modeling_auto import (
+    MODEL_FOR_CAUSAL_LM_MAPPING,
+    MODEL_FOR_MASKED_LM_MAPPING,
+)
 
 from create_llm.errors import CreateLLMError, DataError
 from create_llm.models.architecture import HFConfig
@@ -67,12 +70,25 @@ def their_config(config: TransformersConfig, vocab_size: int | None) -> PreTrain
 
 def class_of(theirs: PreTrainedConfig) -> Any:
     if type(theirs) not in MODEL_FOR_CAUSAL_LM_MAPPING:
-        raise DataError(
-            f"a model of the kind '{theirs.model_type}' does not continue texts in transformers",
-            where="config.json",
-            fixes=OTHERS,
-        )
+        raise _not_causal(f"of the kind '{theirs.model_type}'")
+    if _is_encoder(theirs):
+        raise _not_causal(f"of the kind '{theirs.model_type}' that is not set up as a decoder")
     return MODEL_FOR_CAUSAL_LM_MAPPING[type(theirs)]
+
+
+def _is_encoder(theirs: PreTrainedConfig) -> bool:
+    """Families that guess masked tokens are built as causal models too, and see what comes after a
+    token all the same unless their config.json says is_decoder."""
+    both = type(theirs) in MODEL_FOR_MASKED_LM_MAPPING and not theirs.is_encoder_decoder
+    return both and not getattr(theirs, "is_decoder", True)
+
+
+def _not_causal(which: str) -> DataError:
+    return DataError(
+        f"a model {which} does not continue texts in transformers",
+        where="config.json",
+        fixes=OTHERS,
+    )
 
 
 def refuse_endless(hf: HFConfig, tensors: Mapping[str, Tensor]) -> None:

@@ -11,18 +11,15 @@ from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 
-from pydantic import BaseModel, ValidationError
-
 from create_llm.data.documents import Document, Origin, Rejected
+from create_llm.data.handed_on import handed_on
 from create_llm.data.preparation.prepare import Progress
 from create_llm.data.source import DataSource, FileSurvey, SourcePart, Surveyed
 from create_llm.errors import ConfigError, DataError, did_you_mean
-from create_llm.kernel.plugins import default_plugins
 from create_llm_hf.dataset_cache import DatasetCache, DatasetFile, Record
 from create_llm_hf.source_config import HuggingFaceDataConfig
 
 READER = "text"
-_OWN = ("train_path", "val_path")
 _VALIDATION = "validation"
 
 
@@ -133,7 +130,7 @@ class HuggingFaceSource:
         """The source `text` over one file, which is gone afterwards where data.streaming says."""
         with self._here(file) as path:
             try:
-                yield self._reader(path)
+                yield handed_on(READER, path, self._config.text, self._root)
             except DataError as error:
                 again = f"or, if the download was damaged, remove {self._cache.folder}"
                 error.fixes = (*error.fixes, again)
@@ -155,24 +152,3 @@ class HuggingFaceSource:
         """Of the content and of how it is read; nothing has to be downloaded for it."""
         read = [file.hash, file.size, self._config.text]
         return hashlib.sha256(json.dumps(read, sort_keys=True).encode()).hexdigest()
-
-    def _reader(self, file: Path) -> DataSource:
-        part = default_plugins().registry.get("data_sources", READER)
-        model = part.config_model()
-        assert model is not None  # it has a train_path, at least
-        source: DataSource = part.load()(self._options(model, file), self._root)
-        return source
-
-    def _options(self, model: type[BaseModel], file: Path) -> BaseModel:
-        path = file.relative_to(self._root).as_posix()
-        try:
-            return model.model_validate({**self._config.text, "train_path": path})
-        except ValidationError as error:
-            keys = [name for name in model.model_fields if name not in _OWN]
-            found = error.errors(include_url=False)[0]
-            key = ".".join(map(str, ("data", "text", *found["loc"])))
-            raise ConfigError(
-                f"{key} cannot be used: {found['msg']}",
-                where="llm.toml",
-                fixes=(f"the source '{READER}' has: {', '.join(keys)}",),
-            ) from error

@@ -38,6 +38,7 @@ class HuggingFaceDataConfig(BaseModel):
     train_path: Annotated[str, AfterValidator(_checked)] = Field(
         description="The dataset: ORG/NAME, as its page is called; @REVISION behind it names a "
         "commit, tag or branch.",
+        examples=["ORG/NAME"],
         json_schema_extra={
             "cost": "Downloaded once into data/hf, and used from there without a network.",
             "try": "roneneldan/TinyStories; add @ and a commit when the run must be reproducible.",

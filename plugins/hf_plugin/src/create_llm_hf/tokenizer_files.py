@@ -17,6 +17,9 @@ _MAP = "special_tokens_map.json"
 _KINDS = ("eos", "bos", "pad", "unk")
 _PARTS = {"BPE": "bpe", "WordPiece": "wordpiece", "Unigram": "unigram"}
 """How tokenizer.json calls its model → the tokenizer of ours. Each reads any tokenizer.json."""
+_SOURCES = (("vocab.json", "merges.txt"), ("vocab.txt",), ("tekken.json",))
+"""What else transformers reads, beside a *.model; of nothing it makes a tokenizer that knows no
+text."""
 
 
 def tokenizer_part(folder: Path) -> str:
@@ -74,8 +77,23 @@ def _read(path: Path) -> dict[str, Any]:
     return read_json(path) if path.is_file() else {}
 
 
+def _refuse_none(folder: Path) -> None:
+    sources = any(all((folder / name).is_file() for name in names) for names in _SOURCES)
+    if not sources and not any(folder.glob("*.model")):
+        raise DataError(
+            "there is no tokenizer with the model: neither tokenizer.json, nor vocab.json with "
+            "merges.txt, nor tokenizer.model",
+            where=str(folder),
+            fixes=(
+                "put the files of the tokenizer that the model was trained with beside config.json",
+                "or fetch the model again, with all of its files",
+            ),
+        )
+
+
 def _converted(folder: Path, config: Mapping[str, Any]) -> dict[str, bytes]:
     """Of vocab.json and merges.txt, or tokenizer.model: transformers makes a tokenizer.json."""
+    _refuse_none(folder)
     from transformers import AutoTokenizer
 
     quiet_transformers()
