@@ -187,3 +187,34 @@ def test_where_files_cannot_be_linked_they_are_copied(store, monkeypatch):
     monkeypatch.undo()
     store.mark("final", 10, {})
     assert (store.folder / "final" / "state").samefile(store.path(10) / "state")
+
+
+def test_what_is_later_is_forgotten_and_a_marked_step_found_again(store):
+    for step in (10, 20):
+        save(store, step)
+    store.mark("best", 10, {"val_loss": 2.5})
+    for step in (30, 40, 50):
+        save(store, step)
+    store.mark("final", 50, {})
+    store.recall("best")
+    assert store.steps() == [10, 30, 40, 50]
+    verify(store.path(10))
+    assert (store.path(10) / "state").read_bytes() == b"10"
+    assert not (store.path(10) / "mark.json").exists()
+    assert store.newest_valid(lambda error: None, 29) == 10
+    store.forget_after(30)
+    assert store.names() == ["step-00000010", "step-00000030", "best"]
+    store.forget_after(0)
+    assert store.names() == []
+    assert list(store.folder.iterdir()) == []
+
+
+def test_a_marked_step_that_is_damaged_is_not_brought_back(store):
+    save(store, 10)
+    store.mark("best", 10, {})
+    for step in (20, 30, 40):
+        save(store, step)
+    (store.folder / "best" / "state").write_bytes(b"xx")
+    with pytest.raises(DataError):
+        store.recall("best")
+    assert store.steps() == [20, 30, 40]

@@ -6,7 +6,7 @@ import pytest
 
 from create_llm.errors import PluginError
 from create_llm.runs.events import EpochStart, TrainEnd
-from create_llm.training.callbacks import Callback, Signal
+from create_llm.training.callbacks import Callback, Overrides, Retry, Signal, Warn
 from create_llm.training.dispatch import Dispatcher
 
 EVENT = EpochStart(step=3, epoch=1)
@@ -56,6 +56,22 @@ def test_a_critical_callback_stops_the_run_and_is_named():
 def test_signals_are_collected_and_other_answers_are_not():
     callbacks, _ = dispatcher(Recorder(Signal.STOP), Recorder("nonsense"), Recorder(Signal.PAUSE))
     assert callbacks.emit(EVENT) == {Signal.STOP, Signal.PAUSE}
+
+
+def test_several_answers_come_in_their_order():
+    retry = Retry("it went wrong", 3)
+    several = [Warn("one"), retry, Warn("two", "do something"), "nonsense", Signal.STOP]
+    callbacks, _ = dispatcher(Recorder(several), Recorder(Warn("one")))
+    assert list(callbacks.emit(EVENT)) == [several[0], retry, several[2], Signal.STOP]
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [{"learning_rate": 0.0}, {"learning_rate": float("nan")}, {"gradient_clip": 0}, {"divided": 0}],
+)
+def test_what_cannot_be_done_otherwise_is_refused_where_it_is_asked_for(wrong):
+    with pytest.raises(ValueError, match=next(iter(wrong))):
+        Overrides(**wrong)
 
 
 def test_every_event_has_a_method():

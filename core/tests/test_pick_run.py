@@ -246,6 +246,30 @@ def test_a_damaged_checkpoint_is_told_and_passed_over(project):
         assert picked.step == 7
 
 
+def test_a_run_that_is_going_back_takes_nothing_later_and_finishes_that_under_its_lock(project):
+    run = leave_unfinished(project, steps=(7, 9), rewind=7, remedies=[])
+    choosing, _ = chooser(project)
+    found = find_unfinished(choosing)
+    assert found.step == 7
+    assert run.steps() == [7, 9]
+    with claim_run(choosing, found):
+        assert run.steps() == [7]
+        assert "rewind" not in run.manifest()
+
+
+def test_a_run_that_went_back_to_its_beginning_goes_on_without_a_checkpoint(project):
+    remedy = {"at_step": 9, "from_step": 0, "reason": "it went wrong", "overrides": {}}
+    leave_unfinished(project, steps=(), remedies=[remedy])
+    assert find(project)[0].step == 0
+
+
+@pytest.mark.parametrize("edit", [{"rewind": "7"}, {"remedies": [{"at_step": 3}]}])
+def test_going_back_that_was_edited_is_refused_in_words(project, edit):
+    leave_unfinished(project, steps=(), **edit)
+    with pytest.raises(DataError, match="cannot go on"):
+        find(project)
+
+
 def test_a_run_asked_for_by_name_must_have_something_to_resume(project):
     run = leave_unfinished(project)
     (run.checkpoints / "step-00000007" / "state").write_bytes(b"x")

@@ -12,6 +12,7 @@ import pytest
 
 from create_llm import interrupts
 from create_llm.runs.control import Control, Request
+from create_llm.training.callbacks import Retry
 from create_llm.training.stopping import Abandoned, Stop, StopWatch
 
 with_signals = pytest.mark.skipif(os.name == "nt", reason="Windows sends itself no signals")
@@ -38,6 +39,18 @@ def test_the_first_who_asks_is_the_one_who_is_named(control):
     watch.ask(Stop("completed", "callback"))
     control.send(Request.STOP)
     assert watch.poll() == Stop("completed", "callback")
+
+
+def test_going_back_gives_way_to_whoever_wants_the_run_to_end(control):
+    watch = StopWatch(control)
+    back = Stop("rewound", "callback", retry=Retry("it went wrong", 3))
+    watch.ask(back)
+    watch.ask(Stop("rewound", "callback", retry=Retry("another", 1)))
+    assert watch.poll() == back
+    control.send(Request.PAUSE)
+    assert watch.poll() == Stop("paused", "request")
+    watch.ask(back)
+    assert watch.poll() == Stop("paused", "request")
 
 
 def test_a_checkpoint_is_taken_once_and_stops_nothing(control):

@@ -56,11 +56,14 @@ class Scale:
     files: int
     commands: int | None
     nonfinite: int | None
+    rewind: int | None
     network: int | None
 
 
-FULL = Scale(Amount(6, 3000), Amount(2, 500), None, 200, 100, 400, None, 260, None, None, None)
-QUICK = Scale(Amount(1, 40, every=25), Amount(1, 60), 20, 20, 6, 6, 20, 4, 24, 8, 24)
+FULL = Scale(
+    Amount(6, 3000), Amount(2, 500), None, 200, 100, 400, None, 260, None, None, None, None
+)
+QUICK = Scale(Amount(1, 40, every=25), Amount(1, 60), 20, 20, 6, 6, 20, 4, 24, 8, 8, 24)
 
 
 def sections(scale: Scale) -> Mapping[str, Sequence[Part]]:

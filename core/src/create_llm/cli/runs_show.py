@@ -102,7 +102,20 @@ def _version_facts(entry: Entry) -> dict[str, object]:
 def _run_lines(entry: Entry, facts: Mapping[str, object]) -> list[tuple[str, object]]:
     if entry.run is None:
         return []
-    return [*_lines(facts), *((name, facts.get(key)) for name, key in _MORE)]
+    return [
+        *_lines(facts),
+        *_remedy_lines(facts),
+        *((name, facts.get(key)) for name, key in _MORE),
+    ]
+
+
+def _remedy_lines(facts: Mapping[str, object]) -> list[tuple[str, object]]:
+    """Each time that the run went back, and why."""
+    remedies = facts.get("remedies")
+    return [
+        ("went back", f"from step {each['at_step']} to {each['from_step']}: {each['reason']}")
+        for each in (remedies if isinstance(remedies, list) else [])
+    ]
 
 
 def _version_lines(entry: Entry) -> list[tuple[str, object]]:

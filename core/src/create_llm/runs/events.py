@@ -19,6 +19,7 @@ from typing import Any, ClassVar, Literal
 SCHEMA = 1
 
 Doing = Literal["train", "evaluate", "sample"]
+Level = Literal["note", "warning", "serious"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,7 +37,13 @@ class Event:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TrainStart(Event):
-    """The run is about to take its first step (or its next one, after a resume)."""
+    """The run is about to take its first step (or its next one, after a resume).
+
+    Attributes:
+        vocab_size: of the model.
+        remedies: how often the run has gone back so far, or gone on otherwise than it began,
+            since a callback asked for it.
+    """
 
     name: ClassVar[str] = "train_start"
     run: str
@@ -54,6 +61,8 @@ class TrainStart(Event):
     seed: int
     resumed_from: int | None = None
     config: Mapping[str, Any] = field(default_factory=dict)
+    vocab_size: int | None = None
+    remedies: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -73,6 +82,9 @@ class StepEnd(Event):
         eta_seconds: until the end of the run, with the evaluations, samples and checkpoints that
             are to come, as long as those before took.
         memory_bytes: in use by this process (resident on a CPU, allocated on a GPU).
+        memory_peak_bytes: the most that was in use at once since the process or, on a GPU, the
+            session began.
+        memory_total_bytes: of the GPU, or of the machine.
     """
 
     name: ClassVar[str] = "step"
@@ -84,6 +96,8 @@ class StepEnd(Event):
     epoch: float
     tokens: int
     memory_bytes: int
+    memory_peak_bytes: int | None = None
+    memory_total_bytes: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -144,11 +158,25 @@ class CheckpointSaved(Event):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunWarning(Event):
-    """Something a person should know; the run goes on."""
+    """Something a person should know; the run goes on.
+
+    Attributes:
+        level: "note" for what is no trouble, "serious" for what spoils the model.
+    """
 
     name: ClassVar[str] = "warning"
     message: str
     suggestion: str | None = None
+    level: Level = "warning"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Diverged(Event):
+    """The loss, a gradient or a weight stopped being a number. The run ends with this, unless a
+    callback answers with a `Retry`; nothing of it has been saved."""
+
+    name: ClassVar[str] = "diverged"
+    message: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -169,7 +197,8 @@ class EpochEnd(Event):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TrainEnd(Event):
-    """The run is over. `status`: completed, paused, interrupted, failed or diverged."""
+    """The run is over. `status`: completed, paused, interrupted, failed or diverged; or rewound:
+    only this session is over, and the next one goes on at once from an earlier step."""
 
     name: ClassVar[str] = "train_end"
     status: str

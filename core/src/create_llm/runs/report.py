@@ -82,7 +82,9 @@ def _with(progress: Progress, event: dict[str, Any]) -> Progress:
         case "train_start":
             resumed = event.get("resumed_from") or 0
             kept = tuple(score for score in progress.scores if score[0] <= resumed)
-            return replace(progress, total_steps=event.get("total_steps"), scores=kept)
+            saved = min(progress.saved_step or 0, resumed) or None
+            total = event.get("total_steps")
+            return replace(progress, total_steps=total, scores=kept, saved_step=saved)
         case "step":
             return replace(
                 progress,
@@ -125,6 +127,7 @@ def report(run: RunFolder, *, newest: bool = True) -> dict[str, object]:
         "checkpoint": str(checkpoint) if checkpoint else None,
         "checkpoint_bytes": disk_bytes(checkpoint) if checkpoint else None,
         "disk_bytes": disk_bytes(run.path, run.checkpoints),
+        "remedies": manifest.get("remedies", []),
         "resume": resume_command(run, newest=newest) if status not in ("completed", LIVE) else None,
     }
 

@@ -85,9 +85,41 @@ class CheckpointStore:
         why: dict[str, object] = json.loads(data)
         return why
 
-    def newest_valid(self, damaged: Callable[[DataError], None]) -> int | None:
-        """The newest step whose every byte is as written; `damaged` hears of each that is not."""
-        for step in reversed(self.steps()):
+    def recall(self, name: str) -> None:
+        """Let what stands under a name be found by its step again, where rotation took that.
+
+        Raises:
+            DataError: it is not what was written.
+        """
+        step, source = self.marked(name).get("step"), self.folder / name
+        if not isinstance(step, int) or step in self.steps():
+            return
+        verify(source)
+        records = read_manifest(source)
+        with self._storage.commit(self.path(step)) as writer:
+            for file in records.keys() - {MARK}:
+                writer.link(file, source / file, records[file])
+
+    def forget_after(self, step: int) -> None:
+        """Remove every checkpoint of a later step, and those under a name too."""
+        for name in ("best", "final"):
+            marked = self._marked_step(name)
+            if marked is None or marked > step:
+                self._remove_if_there(self.folder / name)
+        for later in reversed([each for each in self.steps() if each > step]):
+            self._verified.pop(later, None)
+            self._storage.remove(self.path(later))
+
+    def newest_valid(
+        self, damaged: Callable[[DataError], None], latest: int | None = None
+    ) -> int | None:
+        """The newest step whose every byte is as written; `damaged` hears of each that is not.
+
+        Args:
+            latest: passes over those that are later.
+        """
+        steps = [step for step in self.steps() if latest is None or step <= latest]
+        for step in reversed(steps):
             try:
                 self._verify(step)
             except DataError as error:
@@ -119,6 +151,18 @@ class CheckpointStore:
         with self._storage.placing:
             marked = [name for name in ("best", "final") if (self.folder / name).is_dir()]
             return [self.path(step).name for step in self.steps()] + marked
+
+    def _marked_step(self, name: str) -> int | None:
+        """None where nothing stands there, or nobody can tell what."""
+        try:
+            step = self.marked(name).get("step")
+        except DataError:
+            return None
+        return step if isinstance(step, int) else None
+
+    def _remove_if_there(self, folder: Path) -> None:
+        if folder.is_dir():
+            self._storage.remove(folder)
 
     def _beyond_limit(self, steps: list[int]) -> list[int]:
         valid = 0

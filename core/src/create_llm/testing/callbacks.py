@@ -15,6 +15,7 @@ import torch
 
 from create_llm.runs.events import (
     CheckpointSaved,
+    Diverged,
     EpochEnd,
     EpochStart,
     EvalEnd,
@@ -27,7 +28,7 @@ from create_llm.runs.events import (
     TrainStart,
 )
 from create_llm.testing.base import PartContract
-from create_llm.training.callbacks import Callback, Signal
+from create_llm.training.callbacks import Callback, Retry, Signal, Warn
 from create_llm.training.dispatch import METHODS, Dispatcher, Dropped
 
 
@@ -53,11 +54,13 @@ class CallbackContract(PartContract):
 
     def test_survives_every_event(self, tmp_path: Path) -> None:
         """All events of a run, with every optional field there and absent: none raises, and the
-        answer is a `Signal` or None."""
+        answer is a `Signal`, a `Warn`, a `Retry`, a sequence of them or None."""
         callback = self.callback(tmp_path)
         for event in _story(tmp_path):
             answer = _tell(callback, event)
-            assert answer is None or isinstance(answer, Signal), f"{event.name} answers {answer!r}"
+            several = answer if isinstance(answer, list | tuple) else (answer,)
+            known = all(one is None or isinstance(one, Signal | Warn | Retry) for one in several)
+            assert known, f"{event.name} answers {answer!r}"
 
     def test_survives_numbers_that_are_not_finite(self, tmp_path: Path) -> None:
         """A diverging run is when one looks: NaN and infinity are shown, not stumbled over."""
@@ -70,6 +73,7 @@ class CallbackContract(PartContract):
         """An error before the first step: `on_train_end` follows `on_train_start`."""
         callback = self.callback(tmp_path)
         _tell(callback, _train_start(tmp_path))
+        _tell(callback, Diverged(step=0, message="the loss stopped being a number"))
         _tell(callback, _train_end(0, status="failed", error="out of memory"))
 
     def test_survives_a_failing_peer(self, tmp_path: Path) -> None:

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from pydantic import BaseModel
 
-from create_llm.kernel.kinds import KINDS
+from create_llm.kernel.plugins import default_plugins
 from create_llm.testing.base import PartContract
 
 _LONGEST_MESSAGE = 300
@@ -40,7 +40,7 @@ class DefaultOptions(PartContract):
 
 def default_contract(kind: str, name: str) -> type[PartContract]:
     """The contract of a part with the defaults of its configuration."""
-    module, _, attribute = KINDS[kind].contract.partition(":")
+    module, _, attribute = default_plugins().registry.kinds[kind].contract.partition(":")
     contract: type[PartContract] = getattr(import_module(module), attribute)
     # Contracts start the sentence about what they lack with the name of their class.
     return type("the author's test", (DefaultOptions, contract), {"name": name})

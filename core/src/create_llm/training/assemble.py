@@ -15,18 +15,15 @@ import torch
 from create_llm.config.resolved import Selected
 from create_llm.data.windows import Windows
 from create_llm.errors import DataError, PluginError
-from create_llm.models.architecture import count_parameters
 from create_llm.models.generation import Sampling
 from create_llm.runs.control import Control
-from create_llm.runs.events import TrainStart
 from create_llm.runs.run import RunFolder
 from create_llm.storage.checkpoints import CheckpointStore
 from create_llm.storage.durable import Storage
 from create_llm.training.asking import sample_prompt
 from create_llm.training.blocks import choose_compile, compile_blocks, recompute
-from create_llm.training.callbacks import Callback
+from create_llm.training.callbacks import Callback, Overrides
 from create_llm.training.checkpointing import Model, TrainState, read_checkpoint
-from create_llm.training.code import changed_code, code_of
 from create_llm.training.frozen import Frozen, write_manifest
 from create_llm.training.job import Job, Surroundings, optimizer_settings
 from create_llm.training.memory import keep_freed_memory, memory_in_use
@@ -36,6 +33,7 @@ from create_llm.training.parts import LoopSettings, Parts
 from create_llm.training.pick_run import Picked
 from create_llm.training.planned import Rehearsals, plan_of_run
 from create_llm.training.randomness import derive_seed
+from create_llm.training.remedies import combined, remedies_of
 from create_llm.training.schedule import Schedule
 from create_llm.training.session import Session, Texts
 from create_llm.training.speed import steps_until
@@ -44,9 +42,6 @@ from create_llm.training.stopping import Abandoned, StopWatch
 from create_llm.training.trainer import Trainer
 from create_llm.training.wrapped import WrappedModel
 from create_llm.world import SingleProcess
-
-_FEW = 20
-"""Steps from which a model can have learnt a little."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,9 +67,9 @@ def assemble(job: Job, picked: Picked, around: Surroundings) -> Iterator[Assembl
         keep_freed_memory()
     resident = memory_in_use(device)
     model = build_model(job, device)
-    trainer, session = _build_trainer(job, picked.run, model, frozen, number)
+    trainer, session = _build_trainer(job, picked, model, frozen, number)
     try:
-        if picked.step is not None:
+        if picked.step:
             looked = int(picked.run.manifest().get("looked", 0))
             _restore(trainer, picked.step, looked, around.notice)
         # Asked to pause this early, the loop ends before its first step.
@@ -143,13 +138,16 @@ def _fit_into_time(
 
 
 def _build_trainer(
-    job: Job, run: RunFolder, model: Model, frozen: Frozen, number: int
+    job: Job, picked: Picked, model: Model, frozen: Frozen, number: int
 ) -> tuple[Trainer, Session]:
-    callbacks = _build_callbacks(job)
+    run, callbacks = picked.run, _build_callbacks(job)
     windows = job.windows(job.data.train_streams, job.config.data.stride)
     every_step = any(callback.every_step for _, callback in callbacks)
     divided = int(run.manifest().get("divided", 1))
     settings = loop_settings(job, windows, frozen, divided, every_step=every_step)
+    changes = combined(remedies_of(run))
+    settings = _with_changes(replace(settings, deadline=picked.deadline), changes)
+    schedule = schedule_of(job, settings.total_steps)
     session = _build_session(job, run, model, callbacks, frozen, number)
     parts = Parts(
         model=model,
@@ -157,7 +155,7 @@ def _build_trainer(
         updates=build_updates(
             model.architecture.param_groups(model.module), optimizer_settings(job.config.training)
         ),
-        schedule=schedule_of(job, settings.total_steps),
+        schedule=replace(schedule, peak=schedule.peak * changes.learning_rate),
         batches=batches_of(job, windows),
         store=CheckpointStore(run.checkpoints, job.config.checkpoints.save_total_limit, Storage()),
         watch=StopWatch(Control(run.path)),
@@ -165,6 +163,13 @@ def _build_trainer(
         outside=session,
     )
     return Trainer(settings, parts, TrainState()), session
+
+
+def _with_changes(settings: LoopSettings, changes: Overrides) -> LoopSettings:
+    """Of what a run does otherwise since it went back."""
+    clip = changes.gradient_clip
+    step = settings.step if clip is None else replace(settings.step, gradient_clip=clip)
+    return replace(settings, step=step, at_best=changes.end_at_best)
 
 
 def _build_callbacks(job: Job) -> list[tuple[str, Callback]]:
@@ -289,62 +294,3 @@ def _restore(trainer: Trainer, step: int, looked: int, warn: Callable[[str], Non
         return
     if isinstance(best, float):
         trainer.state.best_val_loss = best
-
-
-def _train_start(job: Job, picked: Picked, trainer: Trainer, frozen: Frozen) -> TrainStart:
-    training = job.config.training
-    per_step = training.batch_size * training.gradient_accumulation_steps
-    return TrainStart(
-        step=trainer.state.step,
-        run=picked.run.name,
-        folder=str(picked.run.path),
-        model=job.config.model.name,
-        parameters=count_parameters(job.architecture, job.model_options, job.vocab_size),
-        total_steps=trainer.settings.total_steps,
-        steps_per_epoch=trainer.epochs.steps,
-        tokens_per_step=per_step * job.sequence_length,
-        train_tokens=job.data.train.tokens,
-        val_tokens=job.data.val.tokens,
-        device=frozen.device,
-        precision=frozen.precision,
-        optimizer=training.optimizer,
-        seed=training.seed,
-        resumed_from=picked.step,
-        config=job.config.as_dict(),
-    )
-
-
-def announce(job: Job, picked: Picked, run: Assembled) -> None:
-    """The first event of a session, and what a person should know from the start."""
-    run.trainer.emit(_train_start(job, picked, run.trainer, run.frozen))
-    before = {} if picked.step is None else picked.run.manifest().get("code", {})
-    changed = changed_code(before, code_of(job)) if before else []
-    if changed:
-        run.session.warn(
-            f"the code of {', '.join(changed)} has changed since this run began, and the run goes "
-            "on with the new one",
-            "to begin anew: llm train --resume never",
-        )
-    _warn(job, run.session, run.trainer)
-
-
-def _warn(job: Job, session: Session, trainer: Trainer) -> None:
-    """Say at the start what a person would otherwise find out late."""
-    schedule, training = trainer.parts.schedule, job.config.training
-    if schedule.warmup < training.warmup_steps:
-        session.warn(
-            f"training.warmup_steps is {training.warmup_steps:,}; {schedule.warmup:,} are used, a "
-            f"tenth of the {trainer.settings.total_steps:,} steps of this run"
-        )
-    if trainer.settings.set_by == "max_seconds" and trainer.settings.total_steps < _FEW:
-        session.warn(
-            f"no more than {trainer.settings.total_steps} steps fit into what is left of "
-            f"training.max_seconds = {training.max_seconds:g}, which counts from the command's "
-            "start: reading the text and training the tokenizer come first",
-            "run the same command again, now that they are there, or give it more time",
-        )
-    if session.every_step:
-        session.warn(
-            f"{', '.join(session.every_step)} wants every step: training waits for the device "
-            "each time"
-        )

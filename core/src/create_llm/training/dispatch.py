@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Sequence, Set
 from dataclasses import dataclass
 
 from create_llm.errors import PluginError
 from create_llm.runs.events import Event
-from create_llm.training.callbacks import Callback, Signal
+from create_llm.training.callbacks import Answer, Callback, Retry, Signal, Warn
 
 METHODS = {
     "train_start": "on_train_start",
@@ -20,6 +20,7 @@ METHODS = {
     "checkpoint": "on_checkpoint",
     "warning": "on_warning",
     "epoch_end": "on_epoch_end",
+    "diverged": "on_diverged",
     "train_end": "on_train_end",
 }
 
@@ -53,22 +54,21 @@ class Dispatcher:
         """Names of the callbacks that want each step, at the price of waiting for the device."""
         return [name for name, callback in self._callbacks if callback.every_step]
 
-    def emit(self, event: Event) -> set[Signal]:
-        """Tell everyone; returns what they ask for.
+    def emit(self, event: Event) -> Set[Answer]:
+        """Tell everyone; returns what they ask for, in the order in which they did.
 
         Raises:
             PluginError: a critical callback failed.
         """
-        signals: set[Signal] = set()
+        answers: dict[Answer, None] = {}
         for name, callback in list(self._callbacks):
             try:
-                signal = getattr(callback, METHODS[event.name])(event)
+                answer = getattr(callback, METHODS[event.name])(event)
             except (Exception, SystemExit) as error:
                 self._failed(name, callback, event, error)
                 continue
-            if isinstance(signal, Signal):
-                signals.add(signal)
-        return signals
+            answers.update(dict.fromkeys(_understood(answer)))
+        return answers.keys()
 
     def _failed(self, name: str, callback: Callback, event: Event, error: BaseException) -> None:
         text = f"{type(error).__name__}: {error}"
@@ -79,3 +79,8 @@ class Dispatcher:
             ) from error
         self._callbacks = [pair for pair in self._callbacks if pair[1] is not callback]
         self._dropped(Dropped(name, METHODS[event.name], text, traceback.format_exc()))
+
+
+def _understood(answer: object) -> Sequence[Answer]:
+    several = answer if isinstance(answer, list | tuple) else (answer,)
+    return [one for one in several if isinstance(one, Signal | Warn | Retry)]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import time
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +19,7 @@ from create_llm.storage.durable import Storage, read_manifest
 from create_llm.training.assemble import Assembled
 from create_llm.training.frozen import versions
 from create_llm.training.job import Job
+from create_llm.training.remedies import remedies_of
 from create_llm.training.stopping import Stop
 from create_llm.training.summary import finite, parameters_of, summarize
 
@@ -48,20 +49,7 @@ def end_run(job: Job, run: Assembled, stop: Stop, *, error: str | None = None) -
     model = _save_bundle(job, run) if stop.status == "completed" else None
     summary = summarize(job, run, stop, model)
     run.run.write_summary(summary)
-    figures = run.trainer.reporter.figures
-    run.session.emit(
-        TrainEnd(
-            step=run.trainer.state.step,
-            status=stop.status,
-            stopped_by=stop.by,
-            seconds=summary["wall_seconds"],
-            train_loss=figures.train_loss,
-            val_loss=figures.val_loss,
-            val_bits_per_byte=figures.val_bits_per_byte,
-            model=str(model) if model else None,
-            error=error,
-        )
-    )
+    tell_end(run, stop, model, error)
     other = active if model is not None and active != model.name else None
     return Ended(
         run=run.run.name,
@@ -70,6 +58,27 @@ def end_run(job: Job, run: Assembled, stop: Stop, *, error: str | None = None) -
         model=model,
         before=job.project.models / other if other else None,
         generates=isinstance(job.architecture, Decoder),
+    )
+
+
+def tell_end(
+    run: Assembled, stop: Stop, model: Path | None = None, error: str | None = None
+) -> None:
+    """The last event of a session."""
+    run.trainer.count_wall_seconds()
+    figures = run.trainer.reporter.figures
+    run.session.emit(
+        TrainEnd(
+            step=run.trainer.state.step,
+            status=stop.status,
+            stopped_by=stop.by,
+            seconds=round(run.trainer.state.wall_seconds, 3),
+            train_loss=figures.train_loss,
+            val_loss=figures.val_loss,
+            val_bits_per_byte=figures.val_bits_per_byte,
+            model=str(model) if model else None,
+            error=error,
+        )
     )
 
 
@@ -168,5 +177,6 @@ def _info(job: Job, run: Assembled) -> dict[str, Any]:
             "folder": str(job.data.folder.relative_to(job.project.root)),
         },
         "recipe": job.config.as_dict(),
+        "remedies": [asdict(remedy) for remedy in remedies_of(run.run)],
         "versions": versions(job),
     }

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable
+from dataclasses import dataclass, replace
 from functools import partial
 
 from create_llm.config import Config
@@ -15,10 +16,12 @@ from create_llm.models.chosen import objective_of_run
 from create_llm.project.folder import Project
 from create_llm.runs.control import Control
 from create_llm.runs.report import disk_bytes
-from create_llm.training.assemble import Assembled, announce, assemble
-from create_llm.training.finish import Ended, end_run
+from create_llm.training.announcing import announce
+from create_llm.training.assemble import Assembled, assemble
+from create_llm.training.finish import Ended, end_run, tell_end
 from create_llm.training.job import Job, Surroundings, prepare_job
 from create_llm.training.machine import announce_machine, record_machine
+from create_llm.training.memory import release_memory
 from create_llm.training.pick_run import (
     Chooser,
     Picked,
@@ -26,6 +29,7 @@ from create_llm.training.pick_run import (
     find_unfinished,
     refuse_if_another,
 )
+from create_llm.training.remedies import go_back
 from create_llm.training.stopping import Stop
 
 
@@ -99,16 +103,24 @@ def _run(
     around: Surroundings,
     ended: Callable[[Ended], None],
 ) -> None:
-    """One session of a run; one that fails before it began leaves the run as it was."""
+    """The sessions of a run: one, and another each time that a callback asks to go back.
+
+    What fails before the first one began leaves the run as it was.
+    """
     summary, began = picked.run.summary(), False
     try:
         job = prepare(picked)
         Control(picked.run.path).clear()
-        with assemble(job, picked, around) as run:
-            _refuse_if_beyond(run, picked)
-            record_machine(picked.run)
-            began = True
-            ended(_train(job, picked, run))
+        following: _Following | None = _Following(picked)
+        while following is not None:
+            with assemble(job, following.picked, around) as run:
+                _refuse_if_beyond(run, following.picked)
+                record_machine(picked.run)
+                began = True
+                stop = _train(job, following, run, ended)
+            following = _after(following.picked, run, stop, around)
+            del run  # the next session needs its memory
+            release_memory()
     finally:
         if not began and picked.step is None:
             picked.run.forget()
@@ -116,15 +128,51 @@ def _run(
             picked.run.write_summary(summary)
 
 
-def _train(job: Job, picked: Picked, run: Assembled) -> Ended:
+@dataclass(frozen=True, slots=True)
+class _Following:
+    """A session to come, and what has been asked of it already."""
+
+    picked: Picked
+    asked: Stop | None = None
+
+
+def _after(picked: Picked, run: Assembled, stop: Stop, around: Surroundings) -> _Following | None:
+    """Where the run goes on at once, if a callback asked for that: all before it is closed."""
+    trainer = run.trainer
+    if stop.retry is None:
+        return None
+    step = go_back(
+        picked.run,
+        trainer.parts.store,
+        stop.retry,
+        at_step=trainer.state.step,
+        divided=min(
+            trainer.step.divided * stop.retry.overrides.divided, trainer.settings.step.batch_size
+        ),
+        damaged=lambda error: around.notice(f"{error.what}; not used"),
+    )
+    # A signal that came after the loop had ended is answered by the loop to come.
+    later = trainer.parts.watch.poll()
+    asked = later if later is not None and later.retry is None else None
+    return _Following(replace(picked, step=step, deadline=trainer.settings.deadline), asked)
+
+
+def _train(job: Job, following: _Following, run: Assembled, ended: Callable[[Ended], None]) -> Stop:
     """Run the loop and whatever the end of it asks for, also when it fails."""
+    picked = following.picked
     try:
+        if following.asked is not None:
+            run.trainer.parts.watch.ask(following.asked)
         announce(job, picked, run)
         parameters = count_parameters(job.architecture, job.model_options, job.vocab_size)
         announce_machine(picked.run, run.session, job.hardware, parameters)
         stop = run.trainer.run()
+        if stop.retry is not None:
+            tell_end(run, stop)
+            return stop
         run.trainer.parts.watch.finishing()
-        return end_run(job, run, stop)
+        ended(end_run(job, run, stop))
+        return stop
     except BaseException as error:
         status = "diverged" if isinstance(error, DivergedError) else "failed"
         run.session.failed(error)

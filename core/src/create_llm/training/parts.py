@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Set
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -11,7 +11,7 @@ from create_llm.models.evaluation import Scores
 from create_llm.runs.events import Event
 from create_llm.storage.checkpoints import CheckpointStore
 from create_llm.training.batches import Batches
-from create_llm.training.callbacks import Signal
+from create_llm.training.callbacks import Answer
 from create_llm.training.checkpointing import Model
 from create_llm.training.eta import Pause
 from create_llm.training.optimizers import Updates
@@ -29,6 +29,7 @@ class LoopSettings:
     Attributes:
         set_by: which key settled `total_steps`: max_steps, epochs or max_seconds.
         deadline: when the run ends at the latest (seconds of `time.monotonic`), or None.
+        at_best: the run went back to its best step, to end there.
     """
 
     total_steps: int
@@ -40,6 +41,7 @@ class LoopSettings:
     save_on_interrupt: bool
     set_by: str = "max_steps"
     deadline: float | None = None
+    at_best: bool = False
 
     def intervals(self) -> dict[Pause, Interval]:
         return {
@@ -52,7 +54,7 @@ class LoopSettings:
 class Outside(Protocol):
     """What the loop asks of its surroundings."""
 
-    def emit(self, event: Event) -> set[Signal]:
+    def emit(self, event: Event) -> Set[Answer]:
         """Log an event and tell the callbacks; returns what they ask for."""
         ...
 

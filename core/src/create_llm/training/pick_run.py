@@ -32,6 +32,7 @@ from create_llm.storage.locks import wait_for_lock
 from create_llm.training.job import Ask
 from create_llm.training.killed import words_of_killed
 from create_llm.training.machine import changes_of_machine
+from create_llm.training.remedies import began_again, finish_rewind, rewinding_to
 
 _NEW = "start a new run: llm train --resume never"
 _MICRO_BATCH = ("training.batch_size", "training.gradient_accumulation_steps")
@@ -44,13 +45,16 @@ class Picked:
     """The run to work on.
 
     Attributes:
-        step: to continue from; None: a new run.
+        step: to continue from; None: a new run; 0: one that went back to its beginning.
         seen: the steps that had a checkpoint, damaged or not, when the run was picked.
+        deadline: when the run ends at the latest (seconds of `time.monotonic`), where that was
+            settled by an earlier session of this process.
     """
 
     run: RunFolder
     step: int | None
     seen: tuple[int, ...] = ()
+    deadline: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,6 +132,7 @@ def claim_run(chooser: Chooser, found: Picked | None) -> Iterator[Picked]:
             held.enter_context(RunLock(picked.run.path))
         if found is not None:
             _refuse_if_moved_on(found)
+            finish_rewind(found.run, _store(found.run))
         yield picked
 
 
@@ -179,8 +184,15 @@ def _complete(run: RunFolder) -> str:
 
 
 def _newest_step(run: RunFolder, notice: Callable[[str], None]) -> int | None:
-    store = CheckpointStore(run.checkpoints, limit=2, storage=Storage())
-    return store.newest_valid(lambda error: notice(f"{error.what}; not used"))
+    """Of the steps that count: a run that is going back has left those that are later."""
+    newest = _store(run).newest_valid(
+        lambda error: notice(f"{error.what}; not used"), rewinding_to(run)
+    )
+    return 0 if newest is None and began_again(run) else newest
+
+
+def _store(run: RunFolder) -> CheckpointStore:
+    return CheckpointStore(run.checkpoints, limit=2, storage=Storage())
 
 
 def _wanted(found: Picked, ask: Ask | None) -> bool:

@@ -21,7 +21,7 @@ from create_llm.runs.events import (
 from create_llm.training.checkpointing import TrainState
 from create_llm.training.epochs import Epochs
 from create_llm.training.eta import Eta
-from create_llm.training.memory import memory_in_use
+from create_llm.training.memory import memory_in_use, memory_of, peak_memory
 from create_llm.training.meter import Meter, Reading, total_of
 from create_llm.training.schedule import Schedule
 
@@ -53,6 +53,7 @@ class Reporter:
         self.figures = Figures()
         self.meter = Meter(device)
         self._emit, self._schedule, self._device = emit, schedule, device
+        self._memory = memory_of(device)
         self._eta, self._epochs = eta, epochs
         self._since_log: list[Reading] = []
         self._per_step: float | None = None
@@ -115,6 +116,8 @@ class Reporter:
                 epoch=step / self._epochs.steps,
                 tokens=state.tokens,
                 memory_bytes=memory_in_use(self._device),
+                memory_peak_bytes=peak_memory(self._device),
+                memory_total_bytes=self._memory,
             )
         )
 

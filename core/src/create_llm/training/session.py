@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Set
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from functools import partial
@@ -14,9 +14,9 @@ from create_llm.data.windows import Windows
 from create_llm.models.evaluation import Scores, evaluate
 from create_llm.models.generation import Prompt, Sampling, TextStream
 from create_llm.models.loaded import LoadedModel
-from create_llm.runs.events import Event, EventLog, RunWarning
+from create_llm.runs.events import Event, EventLog, Level, RunWarning, TrainEnd
 from create_llm.runs.run import RunFolder
-from create_llm.training.callbacks import Callback, Signal
+from create_llm.training.callbacks import Answer, Callback, Warn
 from create_llm.training.dispatch import Dispatcher, Dropped
 from create_llm.training.randomness import derive_seed
 
@@ -78,15 +78,31 @@ class Session:
     def every_step(self) -> list[str]:
         return self._dispatcher.every_step
 
-    def emit(self, event: Event) -> set[Signal]:
+    def emit(self, event: Event) -> Set[Answer]:
         self._step = event.step
+        if not isinstance(event, TrainEnd):
+            self._write(event)
+            return self._tell(event)
+        try:
+            return self._tell(event)
+        finally:  # the last line, whatever callbacks have to say to it
+            self._write(event)
+
+    def _write(self, event: Event) -> None:
         if event.kept:
             self._log.append(event)
             self._text.event(event)
-        return self._dispatcher.emit(event)
 
-    def warn(self, message: str, suggestion: str | None = None) -> None:
-        self.emit(RunWarning(step=self._step, message=message, suggestion=suggestion))
+    def _tell(self, event: Event) -> Set[Answer]:
+        answers = self._dispatcher.emit(event)
+        if not isinstance(event, RunWarning):  # else two callbacks could talk for ever
+            for answer in answers:
+                if isinstance(answer, Warn):
+                    self.warn(answer.message, answer.suggestion, answer.level)
+        return answers
+
+    def warn(self, message: str, suggestion: str | None = None, level: Level = "warning") -> None:
+        self.emit(RunWarning(step=self._step, message=message, suggestion=suggestion, level=level))
 
     def score(self, between: Callable[[int, int], None]) -> Scores:
         texts, some = self._texts, self._texts.some_of_train()

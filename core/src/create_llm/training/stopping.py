@@ -10,6 +10,7 @@ from typing import Any
 
 from create_llm import interrupts
 from create_llm.runs.control import Control, Request
+from create_llm.training.callbacks import Retry
 
 # A closing terminal and service managers send two signals at once, wrappers pass on a Ctrl-C that
 # has come already: nobody who means a second one is that fast.
@@ -24,14 +25,16 @@ class Stop:
     """A request to end the run: the status it ends with, and who asked.
 
     Attributes:
-        status: completed, paused or interrupted.
+        status: completed, paused or interrupted; rewound: only this session ends.
         by: for `stopped_by` in the summary.
         signal_number: of the signal, where one did it.
+        retry: how the run goes on, where it was rewound.
     """
 
     status: str
     by: str
     signal_number: int | None = None
+    retry: Retry | None = None
 
 
 class Abandoned(Exception):
@@ -82,8 +85,9 @@ class StopWatch:
             raise Abandoned
 
     def ask(self, stop: Stop) -> None:
-        """The first request to stop wins."""
-        self._stop = self._stop or stop
+        """The first request to stop wins, and any wins over going on in another way."""
+        if self._stop is None or (self._stop.retry is not None and stop.retry is None):
+            self._stop = stop
 
     def ask_checkpoint(self) -> None:
         self._checkpoint = True

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ from create_llm.training.assemble import Assembled
 from create_llm.training.job import Job
 from create_llm.training.memory import peak_memory
 from create_llm.training.planned import against_actual
+from create_llm.training.remedies import remedies_of
 from create_llm.training.speed import matrix_peak
 from create_llm.training.stopping import Stop
 
@@ -51,6 +53,7 @@ def summarize(job: Job, run: Assembled, stop: Stop, model: Path | None) -> dict[
         "device": run.frozen.device,
         "seed": job.config.training.seed,
         "stopped_by": stop.by,
+        "remedies": [asdict(remedy) for remedy in remedies_of(run.run)],
         "model_sha256": ModelBundle.open(model).weights_sha256() if model else None,
     }
     folders = [job.data.folder, run.run.checkpoints, *([model] if model else [])]

@@ -11,9 +11,9 @@ import torch
 
 from create_llm.config.intervals import Interval
 from create_llm.errors import DivergedError, MemoryExhausted
-from create_llm.runs.events import Event, SampleGenerated
+from create_llm.runs.events import Diverged, Event, SampleGenerated
 from create_llm.training import words
-from create_llm.training.callbacks import Signal
+from create_llm.training.callbacks import Retry, Signal
 from create_llm.training.checkpointing import TrainState
 from create_llm.training.epochs import Epochs
 from create_llm.training.eta import Eta, Pause
@@ -47,7 +47,13 @@ class Trainer:
 
     def run(self) -> Stop:
         """Train until the last step, or until somebody asks to stop; returns why it ended."""
-        settings, stop = self.settings, self.parts.watch.poll()
+        try:
+            return self._finish(self._steps())
+        except DivergedError as error:
+            return self._rewound(error)
+
+    def _steps(self) -> Stop | None:
+        settings, stop = self.settings, self.parts.watch.poll() or self._at_best()
         if stop is None and self.state.looked < self.state.step:
             self._look()
             stop = self.parts.watch.poll()
@@ -62,7 +68,10 @@ class Trainer:
             if self.parts.watch.take_checkpoint():
                 self._save("request")
             stop = self.parts.watch.poll() or self._out_of_time()
-        return self._finish(stop)
+        return stop
+
+    def _at_best(self) -> Stop | None:
+        return Stop("completed", "early_stop") if self.settings.at_best else None
 
     def _out_of_time(self) -> Stop | None:
         deadline = self.settings.deadline
@@ -156,6 +165,14 @@ class Trainer:
         self.parts.outside.keep("diverged", {"step": step + 1, "windows": windows})
         return words.diverged(step + 1, windows, self.parts.schedule.peak, self._keeper.last_good())
 
+    def _rewound(self, error: DivergedError) -> Stop:
+        """Whether a callback knows how to go on; else the run ends here."""
+        self.emit(Diverged(step=self.state.step, message=error.what))
+        stop = self.parts.watch.poll()
+        if stop is None or stop.retry is None:
+            raise error
+        return stop
+
     def _save(self, reason: str) -> None:
         """Begin to write a checkpoint, unless this step already has one."""
         step = self.state.step
@@ -239,6 +256,9 @@ class Trainer:
             self._keeper.tell(wait=True)
             why = {"val_loss": self.reporter.figures.val_loss}
             self._keeper.mark("final", self.state.step, why)
+        elif stop.retry is not None:
+            if stop.retry.step is None:
+                self._save("remedy")
         elif self.settings.save_on_interrupt or stop.status == "paused":
             self._save("pause" if stop.status == "paused" else "interrupt")
         self._keeper.tell(wait=True)
@@ -270,12 +290,14 @@ class Trainer:
 
     def emit(self, event: Event) -> None:
         """Send an event, and remember what is asked for in answer."""
-        signals = self.parts.outside.emit(event)
-        if Signal.CHECKPOINT in signals:
+        answers = self.parts.outside.emit(event)
+        if Signal.CHECKPOINT in answers:
             self.parts.watch.ask_checkpoint()
-        if Signal.PAUSE in signals:
+        if Signal.PAUSE in answers:
             self.parts.watch.ask(Stop("paused", "callback"))
-        if Signal.STOP in signals:
+        if Signal.STOP in answers:
             # Before the first step there is no model that could complete the run.
             status = "completed" if self.state.step else "interrupted"
             self.parts.watch.ask(Stop(status, "callback"))
+        for retry in (answer for answer in answers if isinstance(answer, Retry)):
+            self.parts.watch.ask(Stop("rewound", "callback", retry=retry))

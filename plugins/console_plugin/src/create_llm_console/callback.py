@@ -10,6 +10,7 @@ from create_llm.runs.events import (
     Doing,
     EpochEnd,
     EvalEnd,
+    Level,
     ProgressMade,
     RunWarning,
     SampleGenerated,
@@ -90,9 +91,11 @@ class Console(Callback):
         self._screen.line(f"checkpoint ({event.reason}, {took}): {event.path}", "quiet")
 
     def on_warning(self, event: RunWarning) -> None:
-        self._screen.line(f"warning: {event.message}", "warning")
+        tone = _LEVELS[event.level]
+        label = "" if event.level == "note" else "warning: "
+        self._screen.line(label + event.message, tone)
         if event.suggestion:
-            self._screen.line(f"  try: {event.suggestion}", "warning")
+            self._screen.line(f"  try: {event.suggestion}", tone)
 
     def on_epoch_end(self, event: EpochEnd) -> None:
         figures = (
@@ -116,7 +119,13 @@ class Console(Callback):
 
 
 _ASIDES: dict[Doing, str] = {"evaluate": "evaluating", "sample": "writing a sample"}
-_TONES: dict[str, Tone] = {"completed": "good", "paused": "warning", "interrupted": "warning"}
+_TONES: dict[str, Tone] = {
+    "completed": "good",
+    "paused": "warning",
+    "interrupted": "warning",
+    "rewound": "warning",
+}
+_LEVELS: dict[Level, Tone] = {"note": "normal", "warning": "warning", "serious": "bad"}
 
 
 def _bits_per_byte(label: str, value: float | None) -> tuple[str, ...]:

@@ -34,7 +34,7 @@ BASE = Template(
             "optimizer": "adamw",
             "weight_decay": 0.1,
         },
-        "logging": {"log_interval": 10},
+        "logging": {"log_interval": 10, "guard": True},
         "generation": {"prompt": "Once upon a time", "max_new_tokens": 100, "temperature": 0.8},
     },
     hardware=Hardware(

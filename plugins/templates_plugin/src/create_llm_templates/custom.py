@@ -24,7 +24,7 @@ CUSTOM = Template(
             "optimizer": "adamw",
             "weight_decay": 0.1,
         },
-        "logging": {"log_interval": 10},
+        "logging": {"log_interval": 10, "guard": True},
         "generation": {"prompt": "Once upon a time", "max_new_tokens": 100, "temperature": 0.8},
     },
     hardware=Hardware(min_ram_gb=4, recommended_gpu=None, can_run_on_cpu=True),

@@ -31,7 +31,7 @@ TINY = Template(
             "optimizer": "adamw",
             "weight_decay": 0.1,
         },
-        "logging": {"log_interval": 5},
+        "logging": {"log_interval": 5, "guard": True},
         "generation": {"prompt": "Once upon a time", "max_new_tokens": 100, "temperature": 0.8},
     },
     hardware=Hardware(min_ram_gb=4, recommended_gpu=None, can_run_on_cpu=True),

@@ -1,0 +1,1 @@
+"""A guard of training runs: rules over their events, remedies, a score at the end."""
