@@ -117,7 +117,10 @@ def test_a_pause_is_told_and_how_it_goes_on(tmp_path: Path, service: Service):
     assert told.body == "at step 11 of 20; go on with: llm train"
 
 
-@pytest.mark.parametrize(("status", "by"), [("interrupted", "SIGINT"), ("failed", "Signalled")])
+@pytest.mark.parametrize(
+    ("status", "by"),
+    [("interrupted", "SIGINT"), ("failed", "Signalled"), ("rewound", "callback")],
+)
 def test_who_ends_a_run_is_not_told_of_it(tmp_path: Path, service: Service, status: str, by: str):
     with all_sent():
         play([train_start(tmp_path), train_end(11, status, stopped_by=by)])

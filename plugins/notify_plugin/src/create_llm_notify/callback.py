@@ -79,8 +79,8 @@ class Notify(Callback):
             self._terminal.show(min(percent, 100), run.run)
 
     def _last(self, run: TrainStart, event: TrainEnd) -> Message | None:
-        """None where a person has just ended the run."""
-        if event.status == "interrupted" or event.stopped_by in _BY_HAND:
+        """None where a person has just ended the run, or where it goes on at once."""
+        if event.status in ("interrupted", "rewound") or event.stopped_by in _BY_HAND:
             return None
         if event.status != "completed":
             return words.ending(run, event)

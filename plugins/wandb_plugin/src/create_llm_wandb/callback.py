@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 _EXIT_STATUS = {
     "completed": 0,
     "paused": Paused.exit_code,
+    "rewound": Paused.exit_code,  # the next session, which follows at once, goes on with it
     "diverged": DivergedError.exit_code,
     # What wandb itself reports after Ctrl-C: it shows such a run as killed, not as failed.
     "interrupted": 255,
