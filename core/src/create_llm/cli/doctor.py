@@ -16,7 +16,6 @@ from create_llm.cli.app import App
 from create_llm.cli.found_runs import LOW_DISK_BYTES, history_of_project, what_could_go
 from create_llm.cli.plugins import provided
 from create_llm.errors import ConfigError, CreateLLMError, PluginError, StorageError
-from create_llm.kernel.kinds import KINDS
 from create_llm.kernel.plugins import CORE, PluginRecord, unusable
 from create_llm.kernel.registry import Part, Registry
 
@@ -115,7 +114,7 @@ def _plugins(app: App) -> Iterator[Check]:
     registry = app.plugins.registry
     for record in app.plugins.records:
         yield from _plugin(record, registry)
-    for kind in KINDS:
+    for kind in registry.kinds:
         for name in registry.ambiguous(kind):
             try:
                 registry.get(kind, name)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shlex
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -13,7 +14,7 @@ import click
 from create_llm.cli.app import App
 from create_llm.cli.tables import show_table
 from create_llm.errors import ConfigError, CreateLLMError, PluginError
-from create_llm.kernel.kinds import KINDS
+from create_llm.kernel.kinds import KINDS, Kind
 from create_llm.kernel.plugins import CORE
 
 if TYPE_CHECKING:
@@ -131,7 +132,7 @@ def test(app: App, name: str | None, as_json: bool) -> None:
     else:
         _show_reports(reports)
     if failed:
-        raise _broken(", ".join(tested), reports)
+        raise _broken(", ".join(tested), reports, app.plugins.registry.kinds)
 
 
 def _plugins_here(app: App) -> list[str]:
@@ -207,7 +208,7 @@ def _show_details(report: PartReport) -> None:
         click.echo(f"  {', '.join(tests[:3])}{more}\n    {reason}")
 
 
-def _broken(name: str, reports: list[PartReport]) -> PluginError:
+def _broken(name: str, reports: list[PartReport], kinds: Mapping[str, Kind]) -> PluginError:
     failed = [(report, result) for report in reports for result in report.failed()]
     total = sum(len(report.results) for report in reports)
     report, first = failed[0]
@@ -216,7 +217,7 @@ def _broken(name: str, reports: list[PartReport]) -> PluginError:
         source = shlex.quote(str(report.tests.parent))
         fixes = (f"see the traceback: cd {source} && {sys.executable} -m pytest",)
         return PluginError(what, where=first.test, fixes=fixes)
-    kind, test = KINDS[report.part.kind], first.test.rpartition("::")[2]
+    kind, test = kinds[report.part.kind], first.test.rpartition("::")[2]
     contract = kind.contract.rpartition(":")[2]
     return PluginError(
         what,

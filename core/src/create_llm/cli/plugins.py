@@ -10,7 +10,6 @@ from create_llm.cli.app import App
 from create_llm.cli.plugin_author import new, test, trace
 from create_llm.cli.plugin_install import install, uninstall
 from create_llm.cli.tables import show_table
-from create_llm.kernel.kinds import KINDS
 from create_llm.kernel.plugins import CORE, PluginRecord, unusable
 from create_llm.kernel.registry import Registry
 
@@ -82,7 +81,7 @@ def _show_failures(failed: list[PluginRecord]) -> None:
 
 
 def _show_ambiguous(registry: Registry) -> None:
-    for kind in KINDS:
+    for kind in registry.kinds:
         names = registry.names(kind)
         for name in registry.ambiguous(kind):
             choices = " or ".join(choice for choice in names if choice.endswith(f"/{name}"))

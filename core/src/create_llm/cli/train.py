@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from create_llm.cli.app import App
+from create_llm.cli.callback_flags import CommandWithCallbacks, attached
 from create_llm.cli.found_runs import with_what_could_go
 from create_llm.cli.progress import STARTING, progress_bars_until, say_on_terminal
 from create_llm.cli.train_report import against_the_one_before, show_ended
@@ -55,7 +56,7 @@ _KEYS = {
 }
 
 
-@click.command(epilog=_EXAMPLES)
+@click.command(cls=CommandWithCallbacks, epilog=_EXAMPLES)
 @click.option("--corpus-path", type=click.Path(), help="Text to train on, instead of data/raw.")
 @click.option("--learning-rate", type=float, help="The highest learning rate of the run.")
 @click.option("--epochs", type=int, help="Passes over the text; the run may end before.")
@@ -83,7 +84,7 @@ def command(
     Trains the tokenizer, prepares the data, trains the model, saves it as models/vN. Ctrl-C saves
     a checkpoint and stops; the same command goes on from there.
     """
-    flags = _flags(options)
+    flags: Flags = {**_flags(options), **attached(click.get_current_context())}
     if like is not None:
         from create_llm.cli.like import flags_like
 
@@ -109,6 +110,7 @@ def run_training(app: App, flags: Flags, *, resume: str) -> Ended:
     Raises:
         Paused, Interrupted: the run stopped early and can go on; says with which command.
     """
+    from create_llm.data.pipeline import refuse_unknown_text
     from create_llm.project.folder import find_project
     from create_llm.runs.lock import refuse_if_live
     from create_llm.runs.run import run_folder
@@ -122,6 +124,7 @@ def run_training(app: App, flags: Flags, *, resume: str) -> Ended:
 
     # These import torch, which takes seconds: what can be refused without it is refused before.
     with leaving_at_once(f"Interrupted: {_BEFORE}"):
+        refuse_unknown_text(project, config)
         from create_llm.training.job import Surroundings
         from create_llm.training.launch import train
 

@@ -1,4 +1,9 @@
-"""The kinds of parts that the core knows, each with the hook that registers it."""
+"""The kinds of parts that the core knows, each with the hook that registers it.
+
+A plugin owns a kind of its own by saying so in its module: `KINDS = (Kind(…),)`. Every plugin may
+then register parts of that kind, under the hook of its name; one that also works without the owner
+marks it `@hookimpl(optionalhook=True)`. The owner finds the parts in the registry.
+"""
 
 from __future__ import annotations
 
@@ -114,3 +119,8 @@ KINDS: dict[str, Kind] = {
         ),
     )
 }
+
+
+def singular_of(kind: str) -> str:
+    """As messages call one part, also where nobody who knows the kind is at hand."""
+    return KINDS[kind].singular if kind in KINDS else f"part of {kind}"

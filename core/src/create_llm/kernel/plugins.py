@@ -10,7 +10,7 @@ from __future__ import annotations
 import contextlib
 import os
 import sys
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cache
 from importlib import import_module
@@ -25,6 +25,7 @@ from create_llm.kernel.advice import place_of, repairs
 from create_llm.kernel.catalogue import distribution_of, install_command, providers_of
 from create_llm.kernel.entry_points import InstalledPlugin, installed_plugins
 from create_llm.kernel.kinds import KINDS
+from create_llm.kernel.owned import spec_of, take_kinds
 from create_llm.kernel.registry import Part, Registry
 
 # The core's own verbs come in by the same door as everybody's.
@@ -73,11 +74,15 @@ class Plugins:
         Raises:
             PluginError: it does not load.
         """
-        registry = Registry()
-        for kind in KINDS:
-            for part in self.registry.parts(kind):
+        owned = [kind for name, kind in self.registry.kinds.items() if name not in KINDS]
+        registry, manager = Registry(owned), _manager()
+        for kind in owned:
+            manager.add_hookspecs(spec_of(kind))
+        for name in registry.kinds:
+            for part in self.registry.parts(name):
                 registry.add(part)
-        record = _load(_manager(), plugin, registry, strict=True)
+        failed = take_kinds(manager, plugin, registry)
+        record = _load(manager, plugin, registry, strict=True, failed=failed)
         plugins = Plugins((*self.records, record), registry)
         registry.explain_missing = plugins.explain_missing
         return plugins
@@ -122,7 +127,8 @@ class Plugins:
         explained = providers or nearest(name, self.registry.names(kind)) is not None
         possible = [] if explained else [r for r in failed if not r.parts]
         suspects = certain or likely or possible
-        return unusable(suspects[0], f"{KINDS[kind].singular} '{name}'") if suspects else None
+        asked = f"{self.registry.kinds[kind].singular} '{name}'"
+        return unusable(suspects[0], asked) if suspects else None
 
 
 def load_plugins(environ: Mapping[str, str] = os.environ, *, enabled: bool = True) -> Plugins:
@@ -141,11 +147,16 @@ def load_plugins(environ: Mapping[str, str] = os.environ, *, enabled: bool = Tru
     strict = environ.get("CREATE_LLM_STRICT") == "1"
     manager, registry = _manager(), Registry()
     records = [_load(manager, CORE, registry, strict=True)]
-    for plugin in installed_plugins():
-        if not enabled or (wanted is not None and plugin.name not in wanted):
-            records.append(PluginRecord(plugin, "disabled"))
+    found = installed_plugins()
+    loading = [p for p in found if enabled and (wanted is None or p.name in wanted)]
+    # All kinds before the first part: an owner's name may come after those of its guests.
+    failed = {plugin: take_kinds(manager, plugin, registry) for plugin in loading}
+    for plugin in found:
+        if plugin in failed:
+            record = _load(manager, plugin, registry, strict=strict, failed=failed[plugin])
+            records.append(record)
         else:
-            records.append(_load(manager, plugin, registry, strict=strict))
+            records.append(PluginRecord(plugin, "disabled"))
     plugins = Plugins(tuple(records), registry)
     registry.explain_missing = plugins.explain_missing
     return plugins
@@ -164,10 +175,20 @@ def default_plugins() -> Plugins:
 
 
 def _load(
-    manager: pluggy.PluginManager, plugin: InstalledPlugin, registry: Registry, *, strict: bool
+    manager: pluggy.PluginManager,
+    plugin: InstalledPlugin,
+    registry: Registry,
+    *,
+    strict: bool,
+    failed: BaseException | None = None,
 ) -> PluginRecord:
+    """Args:
+    failed: what went wrong when its kinds were taken.
+    """
     stage = _Stage(plugin, registry)
     try:
+        if failed is not None:
+            raise failed
         # Output of a plugin's import would otherwise end up inside `--json`.
         with contextlib.redirect_stdout(sys.stderr):
             module = import_module(plugin.module)
@@ -192,11 +213,11 @@ def _in_words(error: BaseException) -> str:
 
 def _collect(manager: pluggy.PluginManager, module: ModuleType, stage: _Stage) -> None:
     """Call the module's hooks, and only this module's, with a staging `register`."""
-    _check_hooks(manager, module)
+    _check_hooks(manager, module, [kind.hook for kind in stage.kinds.values()])
     # Registered for the length of these calls, so that no other plugin's hooks answer them.
     manager.register(module, name=f"{stage.plugin.distribution}/{stage.plugin.name}")
     try:
-        for kind in KINDS.values():
+        for kind in stage.kinds.values():
             getattr(manager.hook, kind.hook)(register=stage.register_for(kind.name))
     finally:
         manager.unregister(module)
@@ -204,16 +225,18 @@ def _collect(manager: pluggy.PluginManager, module: ModuleType, stage: _Stage) -
         raise PluginError(f"{module.__name__} registers nothing; is @hookimpl there?")
 
 
-def _check_hooks(manager: pluggy.PluginManager, module: ModuleType) -> None:
-    """Raise PluginError for a hook that pluggy would never call: misspelt, or unmarked."""
-    hooks = [kind.hook for kind in KINDS.values()]
+def _check_hooks(manager: pluggy.PluginManager, module: ModuleType, hooks: Sequence[str]) -> None:
+    """Raise PluginError for a hook that pluggy would never call: misspelt, or unmarked.
+
+    One that is optional may be of a kind whose owner is not installed.
+    """
     functions = [name for name, value in vars(module).items() if callable(value)]
     for name in functions:
         options = manager.parse_hookimpl_opts(module, name)
         if options is None and name in hooks:
             raise PluginError(f"'{name}' in {module.__name__} lacks @hookimpl")
         hook = name if options is None else options.get("specname") or name
-        if options is not None and hook not in hooks:
+        if options is not None and hook not in hooks and not options.get("optionalhook"):
             match = nearest(hook, hooks)
             hint = f"; did you mean '{match}'?" if match else f"; hooks are: {', '.join(hooks)}"
             raise PluginError(f"'{hook}' in {module.__name__} is not a hook{hint}")
@@ -225,6 +248,7 @@ class _Stage:
     def __init__(self, plugin: InstalledPlugin, registry: Registry) -> None:
         self.plugin = plugin
         self.parts: list[Part] = []
+        self.kinds = registry.kinds
         self._core_names = {
             (part.kind, part.name)
             for kind in KINDS
@@ -260,7 +284,7 @@ class _Stage:
 
     def _check(self, part: Part) -> None:
         """Raise PluginError for a registration that could not work."""
-        singular = KINDS[part.kind].singular
+        singular = self.kinds[part.kind].singular
         if not part.name or "/" in part.name or part.name != part.name.strip():
             raise PluginError(f"'{part.name}' cannot be the name of a {singular}")
         _check_target(part.target)
@@ -273,7 +297,7 @@ class _Stage:
             )
         if any((staged.kind, staged.name) == (part.kind, part.name) for staged in self.parts):
             raise PluginError(f"{singular} '{part.name}' is registered twice by one plugin")
-        _check_requirements(part.requires)
+        _check_requirements(part.requires, self.kinds)
 
 
 def _check_target(target: str) -> None:
@@ -282,10 +306,10 @@ def _check_target(target: str) -> None:
         raise PluginError(f"target '{target}' is not of the form 'module:attribute'")
 
 
-def _check_requirements(requires: Iterable[str]) -> None:
+def _check_requirements(requires: Iterable[str], kinds: Collection[str]) -> None:
     for requirement in requires:
         kind, _, name = requirement.partition("/")
-        if kind not in KINDS or not name:
+        if kind not in kinds or not name:
             raise PluginError(f"requirement '{requirement}' is not of the form 'kind/name'")
 
 

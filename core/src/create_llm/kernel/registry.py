@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from create_llm.errors import ConfigError, PluginError, did_you_mean
 from create_llm.kernel.advice import place_of, repairs
 from create_llm.kernel.catalogue import install_command, providers_of
-from create_llm.kernel.kinds import KINDS
+from create_llm.kernel.kinds import KINDS, Kind, singular_of
 
 if TYPE_CHECKING:
     from pydantic import BaseModel
@@ -62,7 +62,7 @@ class Part:
         source = place or f"'{target}' where it is registered"
         registered = f"'{target}', registered by {self.distribution}"
         return PluginError(
-            f"{KINDS[self.kind].singular} '{self.name}' could not be loaded: "
+            f"{singular_of(self.kind)} '{self.name}' could not be loaded: "
             f"{type(error).__name__}: {error}",
             where=f"{place} ({registered})" if place else registered,
             fixes=repairs(self.distribution, self.plugin, source),
@@ -74,11 +74,28 @@ class Registry:
 
     Two plugins may register one name: both stay, reachable as `distribution/name`, and the bare
     name becomes an error that lists the choices. Load order never decides.
+
+    Attributes:
+        kinds: by name: the core's, then those that plugins own.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, owned: Iterable[Kind] = ()) -> None:
+        self.kinds: dict[str, Kind] = dict(KINDS)
         self._parts: dict[str, dict[str, list[Part]]] = {kind: {} for kind in KINDS}
+        for kind in owned:
+            self.add_kind(kind)
         self.explain_missing: Callable[[str, str], PluginError | None] = lambda kind, name: None
+
+    def add_kind(self, kind: Kind) -> None:
+        """Take parts of a kind that a plugin owns.
+
+        Raises:
+            PluginError: the kind is the core's, or another plugin's.
+        """
+        if kind.name in self.kinds:
+            raise PluginError(f"the kind '{kind.name}' belongs to somebody else already")
+        self.kinds[kind.name] = kind
+        self._parts[kind.name] = {}
 
     def add(self, part: Part) -> None:
         self._parts[part.kind].setdefault(part.name, []).append(part)
@@ -128,7 +145,7 @@ class Registry:
     def _ambiguous(self, kind: str, name: str, found: list[Part], where: str | None) -> ConfigError:
         choices = sorted(f"{part.distribution}/{name}" for part in found)
         return ConfigError(
-            f"{KINDS[kind].singular} '{name}' is provided by several plugins",
+            f"{self.kinds[kind].singular} '{name}' is provided by several plugins",
             where=where,
             fixes=(
                 f"write one of: {', '.join(choices)}",
@@ -143,7 +160,7 @@ class Registry:
         packages = providers_of(kind, name)
         if packages:
             return PluginError(
-                f"{KINDS[kind].singular} '{name}' needs a package that is not installed or is "
+                f"{self.kinds[kind].singular} '{name}' needs a package that is not installed or is "
                 f"switched off: {packages[0]}",
                 where=where,
                 fixes=(
@@ -153,7 +170,7 @@ class Registry:
             )
         names = self.names(kind)
         return ConfigError(
-            f"there is no {KINDS[kind].singular} called '{name}'",
+            f"there is no {self.kinds[kind].singular} called '{name}'",
             where=where,
             fixes=(
                 *did_you_mean(name, names),

@@ -1,0 +1,1 @@
+"""A live page about the runs of a project, in the browser."""

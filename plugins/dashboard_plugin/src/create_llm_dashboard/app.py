@@ -1,0 +1,247 @@
+"""The addresses of the page and what answers there."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+from collections.abc import AsyncIterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from importlib.metadata import distribution
+from pathlib import Path
+
+from starlette.applications import Starlette
+from starlette.concurrency import run_in_threadpool
+from starlette.exceptions import HTTPException
+from starlette.middleware import Middleware
+from starlette.requests import Request
+from starlette.responses import (
+    FileResponse,
+    HTMLResponse,
+    JSONResponse,
+    RedirectResponse,
+    Response,
+    StreamingResponse,
+)
+from starlette.routing import Mount, Route
+from starlette.staticfiles import StaticFiles
+
+from create_llm.runs.control import Control
+from create_llm.runs.control import Request as Asked
+from create_llm_dashboard.access import Door, Guard
+from create_llm_dashboard.pages import STATIC, page
+from create_llm_dashboard.panel import Panel, View
+from create_llm_dashboard.reading import ReadRun, Runs
+from create_llm_dashboard.state import state_of
+from create_llm_dashboard.system import System
+
+LOOK_SECONDS = 0.5
+"""Between two looks at the files of a run that somebody watches."""
+_AT_A_TIME = 0.3
+"""Seconds of reading, after which a page is shown what there is so far of a very long run."""
+_KEEP_ALIVE = 15
+"""Looks without news after which a stream says that it is there: a reader that has gone is noticed
+only by writing to it."""
+_MOST_OTHERS = 8
+_MOST_STREAMS = 64
+_CHARTS = ("bokeh.min.js", "bokeh-api.min.js")
+_BODY_BYTES = 1024
+
+
+@dataclass
+class Service:
+    """What all requests share.
+
+    Attributes:
+        project: what the page is headed by.
+        panels: by name, in the order of the page.
+        meant: the run that `/` shows; by default the live or newest.
+        streams: pages that are open.
+    """
+
+    project: str
+    runs: Runs
+    panels: Mapping[str, Panel]
+    meant: str | None = None
+    others: tuple[str, ...] = ()
+    system: System = field(default_factory=System)
+    streams: int = 0
+    stopping: bool = False
+
+
+def create_app(service: Service, door: Door, *, hosts: Sequence[str], port: int) -> Starlette:
+    """The page as an ASGI application."""
+    endpoints = _Endpoints(service)
+    return Starlette(
+        routes=[
+            Route("/", endpoints.home),
+            Route("/runs/{run}", endpoints.run),
+            Route("/runs/{run}/stream", endpoints.stream),
+            Route("/runs/{run}/panels/{panel}", endpoints.panel),
+            Route("/runs/{run}/control", endpoints.control, methods=["POST"]),
+            Route("/panels/{panel}.js", endpoints.script),
+            Route("/charts/{file}", _chart),
+            Mount("/static", StaticFiles(directory=STATIC)),
+        ],
+        middleware=[Middleware(Guard, door=door, hosts=hosts, port=port)],
+        exception_handlers={HTTPException: _told},
+    )
+
+
+class _Endpoints:
+    def __init__(self, service: Service) -> None:
+        self._service = service
+
+    def home(self, request: Request) -> Response:
+        service = self._service
+        run = service.runs.called(service.meant) if service.meant else None
+        run = run or service.runs.meant()
+        if run is None:
+            return self._page(None, ())
+        others = ",".join(name for name in service.others if name != run.name)
+        query = f"?with={others}" if others else ""
+        return RedirectResponse(f"/runs/{run.name}{query}", 303)
+
+    def run(self, request: Request) -> Response:
+        return self._page(self._run(request), self._others(request))
+
+    def script(self, request: Request) -> Response:
+        return FileResponse(self._panel(request).script, media_type="text/javascript")
+
+    def panel(self, request: Request) -> Response:
+        view = self._view(request)
+        view.run.history.refresh()
+        for other in view.others:
+            other.history.refresh()
+        return _json(self._panel(request).data(view))
+
+    def stream(self, request: Request) -> Response:
+        """News of all panels, for as long as somebody reads."""
+        if self._service.streams >= _MOST_STREAMS:
+            raise HTTPException(429, "too many pages are open")
+        view = self._view(request)
+        headers = {"cache-control": "no-store", "x-accel-buffering": "no"}
+        return StreamingResponse(self._news(view), 200, headers, "text/event-stream")
+
+    async def control(self, request: Request) -> Response:
+        run = await run_in_threadpool(self._run, request)
+        asked = _asked(await _body(request))
+        if not await run_in_threadpool(run.is_live):
+            raise HTTPException(409, f"run {run.name} is not live: it is {run.status()}")
+        await run_in_threadpool(Control(run.folder.path).send, asked)
+        return _json({"asked": asked.value})
+
+    async def _news(self, view: View) -> AsyncIterator[bytes]:
+        """What has changed since this reader was told last; looked up when it can take more, so
+        that a slow reader misses steps in between and nothing piles up."""
+        service = self._service
+        service.streams += 1
+        told: dict[str, bytes] = {}
+        quiet = 0
+        try:
+            while not service.stopping:
+                read, news = await run_in_threadpool(self._changed, view, told)
+                quiet = 0 if news else quiet + 1
+                for event in news:
+                    yield event
+                if quiet and quiet % _KEEP_ALIVE == 0:
+                    yield b": still here\n\n"
+                if read:
+                    await asyncio.sleep(LOOK_SECONDS)
+        finally:
+            service.streams -= 1
+
+    def _changed(self, view: View, told: dict[str, bytes]) -> tuple[bool, list[bytes]]:
+        """Whether the runs have been read to their ends, and the events for the page."""
+        ends = [run.history.refresh(_AT_A_TIME) for run in (view.run, *view.others)]
+        newest = self._service.runs.all()[-1:] == [view.run]
+        view = replace(view, status=view.run.status())
+        found = {"": _encoded(state_of(view.run, view.status, newest=newest))}
+        for name, panel in self._service.panels.items():
+            try:
+                found[name] = _encoded(panel.data(view))
+            except Exception as error:  # anybody's code: the other panels go on
+                found[name] = _encoded({"failed": f"{type(error).__name__}: {error}"})
+        news = [name for name, data in found.items() if told.get(name) != data]
+        told.update(found)
+        return all(ends), [_event(name, found[name]) for name in news]
+
+    def _page(self, run: ReadRun | None, others: Sequence[ReadRun]) -> Response:
+        service = self._service
+        text = page(
+            "run.html",
+            project=service.project,
+            run=run.name if run else "",
+            runs=[each.name for each in reversed(service.runs.all())],
+            others=[other.name for other in others],
+            panels=list(service.panels.items()),
+        )
+        return HTMLResponse(text, headers={"cache-control": "no-store"})
+
+    def _view(self, request: Request) -> View:
+        run, others = self._run(request), self._others(request)
+        query, service = dict(request.query_params), self._service
+        return View(run, others, service.runs, service.system, query, run.status())
+
+    def _run(self, request: Request) -> ReadRun:
+        run = self._service.runs.called(request.path_params["run"])
+        if run is None:
+            raise HTTPException(404, "there is no such run")
+        return run
+
+    def _others(self, request: Request) -> tuple[ReadRun, ...]:
+        names = request.query_params.get("with", "").split(",")
+        own = request.path_params["run"]
+        wanted = dict.fromkeys(name for name in names if name and name != own)
+        found = (self._service.runs.called(name) for name in list(wanted)[:_MOST_OTHERS])
+        return tuple(run for run in found if run is not None)
+
+    def _panel(self, request: Request) -> Panel:
+        panel = self._service.panels.get(request.path_params["panel"])
+        if panel is None:
+            raise HTTPException(404, "there is no such panel")
+        return panel
+
+
+def _chart(request: Request) -> Response:
+    """The chart library, out of the package that is installed."""
+    name = request.path_params["file"]
+    if name not in _CHARTS:
+        raise HTTPException(404, "there is no such file")
+    path = distribution("bokeh").locate_file(f"bokeh/server/static/js/{name}")
+    return FileResponse(
+        Path(str(path)), media_type="text/javascript", headers={"cache-control": "max-age=3600"}
+    )
+
+
+def _asked(body: bytes) -> Asked:
+    with contextlib.suppress(ValueError, TypeError, KeyError):
+        return Asked(json.loads(body)["request"])
+    raise HTTPException(400, f"ask for one of: {', '.join(asked.value for asked in Asked)}")
+
+
+async def _body(request: Request) -> bytes:
+    body = bytearray()
+    async for part in request.stream():
+        body += part
+        if len(body) > _BODY_BYTES:
+            raise HTTPException(413, "that is too long")
+    return bytes(body)
+
+
+async def _told(request: Request, error: Exception) -> Response:
+    assert isinstance(error, HTTPException)
+    return JSONResponse({"error": error.detail}, error.status_code, error.headers)
+
+
+def _json(value: Mapping[str, object]) -> Response:
+    headers = {"cache-control": "no-store"}
+    return Response(_encoded(value), media_type="application/json", headers=headers)
+
+
+def _encoded(value: Mapping[str, object]) -> bytes:
+    return json.dumps(value, ensure_ascii=True, allow_nan=False, separators=(",", ":")).encode()
+
+
+def _event(panel: str, data: bytes) -> bytes:
+    return b'data: {"panel":%b,"data":%b}\n\n' % (json.dumps(panel).encode(), data)

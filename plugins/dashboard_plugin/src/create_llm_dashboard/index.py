@@ -1,0 +1,98 @@
+"""What was read of a run's events, kept beside them, so that a long run opens at once.
+
+`events.index.npz` holds the columns, the events that are no numbers, and up to which byte of
+events.jsonl that is. It is used only where the file still begins, and goes on at that byte, as it
+did: otherwise, or where anything of it cannot be read, the events are read anew.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import io
+import json
+import zipfile
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from create_llm.storage.durable import Storage
+from create_llm_dashboard.columns import Array, Columns
+
+_SCHEMA = 1
+_LOOKED_AT_BYTES = 4096
+
+
+@dataclass(frozen=True, slots=True)
+class Indexed:
+    """Attributes:
+    read: bytes of events.jsonl that are in here.
+    tables: table → column → values.
+    others: the rest, as JSON has it.
+    """
+
+    read: int
+    tables: Mapping[str, Mapping[str, Array]]
+    others: Mapping[str, Any]
+
+
+def read_index(events: Path, types: Mapping[str, Mapping[str, str]]) -> Indexed | None:
+    """What is kept beside these events, if it is of this very file and whole."""
+    try:
+        with np.load(_path(events), allow_pickle=False) as kept:
+            head = json.loads(kept["head"].tobytes())
+            if head["schema"] != _SCHEMA or head["mark"] != _mark(events, head["read"]):
+                return None
+            tables = {
+                table: {name: kept[f"{table}.{name}"] for name in columns}
+                for table, columns in types.items()
+            }
+            if not _is_whole(tables, types):
+                return None
+            return Indexed(int(head["read"]), tables, head["others"])
+    except (OSError, ValueError, KeyError, TypeError, EOFError, zipfile.BadZipFile):
+        return None
+
+
+def write_index(
+    events: Path, read: int, tables: Mapping[str, Columns], others: Mapping[str, Any]
+) -> None:
+    """Keep what was read up to a byte; a folder that cannot be written to goes without."""
+    mark = _mark(events, read)
+    head = {"schema": _SCHEMA, "read": read, "mark": mark, "others": others}
+    arrays: dict[str, Any] = {"head": np.frombuffer(json.dumps(head).encode(), np.uint8)}
+    for table, rows in tables.items():
+        arrays |= {f"{table}.{name}": rows[name] for name in rows.names}
+    packed = io.BytesIO()
+    np.savez(packed, **arrays)
+    with contextlib.suppress(OSError):
+        Storage().replace_file(_path(events), packed.getvalue())
+
+
+def _is_whole(
+    tables: Mapping[str, Mapping[str, Array]], types: Mapping[str, Mapping[str, str]]
+) -> bool:
+    """Whether all columns of a table are of their type and one length."""
+    for table, columns in types.items():
+        rows = tables[table]
+        if any(rows[name].dtype != np.dtype(kind) for name, kind in columns.items()):
+            return False
+        if len({rows[name].shape for name in columns}) != 1:
+            return False
+    return True
+
+
+def _mark(events: Path, read: int) -> str:
+    """Of the first bytes of the file and of those before `read`; of a shorter file, its own."""
+    with events.open("rb") as file:
+        first = file.read(min(_LOOKED_AT_BYTES, read))
+        file.seek(max(read - _LOOKED_AT_BYTES, 0))
+        last = file.read(min(_LOOKED_AT_BYTES, read))
+    return hashlib.sha256(first + b"\0" + last).hexdigest()
+
+
+def _path(events: Path) -> Path:
+    return events.with_name("events.index.npz")

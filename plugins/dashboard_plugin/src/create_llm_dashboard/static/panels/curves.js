@@ -1,0 +1,77 @@
+import { LineChart, colour } from "/static/chart.js";
+import { el, say, table, figure } from "/static/kit.js";
+
+const MARKS = { good: "✓", acceptable: "~", problematic: "!" };
+
+export function mount(root, api) {
+  const chosen = { smoothing: 0, from: null, to: null };
+  let data = null;
+
+  const verdict = el("p", { class: "verdict" });
+  const place = el("div", { class: "chart" });
+  const chart = new LineChart(place, { label: "Loss", y: "loss", height: 340, onrange: zoomed });
+  const log = el("input", { type: "checkbox", onchange: () => chart.setLog(log.checked) });
+  const smoothing = el(
+    "select",
+    { onchange: () => { chosen.smoothing = Number(smoothing.value); ask(); } },
+    ...[[0, "none"], [0.005, "a little"], [0.02, "more"], [0.08, "much"]].map(([value, name]) => el("option", { value }, name)),
+  );
+  const all = el("button", { type: "button", disabled: true, onclick: () => chart.setZoom(null, null) }, "Show all");
+  const latest = el("button", { type: "button", onclick: showLatest }, "Last quarter");
+  const rows = el("details", {}, el("summary", {}, "The evaluations as a table"));
+  const zones = el("ul", { class: "zones" });
+  root.append(
+    verdict,
+    el("div", { class: "tools" }, el("label", {}, log, " logarithmic"), el("label", {}, "Smoothing ", smoothing), latest, all),
+    place, zones, rows,
+  );
+
+  function showLatest() {
+    const last = data.runs[0].train.x.at(-1);
+    if (last) chart.setZoom(last * 0.75, last);
+  }
+
+  function zoomed(from, to) {
+    Object.assign(chosen, { from, to });
+    all.disabled = from == null;
+    ask();
+  }
+
+  const isPlain = () => !chosen.smoothing && chosen.from == null;
+
+  async function ask() {
+    const query = { smoothing: chosen.smoothing };
+    if (chosen.from != null) Object.assign(query, { from: chosen.from, to: chosen.to });
+    draw(await api.ask(query));
+  }
+
+  function draw(found) {
+    data = found;
+    const several = found.runs.length > 1;
+    const curves = found.runs.flatMap((run, n) => {
+      const name = (what) => (several ? `${what} ${run.name}` : what);
+      const own = several ? colour(n) : null;
+      return [
+        { name: name("training"), ...run.train, colour: own ?? colour(0), alpha: 0.75, width: 1.5 },
+        { name: name("validation"), ...run.val, colour: own ?? colour(1), width: 2.5, dots: run.val.x.length < 100, dash: several ? [6, 3] : [] },
+      ];
+    });
+    chart.update({ curves, zones: found.zones });
+    const first = found.runs[0].train.y.find((v) => v != null);
+    const lastVal = found.runs[0].val.y.at(-1);
+    place.setAttribute("aria-label", `Loss: training from ${figure(first)} to ${figure(found.runs[0].train.y.at(-1))}; validation ${figure(lastVal)}. The table below has the numbers.`);
+    if (found.verdict) {
+      verdict.dataset.zone = found.verdict.zone;
+      verdict.hidden = false;
+      const said = `${MARKS[found.verdict.zone]} ${found.verdict.zone}: ${found.verdict.reason}`;
+      say(verdict, said);
+    } else verdict.hidden = true;
+    zones.replaceChildren(...found.zones.map((zone) => {
+      const range = zone.high == null ? `above ${figure(zone.low, 2)}` : `${figure(zone.low, 2)} to ${figure(zone.high, 2)}`;
+      return el("li", { "data-zone": zone.zone }, el("strong", {}, zone.zone), ` ${range}: ${zone.meaning}`);
+    }));
+    rows.replaceChildren(rows.firstChild, table("Evaluations", ["step", "training loss", "validation loss"], found.table.map((row) => [row.step, figure(row.train, 4), figure(row.val, 4)])));
+  }
+
+  return (found) => (isPlain() ? draw(found) : ask());
+}

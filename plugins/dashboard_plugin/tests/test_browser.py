@@ -1,0 +1,203 @@
+"""The page in a real browser, while a real training runs."""
+
+from __future__ import annotations
+
+import json
+import re
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+from tests.journey import SMALL, llm, sentences, start_llm
+
+from .conftest import RUN, Seen, Story, served
+
+DRAWN = "[data-panel=curves] [data-drawn]"
+POINTS = f"Number(document.querySelector('{DRAWN}')?.dataset.points ?? 0)"
+STATUS = "document.getElementById('status').textContent"
+RARELY = ("--set", "training.eval_interval=200", "--set", "training.save_interval=200")
+LONG = ("--max-steps", "20000", "--resume", "never", *SMALL, *RARELY)
+Look = Callable[..., Seen]
+
+
+@pytest.fixture(scope="module")
+def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A project with text in it."""
+    root = tmp_path_factory.mktemp("real")
+    llm(root, "new", "p", "--template", "nano", "--yes")
+    (root / "p" / "data" / "raw" / "days.txt").write_text(sentences(600))
+    return root / "p"
+
+
+@contextmanager
+def training(project: Path, *arguments: str) -> Iterator[Any]:
+    with start_llm(project, "train", *arguments) as process:
+        try:
+            yield process
+        finally:
+            process.kill()
+
+
+def until(page: Any, truth: str, seconds: float = 30) -> None:
+    """Wait for a truth of the page. (Playwright's own waiting makes scripts of texts, which this
+    page does not allow.)"""
+    deadline = time.monotonic() + seconds
+    while not page.evaluate(truth):
+        assert time.monotonic() < deadline, f"never: {truth}"
+        page.wait_for_timeout(50)
+
+
+def new_run(project: Path, known: set[str]) -> str:
+    """The name of the run that has begun to train."""
+    for _ in range(600):
+        begun = {path.parent.name for path in project.glob("logs/*/events.jsonl")}
+        if begun - known:
+            return (begun - known).pop()
+        time.sleep(0.05)
+    raise AssertionError("no run began")
+
+
+def test_a_training_is_watched_reloaded_paused_and_told_to_be_complete(project: Path, look: Look):
+    known = {path.parent.name for path in project.glob("logs/*/run.json")}
+    with training(project, *LONG), served(project, inside=False) as dashboard:
+        run = new_run(project, known)
+        seen = look(dashboard.serving.link)
+        page = seen.page
+        assert page.url == f"{dashboard.url}/runs/{run}"
+        until(page, f"{POINTS} > 2")
+        points = page.evaluate(POINTS)
+        until(page, f"{POINTS} > {points + 5}")
+        assert page.evaluate(STATUS) == "running"
+        page.reload()
+        until(page, f"{POINTS} > {points + 5}")
+        late = page.context.new_page()
+        late.goto(f"{dashboard.url}/runs/{run}")
+        until(late, f"{POINTS} > {points + 5}")
+        page.get_by_role("button", name="Pause").click()
+        until(page, f"{STATUS} === 'paused'", seconds=10)
+        page.get_by_role("heading", name="Paused").wait_for()
+        assert "llm train" in page.locator("#said code").inner_text()
+        assert page.locator("#controls").is_hidden()
+        assert seen.errors == []
+    summary = json.loads((project / "logs" / run / "summary.json").read_text())
+    assert summary["status"] == "paused"
+
+
+@pytest.mark.slow
+def test_the_flag_of_training_tells_a_link_that_shows_its_end(project: Path, look: Look):
+    port = ("--set", "callbacks.dashboard.port=0")
+    arguments = ("--dashboard", "--max-steps", "200", "--resume", "never", *SMALL, *RARELY, *port)
+    with training(project, *arguments) as process:
+        for line in process.stderr:
+            if link := re.search(r"dashboard: (http://127\.0\.0\.1:\d+/\?token=\S+)", line):
+                break
+        else:
+            raise AssertionError("no link was told")
+        seen = look(link[1])
+        seen.page.get_by_role("heading", name="Training is complete").wait_for(timeout=60_000)
+        assert "llm generate" in seen.page.locator("#said").inner_text()
+        process.communicate(timeout=60)
+        assert process.returncode == 0
+    assert seen.page.evaluate(STATUS) == "complete"
+    assert seen.errors == []
+
+
+def test_a_sample_is_text_whatever_it_holds(story: Story, serve: Any, look: Look):
+    story.start()
+    bad = "<script>window.hit=1</script><img src=x onerror='window.hit=1'></script>\u2028\ud800"
+    story.tell("sample", 1, prompt="<b>Once</b>", text=bad.encode("utf-8", "replace").decode())
+    story.tell("warning", 1, message="<script>window.hit=1</script>", suggestion="<i>x</i>")
+    story.end(2, "failed", error="<script>window.hit=1</script>", model=None)
+    seen = look(serve(inside=False).serving.link)
+    seen.page.locator("[data-panel=samples] blockquote").wait_for()
+    assert "<img src=x" in seen.page.locator("[data-panel=samples] blockquote").inner_text()
+    assert "<script>" in seen.page.locator("#said").inner_text()
+    assert seen.page.evaluate("window.hit") is None
+    assert seen.page.locator("main script, main img, blockquote b").count() == 0
+    assert seen.errors == []
+
+
+def test_no_script_of_a_text_and_none_from_elsewhere(story: Story, serve: Any, look: Look):
+    page = look(serve(inside=False).serving.link).page
+    page.evaluate(
+        """() => { const s = document.createElement('script'); s.textContent = 'window.hit = 1';
+        document.body.append(s); const t = document.createElement('script');
+        t.src = 'data:text/javascript,window.hit=2'; document.body.append(t); }"""
+    )
+    assert page.evaluate("window.hit") is None
+    blocked = page.evaluate("fetch('http://127.0.0.1:9/').then(() => 'let out', e => 'kept')")
+    assert blocked == "kept"
+
+
+def test_zooming_asks_for_more_of_less(story: Story, serve: Any, look: Look):
+    story.start(total_steps=6000)
+    for step in range(1, 6001):
+        story.step(step, 5.0 + step % 7)
+    seen = look(serve(inside=False).serving.link)
+    page = seen.page
+    page.wait_for_selector(DRAWN)
+    with page.expect_response("**/panels/curves?*") as zoomed:
+        page.get_by_role("button", name="Last quarter").click()
+    steps = zoomed.value.json()["runs"][0]["train"]["x"]
+    assert steps[0] in range(4490, 4500)
+    assert len(steps) > 1000
+    with page.expect_response("**/panels/curves?smoothing=0.08&from=4500*") as smooth:
+        page.get_by_label("Smoothing").select_option("much")
+    losses = smooth.value.json()["runs"][0]["train"]["y"]
+    assert max(losses) - min(losses) < 0.1
+    page.get_by_label("logarithmic").check()
+    with page.expect_response("**/panels/curves?smoothing=0.08") as whole:
+        page.get_by_role("button", name="Show all").click()
+    assert whole.value.json()["runs"][0]["train"]["x"][0] == 1
+    assert seen.errors == []
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("width", [360, 1920])
+def test_it_fits_every_screen(story: Story, serve: Any, look: Look, width: int, scheme: str):
+    story.start()
+    for step in range(1, 20):
+        story.step(step)
+    seen = look(
+        serve(inside=False).serving.link,
+        viewport={"width": width, "height": 800},
+        color_scheme=scheme,
+    )
+    page = seen.page
+    page.wait_for_selector(DRAWN)
+    assert page.evaluate("document.documentElement.scrollWidth") <= width
+    assert page.evaluate("document.documentElement.dataset.theme") == scheme
+    page.get_by_role("button", name="Light or dark").click()
+    assert page.evaluate("document.documentElement.dataset.theme") != scheme
+    assert seen.errors == []
+
+
+def test_without_a_mouse_and_without_eyes(story: Story, serve: Any, look: Look):
+    story.start()
+    story.step(1)
+    story.eval(1, 4.0, 4.5)
+    page = look(serve(inside=False).serving.link).page
+    page.wait_for_selector(DRAWN)
+    page.keyboard.press("Tab")
+    assert page.evaluate("document.activeElement.textContent") == "Skip to the run"
+    nameless = page.evaluate(
+        """() => [...document.querySelectorAll('button, select, input, progress, [role=img]')]
+        .filter(e => !e.closest('[hidden]'))
+        .filter(e => !(e.textContent.trim() || e.ariaLabel || e.labels?.length))
+        .map(e => e.outerHTML)"""
+    )
+    assert nameless == []
+    assert page.locator("[role=status][aria-live=polite]").count() == 1
+    page.get_by_text("The evaluations as a table").click()
+    assert page.get_by_role("cell", name="4.5000").is_visible()
+
+
+def test_before_there_is_a_run_the_page_waits_for_it(tmp_path: Path, serve: Any, look: Look):
+    seen = look(serve(inside=False).serving.link)
+    seen.page.get_by_role("heading", name="There is no run yet").wait_for()
+    Story(tmp_path).start()
+    seen.page.wait_for_url(f"**/runs/{RUN}")
+    assert seen.errors == []

@@ -1,0 +1,158 @@
+"""The callback `dashboard`: its process, what becomes of it, and a training that does not care."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import time
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+
+from create_llm.runs.events import ProgressMade, TrainEnd, TrainStart
+from create_llm.training.dispatch import Dispatcher, Dropped
+from create_llm_dashboard import __main__ as program
+from create_llm_dashboard import callback as module
+from create_llm_dashboard.callback import Child, Dashboard
+from create_llm_dashboard.config import DashboardConfig
+
+from .conftest import Story
+
+CONFIG = DashboardConfig(port=0, open_browser=False)
+MOVED = ProgressMade(step=1, doing="train", done=1, total=2, eta_seconds=1.0)
+
+
+def train_start(folder: Path) -> TrainStart:
+    numbers: Any = dict.fromkeys(
+        ("parameters", "total_steps", "tokens_per_step", "train_tokens", "val_tokens", "seed"), 1
+    )
+    words: Any = dict.fromkeys(("run", "model", "device", "precision", "optimizer"), "x")
+    return TrainStart(step=0, folder=str(folder), steps_per_epoch=1.0, **numbers, **words)
+
+
+@pytest.fixture
+def started(monkeypatch: pytest.MonkeyPatch) -> list[Child]:
+    """The processes that are started; they end with the test."""
+    children: list[Child] = []
+
+    class Kept(Child):
+        def __init__(self, *given: Any) -> None:
+            super().__init__(*given)
+            children.append(self)
+
+    monkeypatch.setattr(module, "Child", Kept)
+    yield children
+    for child in children:
+        child._process.kill()
+        child._process.wait(20)
+
+
+def play(dispatcher: Dispatcher, child: Child) -> None:
+    """Progress until the process has answered."""
+    child._reader.join(60)
+    assert dispatcher.emit(MOVED) == set()
+
+
+def test_a_run_tells_the_link_and_its_process_outlives_ctrl_c(
+    story: Story, tmp_path: Path, started: list[Child], capsys: pytest.CaptureFixture[str]
+):
+    (tmp_path / "llm.toml").write_text("")
+    dropped: list[Dropped] = []
+    dispatcher = Dispatcher([("dashboard", Dashboard(CONFIG))], dropped.append)
+    with story.live():
+        began = time.monotonic()
+        dispatcher.emit(train_start(story.folder.path))
+        assert time.monotonic() - began < 5  # the training does not wait for it
+        play(dispatcher, started[0])
+        told = capsys.readouterr()
+        assert told.err.startswith("dashboard: http://127.0.0.1:")
+        assert told.out == ""
+        process = psutil.Process(started[0]._process.pid)
+        if os.name != "nt":
+            assert os.getsid(process.pid) != os.getsid(0)  # a terminal's Ctrl-C is not for it
+        assert process.is_running()
+    assert dropped == []
+
+
+def test_a_run_that_goes_back_and_trains_on_keeps_its_page(
+    story: Story, tmp_path: Path, started: list[Child]
+):
+    (tmp_path / "llm.toml").write_text("")
+    for _ in range(2):
+        Dashboard(CONFIG).on_train_start(train_start(story.folder.path))
+    assert len(started) == 1
+
+
+@pytest.mark.parametrize("where", ["no project", "no interpreter"])
+def test_what_cannot_start_is_a_warning_and_the_run_goes_on(
+    story: Story, where: str, started: list[Child], monkeypatch: pytest.MonkeyPatch
+):
+    if where == "no interpreter":
+        monkeypatch.setattr("sys.executable", "/no/such/python")
+    dropped: list[Dropped] = []
+    dispatcher = Dispatcher([("dashboard", Dashboard(CONFIG))], dropped.append)
+    dispatcher.emit(train_start(story.folder.path))
+    for child in started:
+        play(dispatcher, child)
+    assert [one.name for one in dropped] == ["dashboard"]
+    assert "could not start" in dropped[0].error or where == "no interpreter"
+    end: Any = {"seconds": 1.0, "train_loss": None, "val_loss": None, "val_bits_per_byte": None}
+    ended = TrainEnd(step=1, status="completed", stopped_by="max_steps", **end)
+    assert dispatcher.emit(ended) == set()
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows has no such signals")
+def test_a_process_that_is_killed_is_nothing_to_the_run(
+    story: Story, tmp_path: Path, started: list[Child]
+):
+    (tmp_path / "llm.toml").write_text("")
+    dropped: list[Dropped] = []
+    dispatcher = Dispatcher([("dashboard", Dashboard(CONFIG))], dropped.append)
+    dispatcher.emit(train_start(story.folder.path))
+    play(dispatcher, started[0])
+    started[0]._process.send_signal(signal.SIGKILL)
+    started[0]._process.wait(20)
+    assert dispatcher.emit(MOVED) == set()
+    assert dropped == []
+
+
+def test_it_ends_when_the_run_is_over_and_nobody_looks(
+    story: Story, monkeypatch: pytest.MonkeyPatch
+):
+    now = [0.0]
+    monkeypatch.setattr(program.time, "monotonic", lambda: now[0])
+
+    class Serving:
+        class service:
+            streams = 0
+
+    over = program._Over(Serving, story.folder.path)  # type: ignore[arg-type]
+
+    def after(seconds: float) -> bool:
+        now[0] += seconds
+        return over()
+
+    with story.live():
+        assert not after(1000)
+    assert not after(59)
+    assert after(2)
+    Serving.service.streams = 1
+    assert not after(1000)
+    Serving.service.streams = 0
+    assert not after(59)
+    assert after(2)
+
+
+def test_the_answer_is_one_line_of_json(capsys: pytest.CaptureFixture[str], monkeypatch: Any):
+    import io
+    import sys
+
+    out = io.StringIO()
+    monkeypatch.setattr(out, "close", lambda: None)
+    monkeypatch.setattr(sys, "stdout", out)
+    program._answer({"link": "http://x"})
+    print("later")
+    assert json.loads(out.getvalue()) == {"link": "http://x"}
