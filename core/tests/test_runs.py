@@ -7,6 +7,7 @@ import os
 import socket
 import subprocess
 import sys
+import threading
 from datetime import datetime, timedelta
 
 import pytest
@@ -14,11 +15,12 @@ import pytest
 from create_llm.errors import LockedError
 from create_llm.runs.control import Control, Request
 from create_llm.runs.events import EpochStart, EventLog, RunWarning, StepEnd, read_events
-from create_llm.runs.lock import RunLock
+from create_llm.runs.lock import RunLock, is_held
 from create_llm.runs.report import disk_bytes, progress_of, report, resume_command
 from create_llm.runs.run import new_run, run_folder, runs_of
 from create_llm.storage.checkpoints import CheckpointStore
 from create_llm.storage.durable import Storage
+from create_llm.storage.locks import try_lock, unlock
 
 
 def step(**changes):
@@ -80,7 +82,7 @@ def test_requests_reach_the_run_once(tmp_path):
 
 def test_a_second_process_is_refused_and_told_who_holds_the_run(tmp_path):
     code = (
-        "import sys; from pathlib import Path; from create_llm.runs.lock import RunLock\n"
+        "import sys; from pathlib import Path; from create_llm.runs.lock import RunLock, is_held\n"
         "with RunLock(Path(sys.argv[1])): pass"
     )
     with RunLock(tmp_path):
@@ -106,6 +108,14 @@ def named_in_lock(folder, holder):
         with pytest.raises(LockedError) as caught, RunLock(folder):
             pass
     return caught.value.render()
+
+
+def test_who_only_asks_whether_a_run_is_live_keeps_nobody_from_it(tmp_path):
+    with (tmp_path / "lock").open("ab") as asking:
+        assert try_lock(asking)
+        threading.Timer(0.05, unlock, [asking]).start()
+        with RunLock(tmp_path):
+            assert is_held(tmp_path)
 
 
 def test_a_holder_on_another_machine_is_told_as_such(tmp_path):

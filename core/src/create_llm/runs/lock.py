@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import socket
+import time
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -15,6 +16,8 @@ import psutil
 from create_llm.errors import LockedError
 from create_llm.storage.locks import is_locked, try_lock, unlock
 
+_ASKING_SECONDS = 0.2
+"""Whoever asks whether a run is live has its lock for an instant, a page about it twice a second."""
 _NAME = re.compile(r"pid (\d+) on (\S+)")
 
 
@@ -49,7 +52,7 @@ class RunLock:
         path = _path(self._folder)
         path.parent.mkdir(parents=True, exist_ok=True)
         file = path.open("a+", encoding="utf-8")
-        if not try_lock(file):
+        if not _lock_soon(file):
             file.close()
             raise locked(self._folder)
         file.seek(0)
@@ -68,6 +71,16 @@ class RunLock:
         if self._file is not None:
             unlock(self._file)
             self._file.close()
+
+
+def _lock_soon(file: IO[str]) -> bool:
+    """As `try_lock`, past those who only ask whether somebody has it."""
+    until = time.monotonic() + _ASKING_SECONDS
+    while not try_lock(file):
+        if time.monotonic() >= until:
+            return False
+        time.sleep(_ASKING_SECONDS / 20)
+    return True
 
 
 def is_held(run_folder: Path) -> bool:
