@@ -55,6 +55,7 @@ class Service:
         faults: route → what happens to the next requests there.
         before: route → what else is done before the next requests there.
         seen: (method, path, Authorization) of each request.
+        agents: the User-Agent of each.
         puts: complete uploads, by SHA-256.
         lfs_from: files of so many bytes go to the store for large files.
     """
@@ -65,6 +66,7 @@ class Service:
     faults: dict[str, list[Fault]] = field(default_factory=dict)
     before: dict[str, list[Callable[[], None]]] = field(default_factory=dict)
     seen: list[tuple[str, str, str | None]] = field(default_factory=list)
+    agents: list[str] = field(default_factory=list)
     puts: Counter[str] = field(default_factory=Counter)
     commits: int = 0
     lfs_from: int = 2000
@@ -125,6 +127,7 @@ class _Handler(BaseHTTPRequestHandler):
     def _handle(self) -> None:
         service, path = self.service, urlsplit(self.path).path
         service.seen.append((self.command, path, self.headers.get("Authorization")))
+        service.agents.append(self.headers.get("User-Agent") or "")
         route, action = self._route(path)
         fault = service.faults[route].pop(0) if service.faults.get(route) else None
         length = int(self.headers.get("Content-Length") or 0)

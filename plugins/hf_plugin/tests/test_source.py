@@ -3,14 +3,17 @@ from __future__ import annotations
 import gzip
 import io
 import json
+import subprocess
+import sys
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from plugins.hf_plugin.tests.service import Fault
 
+from create_llm import __version__
 from create_llm.config import load_config
-from create_llm.data.pipeline import data_source
+from create_llm.data.pipeline import data_source, refuse_unknown_text
 from create_llm.data.source import documents_of
 from create_llm.errors import ConfigError, DataError, NetworkError
 from create_llm.kernel.plugins import load_plugins
@@ -173,8 +176,18 @@ def test_faults_pass_and_others_are_said(tmp_path, service, slept):
     with pytest.raises(ConfigError, match="nothing of that name"):
         texts(source(tmp_path, train_path="org/none"))
     service.faults = {"info": [Fault(status=500)] * 30}
-    with pytest.raises(NetworkError, match="answers 500"):
+    with pytest.raises(NetworkError, match="answers 500") as caught:
         texts(source(tmp_path / "new"))
+    assert caught.value.where == service.url
+
+
+def test_the_service_hears_who_asks_and_no_more(tmp_path, service):
+    service.add("org/set", FILES)
+    texts(source(tmp_path))
+    assert service.agents
+    assert all(agent.startswith(f"create-llm/{__version__};") for agent in service.agents)
+    assert not any("torch" in agent for agent in service.agents)
+    assert not any("harness" in path for _, path, _ in service.seen)
 
 
 def test_a_file_without_rows_is_named(tmp_path, service):
@@ -191,6 +204,40 @@ def test_an_address_chooses_the_source(tmp_path, service):
     config = load_config(tmp_path, load_plugins({}))
     assert config.source.part.name == "hf"
     assert len(texts(data_source(project, config))) == 5
+
+
+def test_a_dataset_that_is_not_there_is_told_before_torch_is_loaded(tmp_path, service):
+    (tmp_path / "llm.toml").write_text('[data]\ntrain_path = "hf://org/none"\n')
+    command = "import sys; from create_llm.cli import main; sys.argv[1:] = ['train']\n"
+    command += "try: main()\nexcept SystemExit: print('torch' in sys.modules)"
+    asked = [sys.executable, "-c", command]
+    ended = subprocess.run(asked, cwd=tmp_path, capture_output=True, text=True, timeout=60)
+    assert "nothing of that name" in ended.stderr
+    assert ended.stdout.split() == ["False"]
+
+
+def test_each_source_of_a_mixture_is_asked_for(tmp_path, service):
+    (tmp_path / "a.txt").write_text("text\n" * 50)
+    (tmp_path / "llm.toml").write_text(
+        '[data.mix.a]\nweight = 1\ntrain_path = "a.txt"\n'
+        '[data.mix.b]\nweight = 1\ntrain_path = "hf://org/none"\n'
+    )
+    with pytest.raises(ConfigError, match="nothing of that name"):
+        refuse_unknown_text(Project(tmp_path), load_config(tmp_path, load_plugins({})))
+
+
+def test_without_a_dataset_its_form_is_shown(tmp_path):
+    (tmp_path / "llm.toml").write_text('[data]\nsource = "hf"\n')
+    with pytest.raises(ConfigError) as caught:
+        load_config(tmp_path, load_plugins({}))
+    assert 'train_path = "ORG/NAME"' in " ".join(caught.value.fixes)
+
+
+def test_a_wrong_key_of_the_reader_is_named(tmp_path, service):
+    service.add("org/set", FILES)
+    with pytest.raises(ConfigError, match=r"data\.text\.seperator") as caught:
+        texts(source(tmp_path, text={"seperator": "|"}))
+    assert "separator" in caught.value.fixes[0]
 
 
 @pytest.mark.parametrize("name", ["", "a/b/c", "https://x.org/y", "../x", "a b"])

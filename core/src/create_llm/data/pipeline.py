@@ -18,7 +18,7 @@ from create_llm.data.preparation.ingredients import data_key, tokenizer_sha256
 from create_llm.data.preparation.prepare import Progress, prepare
 from create_llm.data.preparation.prepared import PreparedData
 from create_llm.data.preparation.workers import default_workers
-from create_llm.data.source import DataSource, fetch_text, validation_source
+from create_llm.data.source import DataSource, fetch_text, files_of, validation_source
 from create_llm.data.split import utf8_size
 from create_llm.data.tokenizer import Tokenizer
 from create_llm.data.tokenizer_files import (
@@ -195,6 +195,18 @@ def changes_of_text(
         _recipe(project, config, source, control_tokens), project.tokenizer
     )
     return ["tokenizer: another one than it began with"] if stays else []
+
+
+def refuse_unknown_text(project: Project, config: Config) -> None:
+    """Ask whether there is what is to be read; of a service, where one keeps it. No text is
+    fetched, and no torch loaded.
+
+    Raises:
+        CreateLLMError: as the source does.
+    """
+    chosen = [each.source for each in config.mixture] or [config.source]
+    for each in chosen:
+        next(files_of(_made(project, each, None)), None)
 
 
 def data_source(project: Project, config: Config, progress: Progress | None = None) -> DataSource:

@@ -30,6 +30,7 @@ from huggingface_hub.errors import (
 )
 from huggingface_hub.utils._http import default_client_factory
 
+from create_llm import __version__
 from create_llm.credentials import Secret, credential, find_credential, refused
 from create_llm.errors import ConfigError, CreateLLMError, CredentialsError, NetworkError
 from create_llm.responses import bounded, by_any_proxy, host_of, one_line
@@ -67,7 +68,12 @@ class Hub:
 
     @property
     def api(self) -> HfApi:
-        return HfApi(endpoint=self.endpoint, token=self.token or False, library_name="create-llm")
+        return HfApi(
+            endpoint=self.endpoint,
+            token=self.token or False,
+            library_name="create-llm",
+            library_version=__version__,
+        )
 
     def url(self, *path: str) -> str:
         """An address to show; its parts may come from the service."""
@@ -107,7 +113,12 @@ class Hub:
                     raise
                 raise words from None
 
-        return patiently(SERVICE, ask, _PATIENCE, sleep=time.sleep)
+        try:
+            return patiently(SERVICE, ask, _PATIENCE, sleep=time.sleep)
+        except NetworkError as error:
+            if error.where in (None, SERVICE):  # who asks again knows no address
+                error.where = self.endpoint
+            raise
 
     def _in_words(self, error: BaseException, what: str) -> BaseException:
         if isinstance(error, CreateLLMError):
@@ -142,7 +153,9 @@ class Hub:
             )
         if isinstance(error, RevisionNotFoundError):
             fixes = ("see its branches and tags on its page", "or leave the revision out: main")
-            return ConfigError(f"{what}: there is no such revision", fixes=fixes)
+            return ConfigError(
+                f"{what}: there is no such revision", where=self.endpoint, fixes=fixes
+            )
         if status in (401, 403) and not isinstance(error, RepositoryNotFoundError):
             return self._token_refused(status, what)
         if isinstance(error, RepositoryNotFoundError) or status == 404:
@@ -173,6 +186,8 @@ class Hub:
 def open_hub(secret: Secret | None) -> Hub:
     """The service of HF_ENDPOINT, or huggingface.co."""
     constants.HF_HUB_DISABLE_XET = True
+    # It asks the service for a list first, and tells it which programs are at work on this machine.
+    constants.HF_HUB_DISABLE_TELEMETRY = True
     _limit_waiting()
     return Hub(os.environ.get("HF_ENDPOINT", constants.ENDPOINT).rstrip("/"), secret)
 

@@ -10,21 +10,18 @@ from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from pydantic import BaseModel, ValidationError
-
 from create_llm.cli.progress import progress_bars
 from create_llm.data.documents import Document, Origin, Rejected
+from create_llm.data.handed_on import handed_on
 from create_llm.data.preparation.prepare import Progress
 from create_llm.data.source import DataSource, Divided, FileSurvey, SourcePart, Surveyed
-from create_llm.errors import ConfigError, DataError
-from create_llm.kernel.plugins import default_plugins
+from create_llm.errors import DataError
 from create_llm_web.addresses import Address
 from create_llm_web.cache import Cache
 from create_llm_web.config import WebConfig, addresses
 
 READER = "text"
 FOLDER = Path("data", "web")
-_OWN = ("train_path", "val_path")
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,31 +111,10 @@ class WebSource:
         config = self._config
         cache = Cache(self._root / FOLDER, config.max_bytes, config.refresh, bars=bars)
         self._opened = tuple(
-            _Text(address, self._reader(cache.file(address)))
+            _Text(address, handed_on(READER, cache.file(address), config.text, self._root))
             for address in addresses(config.train_path)
         )
         return self._opened
-
-    def _reader(self, file: Path) -> DataSource:
-        part = default_plugins().registry.get("data_sources", READER)
-        model = part.config_model()
-        assert model is not None  # it has a train_path, at least
-        source: DataSource = part.load()(self._options(model, file), self._root)
-        return source
-
-    def _options(self, model: type[BaseModel], file: Path) -> BaseModel:
-        path = file.relative_to(self._root).as_posix()
-        try:
-            return model.model_validate({**self._config.text, "train_path": path})
-        except ValidationError as error:
-            keys = [name for name in model.model_fields if name not in _OWN]
-            found = error.errors(include_url=False)[0]
-            key = ".".join(map(str, ("data", "text", *found["loc"])))
-            raise ConfigError(
-                f"{key} cannot be used: {found['msg']}",
-                where="llm.toml",
-                fixes=(f"the source '{READER}' has: {', '.join(keys)}",),
-            ) from error
 
 
 def _placed(found: Iterator[Document | Rejected], text: _Text) -> Iterator[Document | Rejected]:
