@@ -17,7 +17,7 @@ from create_llm.errors import LockedError
 from create_llm.storage.locks import is_locked, try_lock, unlock
 
 _ASKING_SECONDS = 0.2
-"""Whoever asks whether a run is live has its lock for an instant, a page about it twice a second."""
+"""Whoever asks whether a run is live has its lock for an instant; a page about it does so often."""
 _NAME = re.compile(r"pid (\d+) on (\S+)")
 
 
