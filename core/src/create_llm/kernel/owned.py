@@ -23,7 +23,8 @@ def take_kinds(
         # Output of a plugin's import would otherwise end up inside `--json`.
         with contextlib.redirect_stdout(sys.stderr):
             module = import_module(plugin.module)
-        for kind in getattr(module, "KINDS", ()):
+        # Not getattr: a module may answer to any name.
+        for kind in vars(module).get("KINDS", ()):
             if not isinstance(kind, Kind):
                 raise PluginError(f"KINDS in {module.__name__} holds {kind!r}, which is no Kind")
             registry.add_kind(kind)

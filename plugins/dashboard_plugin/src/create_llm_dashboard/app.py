@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import json
 from collections.abc import AsyncIterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from importlib.metadata import distribution
 from pathlib import Path
 
@@ -29,16 +29,12 @@ from starlette.staticfiles import StaticFiles
 from create_llm.runs.control import Control
 from create_llm.runs.control import Request as Asked
 from create_llm_dashboard.access import Door, Guard
+from create_llm_dashboard.looks import LOOK_SECONDS, Look, Looks, encoded
 from create_llm_dashboard.pages import STATIC, page
 from create_llm_dashboard.panel import Panel, View
 from create_llm_dashboard.reading import ReadRun, Runs
-from create_llm_dashboard.state import state_of
 from create_llm_dashboard.system import System
 
-LOOK_SECONDS = 0.5
-"""Between two looks at the files of a run that somebody watches."""
-_AT_A_TIME = 0.3
-"""Seconds of reading, after which a page is shown what there is so far of a very long run."""
 _KEEP_ALIVE = 15
 """Looks without news after which a stream says that it is there: a reader that has gone is noticed
 only by writing to it."""
@@ -65,6 +61,7 @@ class Service:
     meant: str | None = None
     others: tuple[str, ...] = ()
     system: System = field(default_factory=System)
+    looks: Looks = field(default_factory=Looks)
     streams: int = 0
     stopping: bool = False
 
@@ -115,13 +112,14 @@ class _Endpoints:
             other.history.refresh()
         return _json(self._panel(request).data(view))
 
-    def stream(self, request: Request) -> Response:
+    async def stream(self, request: Request) -> Response:
         """News of all panels, for as long as somebody reads."""
-        if self._service.streams >= _MOST_STREAMS:
+        service = self._service
+        if service.streams >= _MOST_STREAMS:
             raise HTTPException(429, "too many pages are open")
-        view = self._view(request)
+        look = service.looks.at(await run_in_threadpool(self._view, request), service.panels)
         headers = {"cache-control": "no-store", "x-accel-buffering": "no"}
-        return StreamingResponse(self._news(view), 200, headers, "text/event-stream")
+        return StreamingResponse(self._news(look), 200, headers, "text/event-stream")
 
     async def control(self, request: Request) -> Response:
         run = await run_in_threadpool(self._run, request)
@@ -131,40 +129,27 @@ class _Endpoints:
         await run_in_threadpool(Control(run.folder.path).send, asked)
         return _json({"asked": asked.value})
 
-    async def _news(self, view: View) -> AsyncIterator[bytes]:
+    async def _news(self, look: Look) -> AsyncIterator[bytes]:
         """What has changed since this reader was told last; looked up when it can take more, so
         that a slow reader misses steps in between and nothing piles up."""
         service = self._service
         service.streams += 1
-        told: dict[str, bytes] = {}
+        told: Mapping[str, bytes] = {}
         quiet = 0
         try:
             while not service.stopping:
-                read, news = await run_in_threadpool(self._changed, view, told)
+                found = await look.found()
+                news = [name for name, data in found.data.items() if told.get(name) != data]
+                told = found.data
                 quiet = 0 if news else quiet + 1
-                for event in news:
-                    yield event
+                for name in news:
+                    yield _event(name, told[name])
                 if quiet and quiet % _KEEP_ALIVE == 0:
                     yield b": still here\n\n"
-                if read:
+                if found.whole:
                     await asyncio.sleep(LOOK_SECONDS)
         finally:
             service.streams -= 1
-
-    def _changed(self, view: View, told: dict[str, bytes]) -> tuple[bool, list[bytes]]:
-        """Whether the runs have been read to their ends, and the events for the page."""
-        ends = [run.history.refresh(_AT_A_TIME) for run in (view.run, *view.others)]
-        newest = self._service.runs.all()[-1:] == [view.run]
-        view = replace(view, status=view.run.status())
-        found = {"": _encoded(state_of(view.run, view.status, newest=newest))}
-        for name, panel in self._service.panels.items():
-            try:
-                found[name] = _encoded(panel.data(view))
-            except Exception as error:  # anybody's code: the other panels go on
-                found[name] = _encoded({"failed": f"{type(error).__name__}: {error}"})
-        news = [name for name, data in found.items() if told.get(name) != data]
-        told.update(found)
-        return all(ends), [_event(name, found[name]) for name in news]
 
     def _page(self, run: ReadRun | None, others: Sequence[ReadRun]) -> Response:
         service = self._service
@@ -236,11 +221,7 @@ async def _told(request: Request, error: Exception) -> Response:
 
 def _json(value: Mapping[str, object]) -> Response:
     headers = {"cache-control": "no-store"}
-    return Response(_encoded(value), media_type="application/json", headers=headers)
-
-
-def _encoded(value: Mapping[str, object]) -> bytes:
-    return json.dumps(value, ensure_ascii=True, allow_nan=False, separators=(",", ":")).encode()
+    return Response(encoded(value), media_type="application/json", headers=headers)
 
 
 def _event(panel: str, data: bytes) -> bytes:

@@ -35,7 +35,10 @@ def chosen(values: Array, most: int) -> NDArray[np.int64]:
     length = count // stretches
     body = values[: stretches * length].reshape(stretches, length)
     starts = np.arange(stretches) * length
-    # A stretch without a number gives its first point, which draws a gap.
-    lowest = np.argmin(np.where(np.isnan(body), np.inf, body), axis=1) + starts
-    highest = np.argmax(np.where(np.isnan(body), -np.inf, body), axis=1) + starts
+    if np.isnan(body.min()):  # which is looked for without a copy: there is seldom one
+        # A stretch without a number gives its first point, which draws a gap.
+        lowest = np.argmin(np.where(np.isnan(body), np.inf, body), axis=1) + starts
+        highest = np.argmax(np.where(np.isnan(body), -np.inf, body), axis=1) + starts
+    else:
+        lowest, highest = body.argmin(axis=1) + starts, body.argmax(axis=1) + starts
     return np.unique(np.concatenate([[0], lowest, highest, [count - 1]]))

@@ -43,7 +43,8 @@ TYPES: Mapping[str, Mapping[str, str]] = {
 MOST_KEPT = 500
 """Samples, checkpoints, warnings and epochs: the latest so many of each."""
 _OTHERS = ("train_start", "sample", "checkpoint", "warning", "epoch_end", "train_end")
-_CHUNK_BYTES = 4 << 20
+_CHUNK_BYTES = 1 << 20
+"""A page waits for one at most, and what is made of one takes several times its memory."""
 _WORTH_AN_INDEX = 20_000
 """Steps read since the index was last written: fewer are read anew in some milliseconds."""
 # As training writes them; a step that is written otherwise is read as any other event.
@@ -72,6 +73,7 @@ class History:
     Attributes:
         version: rises with each change.
         steps, evals: by rising step.
+        went_back: from which step to which, each time that the run went back of itself.
         last_time: of the last event, UTC.
     """
 
@@ -80,7 +82,6 @@ class History:
         self._decoder = msgspec.json.Decoder(_Step)
         self._lock = threading.Lock()
         self._file: tuple[int, int] | None = None
-        self._indexed = 0
         self.version = 0
         self._forget()
 
@@ -100,11 +101,17 @@ class History:
             if self._file != (found.st_dev, found.st_ino) or found.st_size < self._read:
                 self._file = (found.st_dev, found.st_ino)
                 self._start()
+            self._whole = False
             if found.st_size > self._read and not self._read_on(time.monotonic() + seconds):
                 return False
-            if len(self.steps) - self._indexed > _WORTH_AN_INDEX:
-                self._keep()
+            self._whole = True
             return True
+
+    def keep(self) -> None:
+        """Write the index, if enough has been read since it was written, and to the end."""
+        with self._lock:
+            if self._whole and len(self.steps) - self._indexed > _WORTH_AN_INDEX:
+                self._write()
 
     def events(self, name: str) -> Sequence[Event]:
         """Those of that name, oldest first, as they were written: the latest `MOST_KEPT`."""
@@ -118,8 +125,9 @@ class History:
     def _forget(self) -> None:
         self.steps, self.evals = Columns(TYPES["steps"]), Columns(TYPES["evals"])
         self._others: dict[str, deque[Event]] = {name: deque(maxlen=MOST_KEPT) for name in _OTHERS}
+        self.went_back: list[tuple[int, int]] = []
         self.last_time: datetime | None = None
-        self._read, self._indexed = 0, 0
+        self._read, self._indexed, self._whole = 0, 0, False
 
     def _start(self) -> None:
         self._forget()
@@ -133,15 +141,16 @@ class History:
         self._indexed = len(self.steps)
         for name, events in found.others["events"].items():
             self._others[name].extend(events)
+        self.went_back = [(int(at), int(to)) for at, to in found.others["went_back"]]
         last = found.others["last"]
         self.last_time = datetime.fromisoformat(last) if last else None
 
-    def _keep(self) -> None:
-        """Write the index."""
+    def _write(self) -> None:
         others = {name: list(events) for name, events in self._others.items()}
         last = self.last_time and self.last_time.isoformat()
         tables = {"steps": self.steps, "evals": self.evals}
-        write_index(self._path, self._read, tables, {"events": others, "last": last})
+        rest = {"events": others, "went_back": self.went_back, "last": last}
+        write_index(self._path, self._read, tables, rest)
         self._indexed = len(self.steps)
 
     def _read_on(self, deadline: float) -> bool:
@@ -197,6 +206,9 @@ class History:
 
     def _go_on_from(self, step: int) -> None:
         """Later steps are taken again: what was told of them is void, but for warnings."""
+        ended = self.latest("train_end")
+        if ended.get("status") == "rewound" and step < ended["step"]:
+            self.went_back.append((ended["step"], step))
         self.steps.cut(step)
         self.evals.cut(step)
         for name in ("sample", "checkpoint", "epoch_end"):

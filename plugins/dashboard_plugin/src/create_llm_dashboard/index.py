@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
-import io
 import json
 import zipfile
 from collections.abc import Mapping
@@ -20,9 +19,10 @@ from typing import Any
 import numpy as np
 
 from create_llm.storage.durable import Storage
+from create_llm.storage.leftovers import temporary_name
 from create_llm_dashboard.columns import Array, Columns
 
-_SCHEMA = 1
+_SCHEMA = 2
 _LOOKED_AT_BYTES = 4096
 
 
@@ -61,15 +61,21 @@ def write_index(
     events: Path, read: int, tables: Mapping[str, Columns], others: Mapping[str, Any]
 ) -> None:
     """Keep what was read up to a byte; a folder that cannot be written to goes without."""
-    mark = _mark(events, read)
-    head = {"schema": _SCHEMA, "read": read, "mark": mark, "others": others}
-    arrays: dict[str, Any] = {"head": np.frombuffer(json.dumps(head).encode(), np.uint8)}
-    for table, rows in tables.items():
-        arrays |= {f"{table}.{name}": rows[name] for name in rows.names}
-    packed = io.BytesIO()
-    np.savez(packed, **arrays)
-    with contextlib.suppress(OSError):
-        Storage().replace_file(_path(events), packed.getvalue())
+    path = _path(events)
+    with contextlib.suppress(OSError), temporary_name(path, "tmp") as temporary:
+        head = {"schema": _SCHEMA, "read": read, "mark": _mark(events, read), "others": others}
+        arrays: dict[str, Any] = {"head": np.frombuffer(json.dumps(head).encode(), np.uint8)}
+        for table, rows in tables.items():
+            arrays |= {f"{table}.{name}": rows[name] for name in rows.names}
+        Storage().heal(path.parent, path.name)
+        try:
+            # Straight into the file, since it may be as large as what was read, and without
+            # waiting for the disk: what a power cut tears is found out by its checksums.
+            with temporary.open("xb") as file:
+                np.savez(file, **arrays)
+            temporary.replace(path)
+        finally:
+            temporary.unlink(missing_ok=True)
 
 
 def _is_whole(

@@ -17,6 +17,7 @@ def data(view: View) -> Json:
     return {
         "step": run.step(),
         "total_steps": run.total_steps(),
+        "went_back": [{"at": at, "to": to} for at, to in run.history.went_back],
         "left": {name: round(value) for name, value in asdict(left).items()} if left else None,
         "loss": finite(float(steps["loss"][-1])) if len(steps) else None,
         "val_loss": finite(float(best[-1])) if len(evals) else None,

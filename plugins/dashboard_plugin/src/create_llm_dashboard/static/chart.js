@@ -7,6 +7,21 @@ const WAIT_MS = 250;
 const css = (name) => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
 export const colour = (n) => css(COLOURS[n % COLOURS.length]);
 
+/** Resolves when the library has been read: it is the larger part of what a page loads. */
+const library = new Promise((resolve) => {
+  if (window.Bokeh?.Plotting || document.readyState === "complete") return resolve();
+  document.addEventListener("DOMContentLoaded", resolve, { once: true });
+  addEventListener("load", resolve, { once: true });
+});
+
+/** Charts are drawn one after another, in the order they were asked for: the upper are seen while
+ * the lower are still made, and the page can be used in between. */
+let drawing = library;
+function inTurn(draw) {
+  drawing = drawing.then(draw).catch((error) => console.error(error));
+  drawing = drawing.then(() => new Promise((resolve) => setTimeout(resolve)));
+}
+
 export class LineChart {
   /**
    * @param root element to draw in
@@ -53,9 +68,19 @@ export class LineChart {
   }
 
   redraw() {
-    if (!this.given) return;
-    // The page asks for news while the library is still being read.
-    if (!window.Bokeh?.Plotting) return addEventListener("load", () => this.redraw(), { once: true });
+    if (!this.given || this.waits) return;
+    this.waits = true;
+    inTurn(() => {
+      this.waits = false;
+      return this.draw();
+    });
+  }
+
+  async draw() {
+    if (!window.Bokeh?.Plotting) {
+      this.root.textContent = "The charts could not be loaded.";
+      return;
+    }
     const measured = this.given.curves.filter((curve) => curve.y.some((v) => v != null));
     if (!measured.length) {
       this.lines = null;
@@ -115,7 +140,7 @@ export class LineChart {
     if (this.given.curves.length < 2) plot.legend.visible = false;
     this.fit();
     this.range.change.connect(() => this.zoomed());
-    this.show(plot);
+    await this.show(plot);
   }
 
   async show(plot) {
@@ -132,6 +157,7 @@ export class LineChart {
 
   /** The whole of the curves, or what somebody zoomed to. */
   fit() {
+    if (!this.range) return; // not drawn yet
     const xs = this.given.curves.flatMap((c) => (c.x.length ? [c.x[0], c.x.at(-1)] : []));
     const all = xs.length ? [Math.min(...xs), Math.max(...xs)] : [0, 1];
     const [from, to] = this.zoom ?? [all[0], all[1] > all[0] ? all[1] : all[0] + 1];

@@ -12,12 +12,15 @@ export function mount(root) {
   }
   const range = el("dd", { class: "range" });
   values.get("time left").after(range);
-  root.append(done, bar, tiles);
+  const back = el("p", { class: "quiet", hidden: true });
+  root.append(done, bar, back, tiles);
 
   return (data) => {
     const share = data.total_steps ? Math.min(data.step / data.total_steps, 1) : 0;
     bar.value = share;
     say(done, `Step ${count(data.step)}${data.total_steps ? ` of ${count(data.total_steps)} (${Math.floor(share * 100)} %)` : ""}`);
+    back.hidden = !data.went_back.length;
+    if (!back.hidden) say(back, wentBack(data.went_back));
     const left = data.left;
     say(range, left && left.high - left.low >= 2 ? `between ${duration(left.low)} and ${duration(left.high)}` : "");
     const shown = {
@@ -31,4 +34,11 @@ export function mount(root) {
     };
     for (const [name, text] of Object.entries(shown)) say(values.get(name), text);
   };
+}
+
+function wentBack(times) {
+  const { at, to } = times.at(-1);
+  const often = times.length === 1 ? "once" : `${times.length} times, last`;
+  const where = to ? `step ${count(to)}` : "its beginning";
+  return `The run went back ${often} at step ${count(at)} to ${where}; the curves show the way taken since, and the warnings say why.`;
 }
