@@ -1,16 +1,17 @@
 """How soon the page of a long run shows its curves, and what open pages cost the server.
 
-    python benchmarks/dashboard.py [--events 100000 1000000] [--pages 200]
+    python benchmarks/dashboard.py [--events 100000 1000000] [--pages 200] [--times 5]
 
 Writes a run of so many `step` events into a temporary project, starts `llm dashboard` and opens it
 in a headless Chromium: first with nothing but the events, then with the index that was left beside
-them, then reloads it. Times are from asking for the page until its curves are drawn; the medians
-of three. Then `--pages` streams are opened one after the other and left in the middle, and one
-reader takes nothing at all: memory and open files of the server before and after.
+them, then reloads it. Times are from asking for the link until the curves are on the screen; the
+medians of `--times`. Then `--pages` streams are opened one after the other and left in the middle, and one
+reader takes nothing at all: memory, threads and open files of the server when the run has been
+read, after the first twenty, halfway and at the end.
 
 On stdout one JSON line a size: events, bytes, first_seconds, indexed_seconds, reload_seconds,
-read_seconds (the events alone, without a browser); and one for the pages: rss_bytes and files,
-before and after. Without playwright and Chromium only read_seconds are measured.
+read_seconds (the events alone, without a browser); and one for the pages: rss_bytes, threads and
+files, each four times. Without playwright and Chromium only read_seconds are measured.
 """
 
 from __future__ import annotations
@@ -46,22 +47,35 @@ History(Path(sys.argv[1])).refresh()
 print(time.perf_counter() - began)
 """
 DRAWN = "[data-panel=curves] [data-drawn]"
-TIMES = 3
+# Asked from outside, a page that still draws its lower charts answers late: it notes the time.
+NOTE = f"""
+new MutationObserver((_, observer) => {{
+  if (!document.querySelector("{DRAWN}")) return;
+  observer.disconnect();
+  requestAnimationFrame(() => setTimeout(() => {{ window.seen = Date.now() / 1000; }}));
+}}).observe(document, {{ subtree: true, childList: true, attributes: true }});
+"""
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--events", type=int, nargs="+", default=[100_000, 1_000_000])
     parser.add_argument("--pages", type=int, default=200)
+    parser.add_argument("--times", type=int, default=5)
     asked = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder, browser() as opened:
         for events in asked.events:
             project = Path(folder) / str(events)
             file = write_run(project, events)
-            figures = {"events": events, "bytes": file.stat().st_size, **measure(file, opened)}
+            figures = {
+                "events": events,
+                "bytes": file.stat().st_size,
+                **measure(file, opened, asked.times),
+            }
             print(json.dumps(figures), flush=True)
+        index = file.with_name("events.index.npz")
         with dashboard(project) as (process, link):
-            print(json.dumps(pages(process, link, asked.pages)), flush=True)
+            print(json.dumps(pages(process, link, asked.pages, index)), flush=True)
     return 0
 
 
@@ -87,32 +101,44 @@ def line(event: str, step: int, **fields: float) -> str:
     return json.dumps(envelope | fields) + "\n"
 
 
-def measure(events: Path, opened: Any | None) -> dict[str, float]:
+def measure(events: Path, opened: Any | None, times: int) -> dict[str, float]:
     index = events.with_name("events.index.npz")
     reading = []
-    for _ in range(TIMES):
-        index.unlink(missing_ok=True)
+    for _ in range(times):
         command = [sys.executable, "-c", READ, str(events)]
         reading.append(float(subprocess.run(command, check=True, capture_output=True).stdout))
-    times: dict[str, list[float]] = {"read_seconds": reading}
-    for _ in range(TIMES if opened is not None else 0):
+    taken: dict[str, list[float]] = {"read_seconds": reading}
+    for _ in range(times if opened is not None else 0):
         index.unlink(missing_ok=True)
         for name in ("first_seconds", "indexed_seconds"):
             with dashboard(events.parents[2]) as (_, link):
                 page = opened.new_context().new_page()
-                times.setdefault(name, []).append(seconds(page, partial(page.goto, link)))
+                page.add_init_script(NOTE)
+                taken.setdefault(name, []).append(seconds(page, partial(page.goto, link)))
                 if name == "indexed_seconds":
-                    times.setdefault("reload_seconds", []).append(seconds(page, page.reload))
+                    taken.setdefault("reload_seconds", []).append(seconds(page, page.reload))
+                else:
+                    wait_for(index)
                 page.context.close()
-    return {name: round(median(values), 3) for name, values in times.items()}
+    return {name: round(median(values), 3) for name, values in taken.items()}
 
 
 def seconds(page: Any, ask: Callable[[], object]) -> float:
-    """Until the curves are drawn."""
-    began = time.perf_counter()
+    """Until the curves are seen."""
+    began = time.time()
     ask()
-    page.wait_for_selector(DRAWN)
-    return time.perf_counter() - began
+    while not (seen := page.evaluate("window.seen")):
+        page.wait_for_timeout(20)
+    return float(seen) - began
+
+
+def wait_for(index: Path) -> None:
+    """It is written when a page has been shown all there is."""
+    for _ in range(1200):
+        if index.is_file():
+            return
+        time.sleep(0.05)
+    raise TimeoutError(f"{index} was not written")
 
 
 @contextmanager
@@ -127,23 +153,32 @@ def dashboard(project: Path) -> Iterator[tuple[psutil.Process, str]]:
             process.terminate()
 
 
-def pages(process: psutil.Process, link: str, count: int) -> dict[str, object]:
-    """Memory and files of the server while pages come and go, and one reads nothing."""
+def pages(
+    process: psutil.Process, link: str, count: int, index: Path
+) -> dict[str, int | list[int]]:
+    """What the server holds while pages come and go, and one reads nothing."""
     address = urlsplit(link)
     assert address.port is not None
     cookie = request(address.port, f"/?{address.query}").partition(b"set-cookie: ")[2]
     stream = (f"/runs/{RUN}/stream", cookie.partition(b";")[0])
-    idle = connect(address.port, *stream)
-    figures: dict[str, object] = {"pages": count}
-    for name, visits in (("before", 20), ("after", count)):
-        for _ in range(visits):
-            with connect(address.port, *stream) as connection:
-                connection.recv(4096)
-        time.sleep(1)
-        figures[f"rss_bytes_{name}"] = process.memory_info().rss
-        figures[f"files_{name}"] = process.num_fds() if os.name != "nt" else None
-    idle.close()
+    index.unlink(missing_ok=True)
+    figures: dict[str, int | list[int]] = {"pages": count}
+    with connect(address.port, *stream):  # reads nothing
+        wait_for(index)
+        for visits in (0, 20, count // 2 - 20, count - count // 2):
+            for _ in range(visits):
+                with connect(address.port, *stream) as connection:
+                    connection.recv(4096)
+            time.sleep(1)
+            for name, value in held(process).items():
+                figures.setdefault(name, []).append(value)
     return figures
+
+
+def held(process: psutil.Process) -> dict[str, int]:
+    files = process.num_fds() if os.name != "nt" else 0
+    rss = process.memory_info().rss
+    return {"rss_bytes": rss, "threads": process.num_threads(), "files": files}
 
 
 def connect(port: int, path: str, cookie: bytes = b"") -> socket.socket:

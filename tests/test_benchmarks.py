@@ -149,6 +149,7 @@ def test_bursts_with_a_callback_are_compared_with_their_neighbours(module):
     assert callbacks.bounds([1.0, 2.0, 3.0]) == (1.0, 3.0)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("case", ["none", "tensorboard"])
 def test_a_training_with_a_callback_in_turns_is_measured(module, tmp_path, case):
     callbacks, child = module("callbacks"), module("create_llm_train")

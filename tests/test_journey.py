@@ -190,7 +190,13 @@ def interrupt_at(project, step, number, *arguments):
 
 
 @with_signals
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM], ids=["int", "term"])
+@pytest.mark.parametrize(
+    "number",
+    [
+        pytest.param(signal.SIGINT, id="int"),
+        pytest.param(signal.SIGTERM, id="term", marks=pytest.mark.slow),
+    ],
+)
 def test_an_interrupted_run_goes_on_to_the_same_bytes(project, tmp_path, number):
     whole = tmp_path / "whole"
     shutil.copytree(project, whole)

@@ -1,6 +1,6 @@
 """Damaged files: noticed before they are used, by the library and on the command line.
 
-Sampled: each kind of damage to each file at a few places, 24 cases on the command line;
+Sampled: each kind of damage to each file at a few places, 12 cases on the command line;
 `make faults` tries thousands.
 """
 
@@ -25,9 +25,9 @@ def test_every_damage_is_noticed(bench: Bench):
 
 
 def test_the_command_line_refuses_or_falls_back_loudly(bench: Bench):
-    figures = commands(bench, 24)
+    figures = commands(bench, 12)
     assert figures.wrong == []
-    assert figures.numbers["exit 65"] > 3
+    assert figures.numbers["exit 65"] > 1
 
 
 @pytest.fixture(scope="module")

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import pytest
+
 from tests.faults.bench import Bench
 from tests.faults.project import TOML
 from tests.faults.threads import threads
 
 
+@pytest.mark.slow
 def test_a_run_keeps_its_number_of_threads(bench: Bench):
     assert threads(bench, TOML).wrong == []

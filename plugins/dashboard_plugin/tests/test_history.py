@@ -164,7 +164,7 @@ def indexed(story: Story, monkeypatch: pytest.MonkeyPatch) -> Story:
         story.step(step, float(step))
     story.eval(30, 1.0, 2.0)
     story.tell("warning", 30, message="careful", suggestion=None)
-    read(story.folder.events)
+    read(story.folder.events).keep()
     assert story.folder.events.with_name("events.index.npz").is_file()
     return story
 

@@ -7,6 +7,7 @@ import contextlib
 import json
 from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cache
 from importlib.metadata import distribution
 from pathlib import Path
 
@@ -16,20 +17,18 @@ from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
 from starlette.requests import Request
 from starlette.responses import (
-    FileResponse,
     HTMLResponse,
     JSONResponse,
     RedirectResponse,
     Response,
     StreamingResponse,
 )
-from starlette.routing import Mount, Route
-from starlette.staticfiles import StaticFiles
+from starlette.routing import Route
 
 from create_llm.runs.control import Control
 from create_llm.runs.control import Request as Asked
 from create_llm_dashboard.access import Door, Guard
-from create_llm_dashboard.looks import LOOK_SECONDS, Look, Looks, encoded
+from create_llm_dashboard.looks import AT_A_TIME, LOOK_SECONDS, Look, Looks, encoded
 from create_llm_dashboard.pages import STATIC, page
 from create_llm_dashboard.panel import Panel, View
 from create_llm_dashboard.reading import ReadRun, Runs
@@ -41,6 +40,7 @@ only by writing to it."""
 _MOST_OTHERS = 8
 _MOST_STREAMS = 64
 _CHARTS = ("bokeh.min.js", "bokeh-api.min.js")
+_TYPES = {".js": "text/javascript", ".css": "text/css", ".svg": "image/svg+xml"}
 _BODY_BYTES = 1024
 
 
@@ -65,6 +65,17 @@ class Service:
     streams: int = 0
     stopping: bool = False
 
+    def first(self) -> ReadRun | None:
+        """The run that `/` shows."""
+        run = self.runs.called(self.meant) if self.meant else None
+        return run or self.runs.meant()
+
+    def read_ahead(self) -> None:
+        """A first look at that run, while its page is still asked for and its scripts are read."""
+        run = self.first()
+        if run is not None:
+            run.history.refresh(AT_A_TIME)
+
 
 def create_app(service: Service, door: Door, *, hosts: Sequence[str], port: int) -> Starlette:
     """The page as an ASGI application."""
@@ -78,7 +89,7 @@ def create_app(service: Service, door: Door, *, hosts: Sequence[str], port: int)
             Route("/runs/{run}/control", endpoints.control, methods=["POST"]),
             Route("/panels/{panel}.js", endpoints.script),
             Route("/charts/{file}", _chart),
-            Mount("/static", StaticFiles(directory=STATIC)),
+            Route("/static/{file:path}", _static),
         ],
         middleware=[Middleware(Guard, door=door, hosts=hosts, port=port)],
         exception_handlers={HTTPException: _told},
@@ -91,8 +102,7 @@ class _Endpoints:
 
     def home(self, request: Request) -> Response:
         service = self._service
-        run = service.runs.called(service.meant) if service.meant else None
-        run = run or service.runs.meant()
+        run = service.first()
         if run is None:
             return self._page(None, ())
         others = ",".join(name for name in service.others if name != run.name)
@@ -102,8 +112,8 @@ class _Endpoints:
     def run(self, request: Request) -> Response:
         return self._page(self._run(request), self._others(request))
 
-    def script(self, request: Request) -> Response:
-        return FileResponse(self._panel(request).script, media_type="text/javascript")
+    async def script(self, request: Request) -> Response:
+        return _file(self._panel(request).script)
 
     def panel(self, request: Request) -> Response:
         view = self._view(request)
@@ -188,15 +198,40 @@ class _Endpoints:
         return panel
 
 
-def _chart(request: Request) -> Response:
+async def _static(request: Request) -> Response:
+    path = _statics().get(request.path_params["file"])
+    if path is None:
+        raise HTTPException(404, "there is no such file")
+    return _file(path)
+
+
+@cache
+def _statics() -> Mapping[str, Path]:
+    """By their addresses: what a page asks for is never taken for a path."""
+    found = (path for path in STATIC.rglob("*") if path.suffix in _TYPES)
+    return {path.relative_to(STATIC).as_posix(): path for path in found}
+
+
+def _file(path: Path) -> Response:
+    """A small file, at once: a page asks for a dozen, and threads to read them in cost more."""
+    headers = {"cache-control": "no-cache"}
+    return Response(path.read_bytes(), 200, headers, _TYPES[path.suffix])
+
+
+async def _chart(request: Request) -> Response:
     """The chart library, out of the package that is installed."""
     name = request.path_params["file"]
     if name not in _CHARTS:
         raise HTTPException(404, "there is no such file")
+    headers = {"cache-control": "max-age=3600"}
+    return Response(_library(name), 200, headers, _TYPES[".js"])
+
+
+@cache
+def _library(name: str) -> bytes:
+    """Kept, since it is most of what a page loads (1.4 MB)."""
     path = distribution("bokeh").locate_file(f"bokeh/server/static/js/{name}")
-    return FileResponse(
-        Path(str(path)), media_type="text/javascript", headers={"cache-control": "max-age=3600"}
-    )
+    return Path(str(path)).read_bytes()
 
 
 def _asked(body: bytes) -> Asked:

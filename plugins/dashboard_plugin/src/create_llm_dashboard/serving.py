@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import socket
 import sys
+import threading
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 
@@ -48,6 +49,7 @@ class Serving:
 
     def run(self, is_over: Callable[[], bool] | None = None) -> None:
         """Answer until a signal ends it, or `is_over` does."""
+        threading.Thread(target=self.service.read_ahead, daemon=True).start()
         self.server(is_over).run(sockets=[self.listener])
 
     def server(self, is_over: Callable[[], bool] | None = None) -> uvicorn.Server:

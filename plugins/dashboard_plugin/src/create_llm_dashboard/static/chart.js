@@ -19,7 +19,7 @@ const library = new Promise((resolve) => {
 let drawing = library;
 function inTurn(draw) {
   drawing = drawing.then(draw).catch((error) => console.error(error));
-  drawing = drawing.then(() => new Promise((resolve) => setTimeout(resolve)));
+  drawing = drawing.then(() => new Promise((resolve) => requestAnimationFrame(() => setTimeout(resolve))));
 }
 
 export class LineChart {
