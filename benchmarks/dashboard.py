@@ -5,9 +5,9 @@
 Writes a run of so many `step` events into a temporary project, starts `llm dashboard` and opens it
 in a headless Chromium: first with nothing but the events, then with the index that was left beside
 them, then reloads it. Times are from asking for the link until the curves are on the screen; the
-medians of `--times`. Then `--pages` streams are opened one after the other and left in the middle, and one
-reader takes nothing at all: memory, threads and open files of the server when the run has been
-read, after the first twenty, halfway and at the end.
+medians of `--times`. Then `--pages` streams are opened one after the other and left in the middle,
+and one reader takes nothing at all: memory, threads and open files of the server when the run has
+been read, after the first twenty, halfway and at the end.
 
 On stdout one JSON line a size: events, bytes, first_seconds, indexed_seconds, reload_seconds,
 read_seconds (the events alone, without a browser); and one for the pages: rss_bytes, threads and
@@ -108,7 +108,9 @@ def measure(events: Path, opened: Any | None, times: int) -> dict[str, float]:
         command = [sys.executable, "-c", READ, str(events)]
         reading.append(float(subprocess.run(command, check=True, capture_output=True).stdout))
     taken: dict[str, list[float]] = {"read_seconds": reading}
-    for _ in range(times if opened is not None else 0):
+    for _ in range(times):
+        if opened is None:
+            break
         index.unlink(missing_ok=True)
         for name in ("first_seconds", "indexed_seconds"):
             with dashboard(events.parents[2]) as (_, link):
@@ -153,16 +155,14 @@ def dashboard(project: Path) -> Iterator[tuple[psutil.Process, str]]:
             process.terminate()
 
 
-def pages(
-    process: psutil.Process, link: str, count: int, index: Path
-) -> dict[str, int | list[int]]:
+def pages(process: psutil.Process, link: str, count: int, index: Path) -> dict[str, object]:
     """What the server holds while pages come and go, and one reads nothing."""
     address = urlsplit(link)
     assert address.port is not None
     cookie = request(address.port, f"/?{address.query}").partition(b"set-cookie: ")[2]
     stream = (f"/runs/{RUN}/stream", cookie.partition(b";")[0])
     index.unlink(missing_ok=True)
-    figures: dict[str, int | list[int]] = {"pages": count}
+    figures = []
     with connect(address.port, *stream):  # reads nothing
         wait_for(index)
         for visits in (0, 20, count // 2 - 20, count - count // 2):
@@ -170,9 +170,8 @@ def pages(
                 with connect(address.port, *stream) as connection:
                     connection.recv(4096)
             time.sleep(1)
-            for name, value in held(process).items():
-                figures.setdefault(name, []).append(value)
-    return figures
+            figures.append(held(process))
+    return {"pages": count} | {name: [each[name] for each in figures] for name in figures[0]}
 
 
 def held(process: psutil.Process) -> dict[str, int]:

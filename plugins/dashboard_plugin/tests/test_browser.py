@@ -195,6 +195,26 @@ def test_without_a_mouse_and_without_eyes(story: Story, serve: Any, look: Look):
     assert page.get_by_role("cell", name="4.5000").is_visible()
 
 
+def test_a_run_that_went_back_says_so_and_goes_on(story: Story, serve: Any, look: Look):
+    story.start()
+    for step in range(1, 41):
+        story.step(step)
+    with story.live():
+        seen = look(serve(inside=False).serving.link)
+        page = seen.page
+        until(page, f"{POINTS} === 40")
+        story.tell("train_end", 40, status="rewound", stopped_by="callback", seconds=1.0)
+        story.start(resumed_from=20)
+        story.step(21, 4.0)
+        until(page, f"{POINTS} === 21")
+        said = page.locator("[data-panel=progress]").inner_text()
+        assert "went back once at step 40 to step 20" in said
+        assert "Step 21 of 100" in said
+        assert page.evaluate(STATUS) == "running"
+        assert page.locator("#said").is_hidden()
+    assert seen.errors == []
+
+
 def test_before_there_is_a_run_the_page_waits_for_it(tmp_path: Path, serve: Any, look: Look):
     seen = look(serve(inside=False).serving.link)
     seen.page.get_by_role("heading", name="There is no run yet").wait_for()

@@ -79,6 +79,44 @@ def test_steps_that_were_taken_again_count_once(story: Story):
     assert losses(found) == [(step, round(loss, 3)) for step, loss in told]
 
 
+def rewind(story: Story) -> None:
+    """A run that goes back at step 4 to step 2, and is at step 3 again."""
+    story.start()
+    for step in (1, 2, 3, 4):
+        story.step(step, 5.0)
+        story.eval(step, 5.0, 5.0)
+    story.tell("train_end", 4, status="rewound", stopped_by="callback", seconds=1.0)
+    story.start(resumed_from=2)
+    story.tell("warning", 2, message="this run went back at step 4", level="note")
+    story.step(3, 4.0)
+
+
+def test_a_run_that_went_back_shows_the_way_taken_since(story: Story):
+    rewind(story)
+    found = read(story.folder.events)
+    assert found.went_back == [(4, 2)]
+    assert losses(found) == [(1, 5), (2, 5), (3, 4)]
+    assert found.evals["step"].tolist() == [1, 2]
+    assert found.latest("train_end") == {}
+
+
+def test_a_pause_is_no_way_back(story: Story):
+    story.start()
+    story.step(1)
+    story.end(1, "paused")
+    story.start(resumed_from=1)
+    assert read(story.folder.events).went_back == []
+
+
+def test_the_index_knows_of_ways_back(story: Story, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(module, "_WORTH_AN_INDEX", 1)
+    rewind(story)
+    read(story.folder.events).keep()
+    found, started = read_bytes(story, monkeypatch)
+    assert started == []
+    assert found.went_back == [(4, 2)]
+
+
 def test_a_session_without_its_start_counts_as_well(story: Story):
     story.start()
     for step in (1, 2, 3, 2, 3):
@@ -221,6 +259,25 @@ def test_an_index_in_doubt_is_not_used(indexed: Story, harm, monkeypatch: pytest
     assert started == [0]
     assert losses(found)[1:] == [(step, float(step)) for step in range(2, 31)]
     assert losses(found)[0][1] == (9.0 if harm is _of_another_file else 1.0)
+
+
+def test_what_is_read_by_halves_is_not_kept(story: Story, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(module, "_WORTH_AN_INDEX", 10)
+    monkeypatch.setattr(module, "_CHUNK_BYTES", 4096)
+    story.start()
+    for step in range(1, 101):
+        story.step(step)
+    found, index = History(story.folder.events), story.folder.events.with_name("events.index.npz")
+    while not found.refresh(0):
+        found.keep()
+        assert not index.exists()
+    found.keep()
+    assert index.is_file()
+    assert {path.name for path in index.parent.iterdir()} == {
+        "events.index.npz",
+        "events.jsonl",
+        "run.json",
+    }
 
 
 def test_a_shorter_file_is_another_file(indexed: Story, monkeypatch: pytest.MonkeyPatch):

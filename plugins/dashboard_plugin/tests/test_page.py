@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import os
 import socket
+import threading
 import time
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
 import psutil
 import pytest
+from benchmarks import dashboard
 
 from create_llm.errors import ConfigError
 from create_llm.kernel.registry import Part, Registry
@@ -156,6 +159,46 @@ def test_reloads_and_readers_that_do_not_read_cost_nothing(story: Story, serve: 
     idle.close()
     assert after[0] - before[0] < 20e6
     assert after[1] <= before[1] + 2
+
+
+def _computed(view: View) -> dict[str, object]:
+    COMPUTED.append(view.run.name)
+    return {"times": len(COMPUTED)}
+
+
+COMPUTED: list[str] = []
+
+
+def test_pages_of_a_run_share_what_was_looked_up(story: Story, serve: Serve):
+    story.start()
+    served = serve()
+    served.serving.service.panels = {"own": Panel("Own", 5, _computed, Path(__file__))}
+    path = f"/runs/{RUN}/stream"
+    COMPUTED.clear()
+    with ExitStack() as stack:
+        streams = [stack.enter_context(served.news(path)) for _ in range(12)]
+        for news in streams:
+            collect(news, {"own"})
+        time.sleep(1)
+        assert len(served.serving.service.looks) == 1
+        threads = [thread.name for thread in threading.enumerate() if "AnyIO" in thread.name]
+    assert len(COMPUTED) <= 12  # twelve pages apart: more than thirty
+    assert len(threads) <= 8
+
+
+@pytest.mark.slow
+def test_pages_of_a_long_run_come_and_go_in_the_same_memory(tmp_path: Path):
+    """A million steps are 36 MB as numbers; the benchmark's own server, in its own process."""
+    project = tmp_path / "project"
+    events = dashboard.write_run(project, 1_000_000)
+    index = events.with_name("events.index.npz")
+    with dashboard.dashboard(project) as (process, link):
+        figures: Any = dashboard.pages(process, link, 100, index)
+    read, first, *later = figures["rss_bytes"]
+    assert read < 300e6
+    assert max(later) - first < 20e6
+    assert max(figures["threads"]) <= 8
+    assert figures["files"][-1] <= figures["files"][1] + 2
 
 
 def test_the_next_free_port_is_taken():

@@ -152,8 +152,8 @@ class _Endpoints:
                 news = [name for name, data in found.data.items() if told.get(name) != data]
                 told = found.data
                 quiet = 0 if news else quiet + 1
-                for name in news:
-                    yield _event(name, told[name])
+                if news:  # at once: writes to a reader that has gone are then not repeated
+                    yield b"".join(_event(name, told[name]) for name in news)
                 if quiet and quiet % _KEEP_ALIVE == 0:
                     yield b": still here\n\n"
                 if found.whole:
