@@ -74,6 +74,7 @@ def main() -> int:
             }
             print(json.dumps(figures), flush=True)
         index = file.with_name("events.index.npz")
+        index.unlink(missing_ok=True)
         with dashboard(project) as (process, link):
             print(json.dumps(pages(process, link, asked.pages, index)), flush=True)
     return 0
@@ -161,7 +162,6 @@ def pages(process: psutil.Process, link: str, count: int, index: Path) -> dict[s
     assert address.port is not None
     cookie = request(address.port, f"/?{address.query}").partition(b"set-cookie: ")[2]
     stream = (f"/runs/{RUN}/stream", cookie.partition(b";")[0])
-    index.unlink(missing_ok=True)
     figures = []
     with connect(address.port, *stream):  # reads nothing
         wait_for(index)

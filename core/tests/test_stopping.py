@@ -218,3 +218,12 @@ def test_the_exit_code_is_that_of_an_interruption_or_a_termination():
     assert [interrupts.exit_code(number) for number in interrupts.SIGNALS[1:]] == [143] * (
         len(interrupts.SIGNALS) - 1
     )
+
+
+def test_that_a_run_goes_back_stays_known_where_somebody_asks_for_its_end(control):
+    watch = StopWatch(control)
+    assert not watch.going_back
+    watch.ask(Stop("rewound", "callback", retry=Retry("divergence", 20)))
+    control.send(Request.PAUSE)
+    assert watch.poll() == Stop("paused", "request")
+    assert watch.going_back

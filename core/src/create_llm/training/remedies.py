@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
@@ -65,7 +65,7 @@ def combined(remedies: Sequence[Remedy]) -> Overrides:
     return Overrides(
         learning_rate=math.prod(each.learning_rate for each in overrides),
         gradient_clip=clips[-1] if clips else None,
-        end_at_best=bool(overrides) and overrides[-1].end_at_best,
+        end_at_best=bool(remedies) and remedies[-1].from_step > 0 and overrides[-1].end_at_best,
     )
 
 
@@ -87,9 +87,9 @@ def go_back(
     Returns:
         That step; 0 is the beginning.
     """
-    to = _where_to(store, retry, at_step, damaged)
+    to, overrides = _where_to(store, retry, at_step, damaged)
     manifest = run.manifest()
-    remedy = Remedy(at_step, to, retry.reason, retry.overrides)
+    remedy = Remedy(at_step, to, retry.reason, overrides)
     changes: dict[str, Any] = {
         _REMEDIES: [*manifest.get(_REMEDIES, []), asdict(remedy)],
         _REWIND: to,
@@ -136,15 +136,24 @@ def began_again(run: RunFolder) -> bool:
 
 def _where_to(
     store: CheckpointStore, retry: Retry, at_step: int, damaged: Callable[[DataError], None]
-) -> int:
-    """The newest whole checkpoint that is not later than what was asked for."""
+) -> tuple[int, Overrides]:
+    """The newest whole checkpoint that is not later than what was asked for, and what is done
+    otherwise from there. Where the best is not whole, nothing is given up for it."""
     latest = at_step if retry.step is None else retry.step
+    best = _recalled_best(store, damaged)
+    if not retry.overrides.end_at_best:
+        return store.newest_valid(damaged, latest) or 0, retry.overrides
+    if best and store.newest_valid(damaged, best) == best:
+        return best, retry.overrides
+    return store.newest_valid(damaged) or 0, replace(retry.overrides, end_at_best=False)
+
+
+def _recalled_best(store: CheckpointStore, damaged: Callable[[DataError], None]) -> int | None:
+    """The step of the best checkpoint, found by it again from here on; None where it is damaged."""
     try:
         best = store.marked("best").get("step")
-        if isinstance(best, int):
-            latest = best if retry.overrides.end_at_best else latest
-            if best <= latest:
-                store.recall("best")
+        store.recall("best")
     except DataError as error:
         damaged(error)
-    return store.newest_valid(damaged, latest) or 0
+        return None
+    return best if isinstance(best, int) else None

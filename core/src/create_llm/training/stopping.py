@@ -46,10 +46,15 @@ class StopWatch:
 
     The first signal only sets a flag: the run saves at the next step boundary. The second leaves
     at once, which committed checkpoints survive.
+
+    Attributes:
+        going_back: whether a callback has asked for that, also where somebody then asked for
+            another end: what there is now is to be left, and not to be saved.
     """
 
     def __init__(self, control: Control) -> None:
         self._control = control
+        self.going_back = False
         self._stop: Stop | None = None
         self._checkpoint = False
         self._signalled: float | None = None
@@ -86,6 +91,7 @@ class StopWatch:
 
     def ask(self, stop: Stop) -> None:
         """The first request to stop wins, and any wins over going on in another way."""
+        self.going_back = self.going_back or stop.retry is not None
         if self._stop is None or (self._stop.retry is not None and stop.retry is None):
             self._stop = stop
 

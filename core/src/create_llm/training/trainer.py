@@ -61,9 +61,10 @@ class Trainer:
             self.reporter.begin_epoch(self.state)
             if self.train_step():
                 self._log()
-                if self._due(settings.save_interval):
-                    self._save("interval")
-                self._look()
+                if not self.parts.watch.going_back:
+                    if self._due(settings.save_interval):
+                        self._save("interval")
+                    self._look()
             self._keeper.tell()
             if self.parts.watch.take_checkpoint():
                 self._save("request")
@@ -259,6 +260,8 @@ class Trainer:
         elif stop.retry is not None:
             if stop.retry.step is None:
                 self._save("remedy")
+        elif self.parts.watch.going_back:
+            pass  # the next start goes on before what is to be left, and meets it again
         elif self.settings.save_on_interrupt or stop.status == "paused":
             self._save("pause" if stop.status == "paused" else "interrupt")
         self._keeper.tell(wait=True)

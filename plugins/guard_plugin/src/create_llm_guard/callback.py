@@ -57,9 +57,15 @@ class Guard(Callback):
         if event.resumed_from is None:
             return self._answers([rule.begin() for rule in self._rules])
         self._findings = earlier_findings(self._folder)
-        for earlier in measured(self._folder / "events.jsonl", event.resumed_from):
-            self._hear(earlier)
-        return []
+        events = measured(self._folder / "events.jsonl", event.resumed_from)
+        found = [finding for earlier in events for finding in self._hear(earlier)]
+        return self._not_done(found) if self._policy == "auto" else []
+
+    def _not_done(self, found: list[Finding | None]) -> list[Answer]:
+        """What was to be gone back for, had the run not been killed: it stands in the events still,
+        as what a run goes back behind does not."""
+        left = [each for each in found if each is not None and each.began is not None]
+        return self._measures(left)
 
     def on_step_end(self, event: StepEnd) -> list[Answer]:
         return self._answers(self._hear(event))

@@ -1,0 +1,92 @@
+"""What there is to tell of a run: looked up once for all the pages that show it.
+
+However many pages are open on a run, one thread at a time reads its files and computes its panels,
+and the pages share the bytes that come of it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from weakref import WeakValueDictionary
+
+from starlette.concurrency import run_in_threadpool
+
+from create_llm_dashboard.panel import Panel, View
+from create_llm_dashboard.reading import ReadRun
+from create_llm_dashboard.state import state_of
+
+LOOK_SECONDS = 0.5
+"""Between two looks at the files of a run that somebody watches."""
+AT_A_TIME = 0.3
+"""Seconds of reading, after which a page is shown what there is so far of a very long run."""
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """Attributes:
+    whole: whether the runs have been read to their ends.
+    data: by panel, as JSON; "" is the state of the run.
+    """
+
+    whole: bool
+    data: Mapping[str, bytes]
+
+
+class Look:
+    """A run, with others laid over it, as all pages see it that have chosen the same."""
+
+    def __init__(self, view: View, panels: Mapping[str, Panel]) -> None:
+        self._view, self._panels = view, panels
+        self._lock = asyncio.Lock()  # pages that wait for one another take no thread
+        self._found = Found(False, {})
+        self._ended = -LOOK_SECONDS
+
+    async def found(self) -> Found:
+        """What there is now, or was less than half a look ago."""
+        asked = time.monotonic()
+        async with self._lock:
+            if self._ended < asked - (LOOK_SECONDS / 2 if self._found.whole else 0):
+                self._found = await run_in_threadpool(self._look)
+                self._ended = time.monotonic()
+            return self._found
+
+    def _look(self) -> Found:
+        runs = (self._view.run, *self._view.others)
+        for run in runs:  # of what the look before has read, and pages have been told
+            run.history.keep()
+        ends = [run.history.refresh(AT_A_TIME) for run in runs]
+        view = replace(self._view, status=self._view.run.status())
+        newest = view.runs.all()[-1:] == [view.run]
+        data = {"": encoded(state_of(view.run, view.status, newest=newest))}
+        for name, panel in self._panels.items():
+            try:
+                data[name] = encoded(panel.data(view))
+            except Exception as error:  # anybody's code: the other panels go on
+                data[name] = encoded({"failed": f"{type(error).__name__}: {error}"})
+        return Found(all(ends), data)
+
+
+class Looks:
+    """The looks that pages hold; one that no page holds any more is gone."""
+
+    def __init__(self) -> None:
+        self._held: WeakValueDictionary[tuple[ReadRun, ...], Look] = WeakValueDictionary()
+
+    def __len__(self) -> int:
+        return len(self._held)
+
+    def at(self, view: View, panels: Mapping[str, Panel]) -> Look:
+        """Of the view's runs, whatever else the page asked for."""
+        runs = (view.run, *view.others)
+        look = self._held.get(runs)
+        if look is None:
+            look = self._held[runs] = Look(replace(view, query={}), panels)
+        return look
+
+
+def encoded(value: Mapping[str, object]) -> bytes:
+    return json.dumps(value, ensure_ascii=True, allow_nan=False, separators=(",", ":")).encode()
