@@ -108,7 +108,7 @@ class _Gpus:
         self._nvml: ModuleType | None = None
         self._handles: Sequence[object] = ()
         with contextlib.suppress(ImportError):
-            import pynvml  # type: ignore[import-untyped]
+            pynvml = import_module("pynvml")
 
             with contextlib.suppress(pynvml.NVMLError):
                 pynvml.nvmlInit()
