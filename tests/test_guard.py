@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+import shutil
+import signal
 
 import pytest
 
 from tests.conftest import ROOT
 from tests.faults.spoilt import VARIABLE, install_plugin
-from tests.journey import SETTINGS, flags, llm, sentences
+from tests.journey import SETTINGS, flags, llm, sentences, start_llm, with_signals
 
 TOML = """\
 [project]
@@ -76,6 +78,31 @@ def test_an_absurd_learning_rate_is_lowered_from_the_beginning(project):
     (made,) = project.glob("models/v*/create_llm.json")
     assert json.loads(made.read_text())["remedies"] == manifest["remedies"]
     assert "0.1 times the learning rate" in said
+
+
+LOST = {**ABSURD, "training.save_interval": 2, "training.precision": "fp32"}
+
+
+@with_signals
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGKILL])
+def test_a_remedy_is_not_lost_where_the_run_ends_before_it(project, tmp_path_factory, number):
+    whole = tmp_path_factory.mktemp("whole") / "p"
+    shutil.copytree(project, whole)
+    _, manifest, _, _ = train(whole, **LOST)
+    chosen = flags({**QUICK, "callbacks.guard.on_anomaly": "auto", **LOST})
+    process = start_llm(project, "train", *chosen)
+    while "the loss only rises" not in (line := process.stderr.readline()):
+        assert line, "it ended without a finding"
+    process.send_signal(number)
+    process.communicate(timeout=60)
+    _, again, _, _ = train(project, **LOST)
+    assert again["remedies"] == manifest["remedies"]
+    assert weights(project) == weights(whole)
+
+
+def weights(project):
+    (made,) = project.glob("models/v*/model.safetensors")
+    return made.read_bytes()
 
 
 def test_without_a_remedy_the_same_run_scores_badly(project):

@@ -94,7 +94,7 @@ def retry_after(header: str | None, now: datetime | None = None) -> float | None
     try:
         return min(max(0.0, float(text)), _YEAR)
     except ValueError:
-        pass
+        pass  # it is no number: a date, then
     try:
         then = parsedate_to_datetime(text)
     except (ValueError, OverflowError, TypeError):
