@@ -211,9 +211,13 @@ def serve(tmp_path: Path) -> Iterator[Callable[..., Served]]:
         yield lambda **given: stack.enter_context(served(tmp_path, **given))
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def chromium() -> Iterator[Any]:
-    """A headless browser."""
+    """A headless browser, for one file of tests.
+
+    Playwright's event loop runs in this thread as long as the browser does: one that lasted for
+    the session would forbid `asyncio.run` to whichever tests come after it.
+    """
     playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
     path = next(filter(None, map(shutil.which, ("chromium", "chromium-browser"))), None)
     if path is None:
