@@ -35,7 +35,7 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
-from callback_turns import BURST, CASES
+from callback_turns import CASES
 from create_llm_train import make_project
 
 CHILD = Path(__file__).with_name("callback_turns.py")
@@ -81,6 +81,7 @@ def figures(told: dict[str, Any]) -> dict[str, float]:
     bursts: list[Burst] = told["bursts"]
     ratios, calls = ratios_of(bursts, clock=1), told["calls"]
     low, high = bounds(ratios)
+    quiet = [seconds for turn, seconds, _ in bursts if not turn]
     listened = sum(seconds for turn, seconds, _ in bursts if turn)
     return {
         "ratio": round(median(ratios), 4),
@@ -88,7 +89,7 @@ def figures(told: dict[str, Any]) -> dict[str, float]:
         "high": round(high, 4),
         "cpu_ratio": round(median(ratios_of(bursts, clock=2)), 4),
         "pairs": len(ratios),
-        "step_ms": round(median(burst[1] for burst in bursts if not burst[0]) / BURST * 1000, 2),
+        "step_ms": round(median(quiet) / told["length"] * 1000, 2),
         "call_ms": round(median(calls) * 1000, 3),
         "longest_ms": round(max(calls) * 1000, 1),
         "beside": round(told["beside"] / listened, 4),

@@ -43,6 +43,9 @@ class TrainStart(Event):
         vocab_size: of the model.
         remedies: how often the run has gone back so far, or gone on otherwise than it began,
             since a callback asked for it.
+        learning_rate: at the schedule's peak, with what the run does otherwise since; None in runs
+            of older versions, as `gradient_clip`.
+        gradient_clip: the greatest length of a gradient, likewise; 0: any.
     """
 
     name: ClassVar[str] = "train_start"
@@ -63,6 +66,8 @@ class TrainStart(Event):
     config: Mapping[str, Any] = field(default_factory=dict)
     vocab_size: int | None = None
     remedies: int = 0
+    learning_rate: float | None = None
+    gradient_clip: float | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -41,6 +41,19 @@ class Warn:
 
 
 @dataclass(frozen=True, slots=True)
+class Pause:
+    """`Signal.PAUSE` for a reason, which `llm train` and `llm runs show` tell with what to do.
+
+    Attributes:
+        reason: in plain words.
+        suggestions: what to do about it, one or more.
+    """
+
+    reason: str
+    suggestions: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class Overrides:
     """What a run does otherwise from here on. Several remedies add up.
 
@@ -74,14 +87,17 @@ class Retry:
         reason: in plain words; it stands in the run's lineage.
         step: of the checkpoint; the newest whole one that is not later is used, 0 is the
             beginning. None: save now, and go on from there.
+        from_beginning: what is done otherwise instead, where nothing is left to go back to but the
+            beginning, be it that the checkpoints from before that step are kept no longer.
     """
 
     reason: str
     step: int | None = None
     overrides: Overrides = field(default_factory=Overrides)
+    from_beginning: Overrides | None = None
 
 
-Answer = Signal | Warn | Retry
+Answer = Signal | Pause | Warn | Retry
 Answers = Answer | Sequence[Answer] | None
 """What a method of a callback may return."""
 
@@ -90,8 +106,8 @@ class Callback:
     """Override what you need. Called on rank 0 only, in the order of the configuration.
 
     A callback that raises is dropped with a warning and the run goes on, unless it is `critical`:
-    then the run stops. Events are frozen; a method may answer with a `Signal`, a `Warn`, a `Retry`
-    or a sequence of them.
+    then the run stops. Events are frozen; a method may answer with a `Signal`, a `Pause`, a `Warn`,
+    a `Retry` or a sequence of them.
 
         on_train_start
           on_epoch_start
