@@ -1,14 +1,17 @@
-"""A plugin whose model and objective let one number go bad, at a chosen moment.
+"""A plugin whose model and objective go bad, at a chosen moment.
 
-The moment comes from the environment: `FAULTS_SPOIL` holds JSON with `what` (loss, gradient,
-weight, or weight after the backward pass), `value` (nan, inf) and `call`, the number of the
-forward pass of training, from 0. Without it both parts are GPT and the causal objective.
+The moment comes from the environment: `FAULTS_SPOIL` holds JSON with `what`, `value` and `call`,
+the number of the forward pass of training, from 0. Once, at that call, a number becomes the value
+(nan, inf): of a loss, gradient, weight, or weight after the backward pass. Or from that call on, all
+gradients are multiplied by the value (gradients), or each call takes so many seconds more (speed).
+Without it both parts are GPT and the causal objective.
 """
 
 from __future__ import annotations
 
 import json
 import os
+import time
 from collections.abc import Callable
 from itertools import count
 from pathlib import Path
@@ -62,7 +65,7 @@ class Steps:
 
 
 class SpoiltObjective(CausalObjective):
-    """Returns a loss that is no number, once."""
+    """Returns a loss that is no number, or whose gradients are of another size, or takes longer."""
 
     def __init__(self, config: Any, tokenizer: Any) -> None:
         super().__init__(config, tokenizer)
@@ -70,8 +73,16 @@ class SpoiltObjective(CausalObjective):
 
     def loss(self, output: ModelOutput, batch: Batch) -> LossOutput:
         plain = super().loss(output, batch)
-        if plain.total.requires_grad and _due("loss", next(self._calls)):
+        if not plain.total.requires_grad:
+            return plain
+        call = next(self._calls)
+        if _due("loss", call):
             return LossOutput(plain.total * _value(), plain.metrics)
+        if _lasts("speed", call):
+            time.sleep(_value())
+        if _lasts("gradients", call):
+            same = plain.total * _value()
+            return LossOutput(same + (plain.total - same).detach(), plain.metrics)
         return plain
 
 
@@ -119,6 +130,11 @@ def _spec() -> dict[str, Any]:
 def _due(what: str, call: int) -> bool:
     spec = _spec()
     return spec.get("what") == what and spec["call"] == call
+
+
+def _lasts(what: str, call: int) -> bool:
+    spec = _spec()
+    return spec.get("what") == what and call >= spec["call"]
 
 
 def _value() -> float:
