@@ -2,7 +2,7 @@
 
 The moment comes from the environment: `FAULTS_SPOIL` holds JSON with `what`, `value` and `call`,
 the number of the forward pass of training, from 0. Once, at that call, a number becomes the value
-(nan, inf): of a loss, gradient, weight, or weight after the backward pass. Or from that call on, all
+(nan, inf): of a loss, gradient, weight, or weight after the backward pass. Or from that call on all
 gradients are multiplied by the value (gradients), or each call takes so many seconds more (speed).
 Without it both parts are GPT and the causal objective.
 """
