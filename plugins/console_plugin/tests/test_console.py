@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import math
 import re
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -20,10 +21,8 @@ from create_llm.runs.events import (
     ProgressMade,
     RunWarning,
     SampleGenerated,
-    StepEnd,
-    TrainEnd,
-    TrainStart,
 )
+from create_llm.testing.events import step_end, train_end, train_start
 from create_llm.training.dispatch import Dispatcher, Dropped
 from create_llm_console.callback import Console
 from create_llm_console.config import ConsoleConfig
@@ -36,56 +35,12 @@ class FakeTty(io.StringIO):
         return True
 
 
-def train_start(**changes: Any) -> TrainStart:
-    fields: dict[str, Any] = {
-        "step": 0,
-        "run": "r1",
-        "folder": "logs/r1",
-        "model": "gpt",
-        "parameters": 1_012_000,
-        "total_steps": 20,
-        "steps_per_epoch": 10.0,
-        "tokens_per_step": 2048,
-        "train_tokens": 1_200_000,
-        "val_tokens": 60_000,
-        "device": "cpu",
-        "precision": "fp32",
-        "optimizer": "adamw",
-        "seed": 7,
-    }
-    return TrainStart(**(fields | changes))
-
-
-def step_end(step: int, **changes: Any) -> StepEnd:
-    fields: dict[str, Any] = {
-        "loss": 5.4321,
-        "learning_rate": 3e-4,
-        "tokens_per_second": 12345.0,
-        "grad_norm": 1.0,
-        "eta_seconds": 65.0,
-        "epoch": step / 10,
-        "tokens": step * 2048,
-        "memory_bytes": 1,
-    }
-    return StepEnd(step=step, **(fields | changes))
-
-
-def train_end(step: int = 20, **changes: Any) -> TrainEnd:
-    fields: dict[str, Any] = {
-        "status": "completed",
-        "stopped_by": "max_steps",
-        "seconds": 125.0,
-        "train_loss": 4.0,
-        "val_loss": 4.5,
-        "val_bits_per_byte": 2.134,
-        "model": "models/v1",
-    }
-    return TrainEnd(step=step, **(fields | changes))
+RUN = Path("logs/r1")
 
 
 def whole_run() -> list[Event]:
     return [
-        train_start(),
+        train_start(RUN),
         step_end(10),
         CheckpointSaved(step=10, path="checkpoints/r1/step-00000010", reason="interval", seconds=1),
         EvalEnd(step=10, train_loss=5.0, val_loss=5.1, val_bits_per_byte=2.345, best=True),
@@ -93,7 +48,7 @@ def whole_run() -> list[Event]:
         EpochEnd(
             step=10, epoch=1, train_loss=5.0, val_loss=5.1, learning_rate=3e-4, seconds=3725.0
         ),
-        step_end(20),
+        step_end(20, loss=5.4321, tokens_per_second=12345.0),
         RunWarning(step=20, message="it overfits", suggestion="stop earlier"),
         train_end(),
     ]
@@ -148,12 +103,12 @@ def progress(step: int, **changes: Any) -> ProgressMade:
 
 
 def test_the_bar_moves_between_two_reports():
-    events: list[Event] = [train_start(total_steps=2000), progress(1003), train_end(1003)]
+    events: list[Event] = [train_start(RUN, total_steps=2000), progress(1003), train_end(1003)]
     shown = ESCAPE.sub("", play(events, live=True))
     assert "1,003/2,000" in shown
     assert "ETA 1 min 05 s" in shown
     assert "ETA ?" in ESCAPE.sub(
-        "", play([train_start(), progress(1, eta_seconds=None)], live=True)
+        "", play([train_start(RUN), progress(1, eta_seconds=None)], live=True)
     )
 
 
@@ -161,14 +116,14 @@ def test_an_evaluation_has_a_bar_of_its_own_while_it_lasts():
     scoring: list[Event] = [
         progress(10, doing="evaluate", done=done, total=1600) for done in (0, 800)
     ]
-    shown = ESCAPE.sub("", play([train_start(), *scoring, train_end()], live=True))
+    shown = ESCAPE.sub("", play([train_start(RUN), *scoring, train_end()], live=True))
     assert "evaluating" in shown
     assert "0/1,600" in shown
     last = shown.partition("completed at")[0].rpartition("step ")[2]
     assert "0/20" in last
     assert "evaluating" not in last
     after: list[Event] = [progress(10, doing="sample", done=0, total=None), progress(11)]
-    shown = ESCAPE.sub("", play([train_start(), *scoring, *after], live=True))
+    shown = ESCAPE.sub("", play([train_start(RUN), *scoring, *after], live=True))
     assert shown.index("evaluating") < shown.index("writing a sample")
 
 
@@ -178,8 +133,8 @@ def test_plain_lines_are_those_of_reports_alone():
         progress(10, doing="evaluate", done=8, total=16),
         progress(10, doing="sample", done=0, total=None),
     ]
-    wanted = play([train_start(), train_end()], live=False)
-    assert play([train_start(), *moving, train_end()], live=False) == wanted
+    wanted = play([train_start(RUN), train_end()], live=False)
+    assert play([train_start(RUN), *moving, train_end()], live=False) == wanted
 
 
 def test_plain_lines_carry_no_escape_code_and_one_line_a_step():
@@ -204,7 +159,7 @@ def test_the_live_screen_draws_a_bar_and_gives_the_cursor_back():
 @pytest.mark.parametrize("live", [False, True])
 def test_numbers_that_are_not_finite_are_shown_as_what_they_are(live: bool):
     events: list[Event] = [
-        train_start(total_steps=0),
+        train_start(RUN, total_steps=0),
         step_end(1, loss=math.nan, eta_seconds=math.inf, tokens_per_second=math.nan),
         EvalEnd(step=1, train_loss=math.nan, val_loss=math.inf, val_bits_per_byte=None, best=False),
         EpochEnd(
@@ -222,19 +177,19 @@ def test_numbers_that_are_not_finite_are_shown_as_what_they_are(live: bool):
 
 
 def test_a_resumed_run_says_so_and_goes_on_from_there():
-    events: list[Event] = [train_start(step=10, resumed_from=10), train_end()]
+    events: list[Event] = [train_start(RUN, step=10, resumed_from=10), train_end()]
     for shown in play_both(events):
         assert "resumed from step 10" in shown
     assert "10/20" in ESCAPE.sub("", play(events, live=True))
 
 
 def test_a_run_from_scratch_does_not_say_resumed():
-    assert "resumed" not in play([train_start(), train_end()], live=False)
+    assert "resumed" not in play([train_start(RUN), train_end()], live=False)
 
 
 def test_a_sample_of_nothing_but_lines() -> None:
     shown = play(
-        [train_start(), SampleGenerated(step=1, prompt="Once", text="\n" * 20)], live=False
+        [train_start(RUN), SampleGenerated(step=1, prompt="Once", text="\n" * 20)], live=False
     )
     assert "| Once (nothing was written)\n" in shown
     assert "| \n" not in shown
@@ -244,7 +199,7 @@ def test_what_the_model_writes_is_data():
     markup = " [bold]bold[/bold] [/] "
     escapes = "\x1b[31mred\x1b]0;title\x07 \x9b2J \u202egnp.exe\r"
     evil = f"{markup}{escapes}日本語 🎉\ud800\nline"
-    events: list[Event] = [train_start(), SampleGenerated(step=1, prompt="[red]", text=evil)]
+    events: list[Event] = [train_start(RUN), SampleGenerated(step=1, prompt="[red]", text=evil)]
     for live in (False, True):
         shown = play([*events, train_end()], live=live)
         assert "\x1b[31m" not in shown
@@ -257,7 +212,7 @@ def test_what_the_model_writes_is_data():
 
 def test_markup_and_escapes_in_names_and_messages_are_data_too():
     events: list[Event] = [
-        train_start(run="[red]r1[/red]\x1b[2J"),
+        train_start(RUN, run="[red]r1[/red]\x1b[2J"),
         RunWarning(step=1, message="[/] unbalanced \x1b[5m"),
         train_end(error="[/blue] \x1b[2J broke"),
     ]
@@ -301,7 +256,7 @@ def test_live_only_on_a_capable_terminal(monkeypatch: pytest.MonkeyPatch):
 
 def test_it_writes_to_stderr(capsys: pytest.CaptureFixture[str]):
     console = Console(ConsoleConfig())
-    console.on_train_start(train_start())
+    console.on_train_start(train_start(RUN))
     console.on_train_end(train_end())
     output = capsys.readouterr()
     assert output.out == ""

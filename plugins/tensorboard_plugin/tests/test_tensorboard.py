@@ -21,14 +21,8 @@ from tensorboard.plugin_util import markdown_to_safe_html
 from tests.journey import SMALL, llm, sentences
 
 from create_llm.kernel.plugins import load_plugins
-from create_llm.runs.events import (
-    EvalEnd,
-    Event,
-    SampleGenerated,
-    StepEnd,
-    TrainEnd,
-    TrainStart,
-)
+from create_llm.runs.events import Event, SampleGenerated
+from create_llm.testing.events import eval_end, step_end, train_end, train_start
 from create_llm.training.dispatch import Dispatcher, Dropped
 from create_llm_tensorboard.callback import TensorBoard
 from create_llm_tensorboard.config import TensorBoardConfig
@@ -43,75 +37,17 @@ FIGURES = {
 
 TRAIN_A_STEP = """\
 import sys
+from pathlib import Path
 import create_llm_tensorboard.callback
-from create_llm.runs.events import TrainStart
+from create_llm.testing.events import train_start
 from create_llm_tensorboard.config import TensorBoardConfig
 early = {name.partition(".")[0] for name in sys.modules} & {"tensorboard", "google", "torch"}
 assert not early, early
 callback = create_llm_tensorboard.callback.TensorBoard(TensorBoardConfig())
-numbers = dict.fromkeys("parameters total_steps steps_per_epoch tokens_per_step train_tokens "
-                        "val_tokens seed".split(), 1)
-words = dict.fromkeys("run model device precision optimizer".split(), "x")
-callback.on_train_start(TrainStart(step=0, folder=sys.argv[1], **numbers, **words))
+callback.on_train_start(train_start(Path(sys.argv[1])))
 assert "tensorboard" in sys.modules
 assert "tensorflow" not in sys.modules
 """
-
-
-def train_start(folder: Path, **changes: Any) -> TrainStart:
-    fields: dict[str, Any] = {
-        "step": 0,
-        "run": "r1",
-        "folder": str(folder),
-        "model": "gpt",
-        "parameters": 1_012_000,
-        "total_steps": 20,
-        "steps_per_epoch": 10.0,
-        "tokens_per_step": 2048,
-        "train_tokens": 1_200_000,
-        "val_tokens": 60_000,
-        "device": "cpu",
-        "precision": "fp32",
-        "optimizer": "adamw",
-        "seed": 7,
-    }
-    return TrainStart(**(fields | changes))
-
-
-def step_end(step: int, **changes: Any) -> StepEnd:
-    fields: dict[str, Any] = {
-        "loss": 6.0 / step,
-        "learning_rate": 3e-4 * step,
-        "tokens_per_second": 12345.5 + step,
-        "grad_norm": 1.0 / step,
-        "eta_seconds": 65.0,
-        "epoch": step / 10,
-        "tokens": step * 2048,
-        "memory_bytes": 3_000_000_000 + step,
-    }
-    return StepEnd(step=step, **(fields | changes))
-
-
-def eval_end(step: int, **changes: Any) -> EvalEnd:
-    fields: dict[str, Any] = {
-        "train_loss": 5.0,
-        "val_loss": 5.1,
-        "val_bits_per_byte": 2.345,
-        "best": True,
-    }
-    return EvalEnd(step=step, **(fields | changes))
-
-
-def train_end(step: int = 20, status: str = "completed") -> TrainEnd:
-    return TrainEnd(
-        step=step,
-        status=status,
-        stopped_by="max_steps",
-        seconds=125.0,
-        train_loss=4.0,
-        val_loss=4.5,
-        val_bits_per_byte=2.134,
-    )
 
 
 def play(events: list[Event], **config: Any) -> list[Dropped]:

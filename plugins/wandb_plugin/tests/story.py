@@ -9,14 +9,8 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from create_llm.runs.events import (
-    EvalEnd,
-    Event,
-    SampleGenerated,
-    StepEnd,
-    TrainEnd,
-    TrainStart,
-)
+from create_llm.runs.events import Event, SampleGenerated
+from create_llm.testing.events import eval_end, step_end, train_end, train_start
 from create_llm.training.dispatch import Dispatcher, Dropped
 from create_llm_wandb.callback import WandB
 from create_llm_wandb.config import WandBConfig
@@ -25,66 +19,9 @@ CONFIG = {"training": {"batch_size": 4, "optimizer": "adamw"}, "plugins": ["wand
 SAMPLE = "Once <b>upon</b> & a\n  time \N{PILE OF POO}"
 
 
-def train_start(folder: Path, **changes: Any) -> TrainStart:
-    fields: dict[str, Any] = {
-        "step": 0,
-        "run": folder.name,
-        "folder": str(folder),
-        "model": "gpt",
-        "parameters": 1_012_000,
-        "total_steps": 20,
-        "steps_per_epoch": 10.0,
-        "tokens_per_step": 2048,
-        "train_tokens": 1_200_000,
-        "val_tokens": 60_000,
-        "device": "cpu",
-        "precision": "fp32",
-        "optimizer": "adamw",
-        "seed": 7,
-        "config": CONFIG,
-    }
-    return TrainStart(**(fields | changes))
-
-
-def step_end(step: int, **changes: Any) -> StepEnd:
-    fields: dict[str, Any] = {
-        "loss": 6.0 / step,
-        "learning_rate": 3e-4 * step,
-        "tokens_per_second": 12345.5 + step,
-        "grad_norm": 1.0 / step,
-        "eta_seconds": 65.0,
-        "epoch": step / 10,
-        "tokens": step * 2048,
-        "memory_bytes": 3_000_000_000 + step,
-    }
-    return StepEnd(step=step, **(fields | changes))
-
-
-def eval_end(step: int, **changes: Any) -> EvalEnd:
-    fields: dict[str, Any] = {
-        "train_loss": 5.0,
-        "val_loss": 5.1,
-        "val_bits_per_byte": 2.345,
-        "best": True,
-    }
-    return EvalEnd(step=step, **(fields | changes))
-
-
-def train_end(step: int = 20, status: str = "completed") -> TrainEnd:
-    return TrainEnd(
-        step=step,
-        status=status,
-        stopped_by="max_steps",
-        seconds=125.0,
-        train_loss=4.0,
-        val_loss=4.5,
-        val_bits_per_byte=2.134,
-    )
-
-
 def whole_run(folder: Path, status: str = "completed") -> list[Event]:
     return [
-        train_start(folder),
+        train_start(folder, config=CONFIG),
         step_end(10),
         eval_end(10),
         SampleGenerated(step=10, prompt=SAMPLE[:4], text=SAMPLE[4:]),

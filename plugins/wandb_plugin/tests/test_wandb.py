@@ -18,22 +18,14 @@ import pytest
 import wandb
 from plugins.wandb_plugin.tests import story
 from plugins.wandb_plugin.tests.service import Service
-from plugins.wandb_plugin.tests.story import (
-    CONFIG,
-    SAMPLE,
-    eval_end,
-    play,
-    step_end,
-    train_end,
-    train_start,
-    whole_run,
-)
+from plugins.wandb_plugin.tests.story import CONFIG, SAMPLE, play, whole_run
 from pydantic import ValidationError
 from tests.journey import SMALL, llm, sentences
 from wandb.proto.wandb_internal_pb2 import Record
 
 from create_llm.kernel.plugins import load_plugins
 from create_llm.runs.events import SampleGenerated
+from create_llm.testing.events import eval_end, step_end, train_end, train_start
 from create_llm.training.dispatch import Dispatcher, Dropped
 from create_llm_wandb import client
 from create_llm_wandb.callback import WandB
@@ -335,7 +327,9 @@ import sys
 import psutil
 from pathlib import Path
 from create_llm_wandb import client
-from plugins.wandb_plugin.tests.story import step_end, train_end, train_start, WandB, WandBConfig
+from create_llm.testing.events import step_end, train_end, train_start
+from create_llm_wandb.callback import WandB
+from create_llm_wandb.config import WandBConfig
 from create_llm.training.dispatch import Dispatcher
 client.FINISH_SECONDS, client.SLACK_SECONDS, client.MOST_WAITING = 1.0, 0.5, int(sys.argv[2])
 told = []
