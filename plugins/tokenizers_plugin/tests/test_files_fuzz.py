@@ -82,7 +82,6 @@ def loaded(kind, folder):
 @settings(
     deadline=None,
     max_examples=150,
-    derandomize=True,  # a seeded share: each run tries the same files
     suppress_health_check=[HealthCheck.function_scoped_fixture],
 )
 @given(st.sampled_from(sorted(KINDS)), st.sampled_from(FILES), st.data())
@@ -102,7 +101,6 @@ def test_files_that_somebody_changed_are_read_or_named(saved, tmp_path, kind, wh
 @settings(
     deadline=None,
     max_examples=100,
-    derandomize=True,
     suppress_health_check=[HealthCheck.function_scoped_fixture],
 )
 @given(st.sampled_from(sorted(KINDS)), st.sampled_from(FILES), st.data())

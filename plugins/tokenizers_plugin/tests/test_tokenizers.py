@@ -543,3 +543,25 @@ def test_the_plugin_is_light_and_its_parts_resolve():
         assert part.config_model() is config
         assert part.load() is kind
         assert part.load().train([], config()).vocab_size == 260
+
+
+@pytest.mark.parametrize("piece", ["a", "Ġ", "Ġthe"])
+@pytest.mark.parametrize("kind", ["eos_token", "pad_token"])
+def test_a_piece_that_text_becomes_cannot_be_a_control_token(bpe, tmp_path, piece, kind):
+    bpe.save(tmp_path)
+    path = tmp_path / "tokenizer_config.json"
+    config = json.loads(path.read_text())
+    path.write_text(json.dumps({**config, kind: piece}))
+    with pytest.raises(DataError, match=f"ordinary text becomes the control token '{piece}'"):
+        ByteLevelBPE.load(tmp_path)
+
+
+def test_a_text_is_not_ended_by_what_it_is_unknown_for(tmp_path):
+    """GPT-2's files call one token the end of a text, its beginning and the unknown one."""
+    names = ["<|endoftext|>", "<s>", "<pad>", "<unk>"]
+    trained("bpe", special_tokens=names).save(tmp_path)
+    path = tmp_path / "tokenizer_config.json"
+    same = dict.fromkeys(("eos_token", "bos_token", "unk_token"), "<|endoftext|>")
+    path.write_text(json.dumps(same))
+    tokenizer = ByteLevelBPE.load(tmp_path)
+    assert tokenizer.special.eos not in encode(tokenizer, "the <|endoftext|> fox")

@@ -51,7 +51,11 @@ class FastTokenizer:
         hidden = [name for name in kinds.values() if name not in named]
         if hidden:
             raise ValueError(f"'{hidden[0]}' has the id of another token")
-        _keep_from_text(rust, {name: i for name, i in named.items() if name != kinds.get("unk")})
+        # Text becomes the unknown one by its meaning, unless that is what ends a text as well.
+        kept = {n: i for n, i in named.items() if n != kinds.get("unk") or n == kinds["eos"]}
+        _keep_from_text(rust, kept)
+        if written := _written_by_text(rust, kept):
+            raise ValueError(f"ordinary text becomes the control token '{written[0]}'")
         self._rust = rust
         self._kinds = dict(kinds)
         ids = {kind: named[name] for kind, name in kinds.items()}
@@ -187,12 +191,30 @@ def _keep_from_text(rust: tokenizers.Tokenizer, control: Mapping[str, int]) -> N
     Needed where such tokens are pieces of the model like any other: a unigram model made with
     SentencePiece, whose words may hold any signs, finds "</s>" in a text without looking for it.
     """
-    texts = list(control)
-    encodings = rust.encode_batch(texts, add_special_tokens=False)
-    found = [name for name, own in zip(texts, encodings, strict=True) if control[name] in own.ids]
+    found = _encoded_as_itself(rust, control, list(control))
     if not found:
         return
     rest = "|".join(f"{re.escape(name[0])}(?={re.escape(name[1:])})" for name in found)
     before = [] if rust.pre_tokenizer is None else [rust.pre_tokenizer]
     divide = pre_tokenizers.Split(Regex(rest), "isolated")
     rust.pre_tokenizer = pre_tokenizers.Sequence([*before, divide])
+
+
+def _written_by_text(rust: tokenizers.Tokenizer, control: Mapping[str, int]) -> list[str]:
+    """The control tokens that a text can become all the same: pieces such as "a", of which there
+    is nothing to divide, or "Ġa", which is no text before it is decoded."""
+    decoder = rust.decoder
+    texts = list(control) if decoder is None else [decoder.decode([name]) for name in control]
+    spelt = _encoded_as_itself(rust, control, list(control))
+    return spelt or _encoded_as_itself(rust, control, texts)
+
+
+def _encoded_as_itself(
+    rust: tokenizers.Tokenizer, control: Mapping[str, int], texts: Sequence[str]
+) -> list[str]:
+    """
+    Args:
+        texts: one for each control token, in their order.
+    """
+    encodings = rust.encode_batch(list(texts), add_special_tokens=False)
+    return [name for name, own in zip(control, encodings, strict=True) if control[name] in own.ids]
