@@ -32,10 +32,11 @@ SIGNALS = tuple(
 )
 NOTHING_LOST = "Interrupted. Nothing that was saved is lost; run the command again."
 
-_SHOW_CURSOR = b"\x1b[?25h"
+_SHOW_CURSOR = "\x1b[?25h"  # a progress display may have hidden it
 _SLICE_SECONDS = 0.1
 
 _background: list[threading.Event] = []
+_on_leaving: dict[str, str] = {"cursor": _SHOW_CURSOR}
 
 
 class Signalled(KeyboardInterrupt):
@@ -79,6 +80,16 @@ def give_back(previous: dict[int, Any]) -> None:
         signal.signal(number, handler)
 
 
+@contextlib.contextmanager
+def taken_over(handler: Handler) -> Iterator[None]:
+    """`take_over`, and `give_back` at the end."""
+    previous = take_over(handler)
+    try:
+        yield
+    finally:
+        give_back(previous)
+
+
 def listen() -> dict[int, Any]:
     """Let each signal unwind the command; returns the handlers before."""
     return take_over(_raise)
@@ -112,11 +123,18 @@ def leaving_at_once(words: str) -> Iterator[None]:
 
     For imports: libraries catch whatever is raised in theirs, and go on without a part of them.
     """
-    previous = take_over(lambda number, frame: leave(number, words))
-    try:
+    with taken_over(lambda number, frame: leave(number, words)):
         yield
-    finally:
-        give_back(previous)
+
+
+def on_leaving(name: str, codes: str) -> None:
+    """What a terminal is sent on stderr where the process ends without unwinding, to be as it was.
+
+    Args:
+        name: whose codes these are; those that it gave before are forgotten.
+        codes: empty where there is nothing to put right any more.
+    """
+    _on_leaving[name] = codes
 
 
 def leave(number: int, words: str = "") -> NoReturn:
@@ -126,8 +144,8 @@ def leave(number: int, words: str = "") -> NoReturn:
     if words:
         say(words)
     with contextlib.suppress(OSError):
-        if os.isatty(2):  # a progress display may have hidden it
-            os.write(2, _SHOW_CURSOR)
+        if os.isatty(2):
+            os.write(2, "".join(list(_on_leaving.values())).encode())
     os._exit(exit_code(number))
 
 

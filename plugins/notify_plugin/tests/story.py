@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from create_llm.runs.events import EvalEnd, Event, ProgressMade, StepEnd, TrainEnd, TrainStart
+from create_llm.training.callbacks import Warn
 from create_llm.training.dispatch import Dispatcher, Dropped
 from create_llm_notify.callback import Notify
 from create_llm_notify.config import NotifyConfig
@@ -83,14 +84,16 @@ def whole_run(folder: Path) -> list[Event]:
     return [train_start(folder), *map(progress, range(1, 21)), train_end()]
 
 
-def play(events: Iterable[Event], **config: Any) -> None:
-    """A callback that raises fails the test."""
+def play(events: Iterable[Event], **config: Any) -> list[Warn]:
+    """What it says to the events; a callback that raises, or asks for something, fails the test."""
     dropped: list[Dropped] = []
     notify = Notify(NotifyConfig(**config))
     dispatcher = Dispatcher([("notify", notify)], dropped.append)
-    for event in events:
-        assert dispatcher.emit(event) == set()
+    answers = [answer for event in events for answer in dispatcher.emit(event)]
     assert dropped == []
+    said = [answer for answer in answers if isinstance(answer, Warn)]
+    assert said == answers
+    return said
 
 
 def senders() -> set[threading.Thread]:

@@ -29,6 +29,7 @@ from pydantic import ValidationError
 
 from create_llm.kernel.plugins import load_plugins
 from create_llm.runs.events import Event
+from create_llm.training.callbacks import Warn
 from create_llm_notify.callback import Notify
 from create_llm_notify.config import NotifyConfig
 from create_llm_notify.desktop import Desktop, why_quiet
@@ -340,3 +341,22 @@ def test_the_registered_part_is_this_callback():
     part = load_plugins({"CREATE_LLM_PLUGINS": "notify"}).registry.get("callbacks", "notify")
     assert part.load() is Notify
     assert part.config_model() is NotifyConfig
+
+
+def test_where_nobody_would_see_it_the_run_says_so_once(tmp_path: Path):
+    again = [train_start(tmp_path), train_end(6, "rewound"), *whole_run(tmp_path)]
+    (said,) = play(again)
+    assert said == Warn("no desktop notifications: there is no D-Bus session", level="note")
+
+
+@pytest.mark.usefixtures("bus")
+def test_a_service_that_is_missing_is_said_at_the_next_step(tmp_path: Path):
+    def found_missing() -> Iterator[Event]:
+        wait_until(lambda: log(tmp_path))
+        yield from ()
+
+    steps = [step_end(1), step_end(2), train_end(2, "interrupted")]
+    with all_sent():
+        (said,) = play(itertools.chain([train_start(tmp_path)], found_missing(), steps))
+    assert said.level == "note"
+    assert "org.freedesktop.Notifications" in said.message

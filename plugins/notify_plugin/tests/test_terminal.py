@@ -218,6 +218,20 @@ def test_a_run_without_an_end_is_cleared_with_the_process(
     assert told == PUSH + title("0 % r1") + bar(0) + title("50 % r1") + bar(50) + POP + NONE
 
 
+def test_the_window_is_left_as_it_was_by_a_second_interrupt_too(screen: Screen, tmp_path: Path):
+    code = (
+        "import sys; from pathlib import Path; from create_llm.interrupts import leave;"
+        f"sys.path.insert(0, {str(Path(story.__file__).parent)!r});"
+        "from story import play, progress, train_start;"
+        f"play([train_start(Path({str(tmp_path)!r})), progress(10)]); leave(2)"
+    )
+    command = [sys.executable, "-P", "-c", code]
+    with subprocess.Popen(command, env={**os.environ, **GHOSTTY}, stderr=screen.stream) as process:
+        told = screen.told()
+    assert process.returncode == 130
+    assert POP + NONE in told.partition(bar(50))[2]
+
+
 def test_a_real_training(tmp_path: Path, screen: Screen, service: Service):
     """On a terminal, beside the live bar, with a desktop; the last word leaves before the process
     does."""

@@ -4,18 +4,19 @@ from __future__ import annotations
 
 import os
 import sys
+from functools import partial
 from pathlib import Path
 
 from create_llm.interrupts import Signalled
 from create_llm.runs.events import EvalEnd, Event, ProgressMade, StepEnd, TrainEnd, TrainStart
-from create_llm.training.callbacks import Callback
+from create_llm.training.callbacks import Callback, Warn
 from create_llm_notify import words
 from create_llm_notify.config import NotifyConfig
 from create_llm_notify.desktop import Desktop, why_quiet
 from create_llm_notify.notes import Notes, ahead
 from create_llm_notify.outbox import Outbox
 from create_llm_notify.terminal import Terminal, abilities
-from create_llm_notify.words import Figures, Message
+from create_llm_notify.words import Figures, Message, one_line
 
 _BY_HAND = (KeyboardInterrupt.__name__, Signalled.__name__)
 
@@ -30,26 +31,31 @@ class Notify(Callback):
         self._milestones: list[tuple[int, int]] = []
         self._outbox: Outbox | None = None
         self._terminal: Terminal | None = None
+        self._quiet: str | None = None
+        self._said = False
 
-    def on_train_start(self, event: TrainStart) -> None:
+    def on_train_start(self, event: TrainStart) -> Warn | None:
         self._leave()  # a start without an end
         self._run, self._figures = event, Figures()
         notes = Notes(Path(event.folder))
         self._milestones = ahead(self._config.milestones, event, notes.told_until())
         quiet = why_quiet(os.environ, sys.platform)
         if quiet is None:
-            self._outbox = Outbox(Desktop(sound=self._config.sound), notes.told, notes.quiet)
+            desktop = Desktop(sound=self._config.sound)
+            self._outbox = Outbox(desktop, notes.told, partial(self._will_be_quiet, notes))
         else:
-            notes.quiet(quiet)
+            self._will_be_quiet(notes, quiet)
         # Not sys.stderr: a live display puts a filter there that leaves the codes out.
         if self._config.title and sys.__stderr__ is not None:
             able = abilities(sys.__stderr__, os.environ)
             self._terminal = Terminal(sys.__stderr__, able)
         self._moved(event)
+        return self._note()
 
-    def on_step_end(self, event: StepEnd) -> None:
+    def on_step_end(self, event: StepEnd) -> Warn | None:
         self._figures.step, self._figures.eta_seconds = event, event.eta_seconds
         self._moved(event)
+        return self._note()
 
     def on_progress(self, event: ProgressMade) -> None:
         self._figures.eta_seconds = event.eta_seconds
@@ -64,6 +70,18 @@ class Notify(Callback):
             if message:
                 self._outbox.put(message)
         self._leave()
+
+    def _will_be_quiet(self, notes: Notes, why: str) -> None:
+        """May be called in the outbox's thread, where a run cannot be told of it."""
+        self._quiet = why
+        notes.quiet(why)
+
+    def _note(self) -> Warn | None:
+        """Once, however often the run begins again: why nothing will be seen."""
+        if self._quiet is None or self._said:
+            return None
+        self._said = True
+        return Warn(f"no desktop notifications: {one_line(self._quiet)}", level="note")
 
     def _moved(self, event: Event) -> None:
         """Show where the run is; of several milestones that a step passed, tell the last."""

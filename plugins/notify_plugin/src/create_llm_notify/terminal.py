@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TextIO
 
+from create_llm.interrupts import on_leaving
 from create_llm_notify.desktop import in_ci
 from create_llm_notify.words import one_line
 
@@ -21,6 +22,7 @@ _TITLE = "\x1b]0;{}\a"
 # ConEmu's, by now many terminals': states 0 (none) and 1 (a percentage).
 _PROGRESS, _NO_PROGRESS = "\x1b]9;4;1;{}\a", "\x1b]9;4;0;0\a"
 
+_NAME = "notify"
 _TITLED = re.compile(
     r"(xterm|rxvt|screen|tmux|alacritty|foot|kitty|konsole|mintty|st-|vte|wezterm)"
 )
@@ -99,17 +101,21 @@ class Terminal:
 
     def clear(self) -> None:
         """Leave the window as it was."""
-        codes = _POP_TITLE if self._able.title else ""
-        codes += _NO_PROGRESS if self._able.progress else ""
-        if self._shown and self._write(codes):
+        if self._shown and self._write(self._clearing()):
             self._shown, self._title = False, None
+            on_leaving(_NAME, "")
             atexit.unregister(self.clear)
+
+    def _clearing(self) -> str:
+        codes = _POP_TITLE if self._able.title else ""
+        return codes + (_NO_PROGRESS if self._able.progress else "")
 
     def _keep_clean(self) -> None:
         if not self._shown:
             self._shown = True
             # A run whose end cannot be written down, on a full disk, does not tell of it.
             atexit.register(self.clear)
+            on_leaving(_NAME, self._clearing())
 
     def _write(self, codes: str) -> bool:
         """False where it would have to wait, as for a terminal that Ctrl-S has stopped."""
