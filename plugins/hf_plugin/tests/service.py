@@ -58,6 +58,7 @@ class Service:
         agents: the User-Agent of each.
         puts: complete uploads, by SHA-256.
         lfs_from: files of so many bytes go to the store for large files.
+        drips: what the paths end in that come byte by byte; `dripping` is set once one does.
     """
 
     url: str = ""
@@ -72,6 +73,8 @@ class Service:
     lfs_from: int = 2000
     role: str = "write"
     token: str = TOKEN
+    drips: str = ""
+    dripping: threading.Event = field(default_factory=threading.Event)
     over: threading.Event = field(default_factory=threading.Event)
 
     def add(self, name: str, files: dict[str, bytes], *, private: bool = False) -> str:
@@ -146,6 +149,8 @@ class _Handler(BaseHTTPRequestHandler):
         if fault and fault.afterwards:
             return self._reset()
         data = answer if isinstance(answer, bytes) else json.dumps(answer).encode()
+        if service.drips and path.endswith(service.drips) and self.command == "GET":
+            return self._drip(data, headers)
         self._answer(status, data, headers)
         return None
 
@@ -173,6 +178,19 @@ class _Handler(BaseHTTPRequestHandler):
         self.end_headers()
         if self.command != "HEAD":
             self.wfile.write(data)
+
+    def _drip(self, data: bytes, headers: dict[str, str]) -> None:
+        self.send_response(200)
+        for name, value in {"Content-Length": str(len(data)), **headers}.items():
+            self.send_header(name, value)
+        self.end_headers()
+        self.close_connection = True
+        for place in range(len(data)):
+            with contextlib.suppress(OSError):  # nobody may be listening any more
+                self.wfile.write(data[place : place + 1])
+            self.service.dripping.set()
+            if self.service.over.wait(0.02):
+                return
 
     def _route(self, path: str) -> tuple[str, Callable]:
         parts = [unquote(part) for part in path.strip("/").split("/")]

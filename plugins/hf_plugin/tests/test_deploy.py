@@ -127,6 +127,19 @@ def test_it_does_not_wait_for_an_hour(bundle, service, slept):
     assert service.commits == 0
 
 
+@pytest.mark.parametrize("asked", [None, "0"])
+def test_bars_are_for_a_terminal(bundle, service, monkeypatch, asked):
+    service.lfs_from = 10
+    named = ("--set", "deployment.huggingface.repo_name=mine")
+    env = {} if asked is None else {"HF_HUB_DISABLE_PROGRESS_BARS": asked}
+    monkeypatch.delenv("HF_HUB_DISABLE_PROGRESS_BARS")  # the tests' own
+    llm = start_llm(bundle.parent, *named, "deploy", "v1", "--to", "huggingface", "--yes", env=env)
+    said, told = llm.communicate(timeout=60)
+    assert (llm.returncode, said.strip()) == (0, f"{service.url}/me/mine")
+    assert ("100%" in told) == (asked is not None)
+    assert "Warning" not in told
+
+
 @with_signals
 def test_an_upload_ends_when_it_is_asked_to(bundle, service):
     started = threading.Event()

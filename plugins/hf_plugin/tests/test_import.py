@@ -1,11 +1,13 @@
 from __future__ import annotations
 
 import json
+import signal
 
 import pytest
 import torch
 from plugins.hf_plugin.tests import theirs
 from plugins.hf_plugin.tests.service import Fault
+from tests.journey import start_llm, with_signals
 
 from create_llm.data.chat.template import load_chat_template
 from create_llm.errors import ConfigError, CredentialsError, DataError
@@ -169,6 +171,27 @@ class TestRepository:
         bundle, _ = imported(f"hf:org/model@{sha}", tmp_path / "v1")
         assert bundle.info["imported"]["commit"] == sha
         assert not bundle.hf_config()["tie_word_embeddings"]
+
+    @with_signals
+    def test_a_download_ends_when_it_is_asked_to(self, tmp_path, service):
+        self.publish(service, theirs.save(tmp_path / "theirs", "llama"))
+        service.drips = "model.safetensors"
+        home, out = tmp_path / "home", tmp_path / "v1"
+        llm = start_llm(
+            tmp_path, "import", "hf:org/model", "--out", str(out), env={"HF_HOME": str(home)}
+        )
+        assert service.dripping.wait(60)
+        llm.send_signal(signal.SIGINT)
+        said, told = llm.communicate(timeout=25)
+        assert (llm.returncode, said) == (130, "")
+        assert "org/model has not come whole, and nothing of it was imported" in told
+        assert "Traceback" not in told
+        assert not out.exists()
+        assert not list(tmp_path.glob("*.tmp*"))
+        assert not list(home.rglob("*.incomplete"))
+        service.drips = ""
+        bundle, _ = imported("hf:org/model", out)
+        assert bundle.path == out
 
     def test_faults_pass(self, tmp_path, service, slept):
         self.publish(service, theirs.save(tmp_path / "theirs", "llama"))

@@ -21,6 +21,8 @@ from create_llm_hf.tasks import refuse_other_task
 REGISTRY = default_plugins().registry
 BERT = {"name": "bert", "layers": 2, "heads": 2, "dim": 32, "max_length": 32}
 T5 = {"name": "t5", "layers": 2, "heads": 2, "dim": 32, "max_length": 32}
+SPECIAL = ["</s>", "<s>", "<pad>", "<unk>"]
+SENTINELS = [f"<extra_id_{number}>" for number in range(100)]
 
 
 def imported(folder, target, registry=REGISTRY):
@@ -28,9 +30,12 @@ def imported(folder, target, registry=REGISTRY):
     return import_into(read, target, registry)
 
 
-@pytest.mark.parametrize(("model", "objective"), [(BERT, "masked"), (T5, "span")])
-def test_a_model_of_ours_comes_back_as_itself(tmp_path, model, objective):
-    bundle = write_bundle(tmp_path / "v1", REGISTRY, model, {"name": "wordpiece"})
+@pytest.mark.parametrize(
+    ("model", "objective", "needed"), [(BERT, "masked", ["<mask>"]), (T5, "span", SENTINELS)]
+)
+def test_a_model_of_ours_comes_back_as_itself(tmp_path, model, objective, needed):
+    words = {"name": "wordpiece", "special_tokens": [*SPECIAL, *needed]}
+    bundle = write_bundle(tmp_path / "v1", REGISTRY, model, words)
     again = imported(bundle.path, tmp_path / "v2")
     assert again.info["architecture"] == model["name"]
     assert again.info["objective"]["name"] == objective
@@ -58,6 +63,27 @@ def test_a_bert_of_others_is_ours(tmp_path, bert):
         ours = model.module(tokens).logits()
         expected = BertForMaskedLM.from_pretrained(bert, attn_implementation="eager")(tokens).logits
     assert torch.allclose(ours, expected, atol=1e-5)
+
+
+def test_a_masked_model_without_a_mask_token_is_refused(tmp_path, bert):
+    path = bert / "tokenizer_config.json"
+    said = json.loads(path.read_text())
+    del said["mask_token"]
+    path.write_text(json.dumps(said))
+    with pytest.raises(DataError, match="the tokenizer has no mask token") as caught:
+        imported(bert, tmp_path / "v1")
+    assert caught.value.where == f"the folder {bert.name}"
+    assert not (tmp_path / "v1").exists()
+
+
+def test_a_mask_token_may_be_named_beside_the_tokenizer(tmp_path, bert):
+    path = bert / "tokenizer_config.json"
+    said = json.loads(path.read_text())
+    mask = {"mask_token": said.pop("mask_token")}
+    path.write_text(json.dumps(said))
+    (bert / "special_tokens_map.json").write_text(json.dumps(mask))
+    bundle = imported(bert, tmp_path / "v1")
+    assert LoadedModel.from_bundle(bundle, REGISTRY).tokenizer.special.mask is not None
 
 
 def test_where_its_plugin_is_missing_it_is_named(tmp_path, bert):

@@ -12,6 +12,7 @@ from tests.loopback import Loopback, Reply, Request, reply
 
 TOKEN = "r8_canary4711"
 MODELS = ("POST", "/v1/models")
+HARDWARE, SKUS = ("GET", "/v1/hardware"), ("cpu", "gpu-t4", "gpu-b300")
 PREDICTIONS = ("POST", "/v1/predictions")
 
 _COG = """#!{python}
@@ -39,6 +40,7 @@ class Replicate(Loopback):
         self._seen = 0
         account = {"type": "user", "username": "me", "name": "Me", "github_url": None}
         self.on("GET", "/v1/account", reply(200, account))
+        self.on(*HARDWARE, reply(200, [{"name": sku, "sku": sku} for sku in SKUS]))
         self.on(*MODELS, self._make)
         self.on("GET", "/v1/models/*", self._model)
         self.on("POST", "/pushed", self._push)

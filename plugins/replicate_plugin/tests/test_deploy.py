@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+import socket
 import traceback
 
 import httpx
 import pytest
 from plugins.replicate_plugin.tests.service import (
+    HARDWARE,
     MODELS,
     PREDICTIONS,
     TOKEN,
@@ -240,6 +242,40 @@ def test_a_service_that_stays_away(service, slept):
         Service().full_name("model")
 
 
+def test_without_a_network_it_is_soon_given_up(bundle, monkeypatch, slept):
+    with socket.socket() as nobody:
+        nobody.bind(("127.0.0.1", 0))
+        monkeypatch.setenv("REPLICATE_BASE_URL", f"http://127.0.0.1:{nobody.getsockname()[1]}")
+        monkeypatch.setenv("REPLICATE_API_TOKEN", TOKEN)
+        with pytest.raises(NetworkError, match="out of reach: no connection") as caught:
+            deploy(bundle)
+    assert "check the network" in caught.value.render()
+    assert sum(slept) <= 3
+
+
+def test_hardware_that_is_not_known_is_told_in_the_plan(bundle):
+    (told,) = (call for call in target(hardware="gpu-t5").plan(bundle).calls if "gpu-t5" in call)
+    assert "not known here" in told
+    assert "did you mean 'gpu-t4'?" in told
+    assert not any("not known" in call for call in target(hardware="gpu-t4").plan(bundle).calls)
+
+
+def test_hardware_that_the_service_does_not_list_is_refused(bundle, service):
+    with pytest.raises(ConfigError, match="no hardware called 'gpu-t5'") as caught:
+        deploy(bundle, hardware="gpu-t5")
+    assert "gpu-b300" in caught.value.render()
+    assert not service.models
+    assert not service.pushes
+    deploy(bundle, hardware="gpu-b300")  # newer than what is known here
+    assert service.asked(*MODELS)[0].json["hardware"] == "gpu-b300"
+
+
+def test_a_service_without_a_list_of_hardware_decides_by_itself(bundle, service):
+    service.on(*HARDWARE, reply(404, {"detail": "not found", "status": 404}))
+    deploy(bundle, hardware="gpu-t5")
+    assert service.models
+
+
 def test_a_lost_answer_makes_one_model(bundle, service):
     service.first(*MODEL, reply(404))
     service.add("me/model")  # by a request whose answer was lost
@@ -325,7 +361,7 @@ def test_an_answer_ends(service, slept, monkeypatch, status):
     service.on(*ACCOUNT, Reply(status, b"packed", {"Content-Encoding": "gzip"}))
     with pytest.raises(NetworkError, match="does not understand"):
         Service().full_name("model")
-    monkeypatch.setattr("create_llm_replicate.service.LONGEST", 0.2)
+    monkeypatch.setattr("create_llm_replicate.transport.LONGEST", 0.2)
     service.on(*ACCOUNT, dripping(0.05, b" " * 1000))
     with pytest.raises(NetworkError, match="is not done"):
         Service().full_name("model")
@@ -392,7 +428,7 @@ def test_the_proxy_of_the_environment_is_asked(service, slept, monkeypatch, no_p
         Service().full_name("model")
     assert [each.path for each in service.requests] == ["http://127.0.0.1:9/v1/account"]
     monkeypatch.setenv("NO_PROXY", "127.0.0.1")
-    with pytest.raises(NetworkError, match="connection failed"):
+    with pytest.raises(NetworkError, match="no connection to"):
         Service().full_name("model")
     assert len(service.requests) == 1
 

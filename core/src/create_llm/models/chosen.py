@@ -71,7 +71,7 @@ def _chosen(
 ) -> ChosenObjective:
     selected = config.objective
     if selected is None:
-        return _default(architecture, registry, config.model.name)
+        return default_objective(architecture, registry, config.model.name)
     trains: frozenset[str] = selected.part.load().trains
     if trains and not trains & architecture.capabilities:
         raise ConfigError(
@@ -101,7 +101,7 @@ def objective_of_bundle(
     """
     info = bundle.info
     if "objective" not in info:  # written by version 0.1.0
-        return _default(type(architecture), registry, info["architecture"])
+        return default_objective(type(architecture), registry, info["architecture"])
     options = dict(info["objective"])
     part = bundle.part("objectives", options.pop("name"), registry)
     try:
@@ -115,7 +115,14 @@ def objective_of_bundle(
         ) from error
 
 
-def _default(architecture: type[Architecture], registry: Registry, name: str) -> ChosenObjective:
+def default_objective(
+    architecture: type[Architecture], registry: Registry, name: str
+) -> ChosenObjective:
+    """The objective that an architecture is trained with unless another is chosen.
+
+    Raises:
+        PluginError: the package that brings it is not installed.
+    """
     where = f"the default of architecture '{name}'"
     part = registry.get("objectives", architecture.default_objective, where=where)
     model = part.config_model()

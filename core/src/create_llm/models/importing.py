@@ -152,6 +152,7 @@ def import_into(imported: Imported, folder: Path, registry: Registry) -> ModelBu
             if name not in _WRITTEN_HERE:
                 writer.write(name, [data])
         tokenizer = _tokenizer(imported, writer.folder, vocab_size, registry)
+        _refuse_without_objective(architecture, part, tokenizer, imported.origin, registry)
         load_chat_template(writer.folder)  # one that cannot be used is told now
         special = _special(tokenizer)
         _write_weights(writer, tensors, imported.origin)
@@ -189,6 +190,28 @@ def _tokenizer(imported: Imported, folder: Path, vocab_size: int, registry: Regi
             ),
         )
     return tokenizer
+
+
+def _refuse_without_objective(
+    architecture: Architecture, part: Part, tokenizer: Tokenizer, origin: str, registry: Registry
+) -> None:
+    """
+    Raises:
+        DataError: the tokenizer lacks what the model's objective needs, such as a mask token.
+    """
+    from create_llm.models.chosen import default_objective
+
+    try:
+        default_objective(type(architecture), registry, part.name).build(tokenizer)
+    except (ConfigError, DataError) as error:
+        raise DataError(
+            f"this model cannot be used: {error.what}",
+            where=origin,
+            fixes=(
+                "find the tokenizer that belongs to these weights, with all of its files",
+                "or name that token in its tokenizer_config.json, and import the folder",
+            ),
+        ) from error
 
 
 def _write_weights(writer: FolderWriter, tensors: Mapping[str, Tensor], origin: str) -> None:

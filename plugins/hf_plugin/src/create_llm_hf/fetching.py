@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from create_llm.errors import ConfigError, DataError
+import psutil
+from huggingface_hub import constants
+
+from create_llm.errors import ConfigError, DataError, Interrupted
+from create_llm.interrupts import in_background, signal_of, told_as
 from create_llm.models.engine import Notice
 from create_llm_hf.hub import found_token, open_hub
 
@@ -69,13 +74,36 @@ def fetch_model(written: str, patterns: Sequence[str], notice: Notice) -> Fetche
         raise _without_weights(repository.name, list(sizes))
     size = sum(sizes[name] for name in weights)
     notice(f"{repository.name} at {str(info.sha)[:12]}: {size:,} bytes")
-    folder = hub.patiently(
-        lambda: hub.api.snapshot_download(
-            repository.name, revision=info.sha, allow_patterns=list(patterns)
-        ),
-        what,
-    )
+    try:
+        # The library fetches in threads, and after a signal would wait for their end.
+        folder = in_background(
+            lambda: hub.patiently(
+                lambda: hub.api.snapshot_download(
+                    repository.name, revision=info.sha, allow_patterns=list(patterns)
+                ),
+                what,
+            )
+        )
+    except KeyboardInterrupt as interrupt:
+        _forget_unfinished()
+        raise Interrupted(
+            f"{repository.name} has not come whole, and nothing of it was imported; files of it "
+            f"that have are in {constants.HF_HUB_CACHE}, and will not be fetched again",
+            signal_number=told_as(signal_of(interrupt)),
+            fixes=("run the same command again",),
+        ) from None
     return Fetched(repository.name, str(info.sha), Path(folder))
+
+
+def _forget_unfinished() -> None:
+    """Remove the parts of files that this process was fetching: its threads end with it, and never
+    come to remove them, and nobody goes on with them."""
+    cache = Path(constants.HF_HUB_CACHE).resolve()
+    for file in psutil.Process().open_files():
+        path = Path(file.path)
+        if path.suffix == ".incomplete" and path.is_relative_to(cache):
+            with contextlib.suppress(OSError):  # Windows keeps a file that is open
+                path.unlink()
 
 
 def _without_weights(name: str, files: Sequence[str]) -> DataError:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import math
 import os
+import sys
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -29,6 +30,7 @@ from huggingface_hub.errors import (
     RevisionNotFoundError,
 )
 from huggingface_hub.utils._http import default_client_factory
+from huggingface_hub.utils.tqdm import disable_progress_bars
 
 from create_llm import __version__
 from create_llm.credentials import Secret, credential, find_credential, refused
@@ -189,6 +191,7 @@ def open_hub(secret: Secret | None) -> Hub:
     # It asks the service for a list first, and tells it which programs are at work on this machine.
     constants.HF_HUB_DISABLE_TELEMETRY = True
     _limit_waiting()
+    _show_bars_on_a_terminal_only()
     return Hub(os.environ.get("HF_ENDPOINT", constants.ENDPOINT).rstrip("/"), secret)
 
 
@@ -204,6 +207,12 @@ def needed_token() -> Secret:
 def found_token(project: Path | None = None) -> Secret | None:
     """The token of this machine, for what may work without one too."""
     return find_credential(VARIABLE, project=project, login=get_token, login_name=LOGIN)
+
+
+def _show_bars_on_a_terminal_only() -> None:
+    """The library's bars of what is sent go into pipes and logs too, unless it is told."""
+    if constants.HF_HUB_DISABLE_PROGRESS_BARS is None and not sys.stderr.isatty():
+        disable_progress_bars()
 
 
 @cache

@@ -14,7 +14,7 @@ from create_llm_hf.checkpoint import read_json
 
 FILE, CONFIG = "tokenizer.json", "tokenizer_config.json"
 _MAP = "special_tokens_map.json"
-_KINDS = ("eos", "bos", "pad", "unk")
+_KINDS = ("eos", "bos", "pad", "unk", "mask")
 _PARTS = {"BPE": "bpe", "WordPiece": "wordpiece", "Unigram": "unigram"}
 """How tokenizer.json calls its model → the tokenizer of ours. Each reads any tokenizer.json."""
 _SOURCES = (("vocab.json", "merges.txt"), ("vocab.txt",), ("tekken.json",))

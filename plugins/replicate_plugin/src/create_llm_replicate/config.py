@@ -9,6 +9,13 @@ from pydantic import BaseModel, ConfigDict, Field
 _NAME = r"[a-z0-9]([a-z0-9._-]*[a-z0-9])?"
 FULL_NAME = rf"{_NAME}/{_NAME}"
 
+_GPUS = ("gpu-l40s", "gpu-a100-large", "gpu-h100")
+HARDWARE = (
+    *("cpu", "cpu-small", "gpu-t4", "gpu-a40-small", "gpu-a40-large"),
+    *(f"{gpu}{times}" for gpu in _GPUS for times in ("", "-2x", "-4x", "-8x")),
+)
+"""What the service has been seen to list; it may have come to list others."""
+
 
 class ReplicateConfig(BaseModel):
     """Where on Replicate a model goes, who can see it, and what it runs on."""

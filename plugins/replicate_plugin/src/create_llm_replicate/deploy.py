@@ -9,9 +9,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from create_llm.errors import ConfigError, DataError, PluginError
+from create_llm.errors import ConfigError, DataError, PluginError, did_you_mean
 from create_llm.models.deploy import Plan
-from create_llm_replicate.config import ReplicateConfig
+from create_llm_replicate.config import HARDWARE, ReplicateConfig
 from create_llm_replicate.package import CogPackage, refuse_occupied
 
 if TYPE_CHECKING:
@@ -94,7 +94,7 @@ class Replicate:
         calls = (
             f"write the Cog package to {self._folder(bundle)}",
             f"make the {config.visibility} model {config.model_name} at Replicate, on "
-            f"{config.hardware}, unless it is there",
+            f"{_hardware(config.hardware)}, unless it is there",
             f"cog push {_REGISTRY}/{_shown(config.model_name)}, which needs cog and docker",
             f"ask Replicate for the version of package {package.fingerprint}",
         )
@@ -145,6 +145,14 @@ def _push(folder: Path, image: str, model: str) -> None:
             where=str(folder),
             fixes=("see that docker runs: docker info", *commands),
         )
+
+
+def _hardware(name: str) -> str:
+    """With a word where it may be misspelt: a plan asks nobody, and new hardware appears."""
+    if name in HARDWARE:
+        return name
+    note = "a name that is not known here; Replicate will be asked first"
+    return f"{name} ({'; '.join((note, *did_you_mean(name, HARDWARE)))})"
 
 
 def _shown(name: str) -> str:

@@ -14,7 +14,6 @@ import time
 from collections.abc import Callable, Iterator
 from typing import TypeVar
 from urllib.parse import urlsplit
-from urllib.request import getproxies, proxy_bypass
 
 import httpx
 from replicate.client import Client
@@ -23,20 +22,26 @@ from replicate.model import Model
 from replicate.prediction import Prediction
 
 from create_llm.credentials import credential, refused
-from create_llm.errors import ConfigError, CreateLLMError, CredentialsError, NetworkError
-from create_llm.responses import LONGEST, by_any_proxy, host_of, is_this_machine, one_line, whole
-from create_llm.retries import AGAIN, Transient, patiently, retry_after
+from create_llm.errors import (
+    ConfigError,
+    CreateLLMError,
+    CredentialsError,
+    NetworkError,
+    did_you_mean,
+)
+from create_llm.responses import host_of, is_this_machine, one_line
+from create_llm.retries import Transient, patiently
 from create_llm_replicate.config import FULL_NAME, ReplicateConfig
+from create_llm_replicate.transport import NAME, Busy, Transport
 
 T = TypeVar("T")
 
-NAME = "Replicate"
 _ENV = "REPLICATE_API_TOKEN"
 _HELP = "https://replicate.com/account/api-tokens"
 _HOST = "https://api.replicate.com"
 _TIMEOUT = httpx.Timeout(30.0, connect=10.0)
-_BUSY = AGAIN - {409}
-"""409 is its answer where a model is there already."""
+_CONNECTIONS = 3
+"""How often a connection is tried for: where there is no network, more would only take longer."""
 
 _NOT_BEGUN = frozenset((429, 503))
 """Answers after which it is sure that nothing runs, and nothing is paid for."""
@@ -68,7 +73,7 @@ class Service:
             self._secret.reveal(),
             base_url=self.url,
             timeout=timeout,
-            transport=_Transport(self.url, timeout),
+            transport=Transport(self.url, timeout),
             follow_redirects=False,
         )
 
@@ -134,6 +139,7 @@ class Service:
             )
 
     def _created(self, name: str, config: ReplicateConfig) -> Model:
+        self._refuse_unknown(config.hardware)
         owner, _, short = name.partition("/")
         made = self._client.models.create
         look = {"visibility": config.visibility, "hardware": config.hardware}
@@ -148,6 +154,23 @@ class Service:
                 fixes=("choose another name", "or a token that may write there"),
             )
         return found
+
+    def _refuse_unknown(self, hardware: str) -> None:
+        """
+        Raises:
+            ConfigError: the service lists no such hardware.
+        """
+        try:
+            known = [each.sku for each in self._ask(self._client.hardware.list)]
+        except _Missing:  # it has no list: then it says itself what it does not know
+            return
+        if hardware not in known:
+            listed = ", ".join(map(self.said, known))
+            raise ConfigError(
+                f"{NAME} has no hardware called '{hardware}'",
+                where="deployment.replicate.hardware",
+                fixes=(*did_you_mean(hardware, known), f"there are: {listed}"),
+            )
 
     def _seen_again(self, prediction: Prediction) -> Prediction:
         return self._ask(lambda: self._client.predictions.get(prediction.id))
@@ -164,12 +187,24 @@ class Service:
         Args:
             once: it is not made again where it may have begun something.
         """
-        return patiently(NAME, lambda: self._attempt(call, once=once))
+        unreached = 0
+
+        def attempt() -> T:
+            nonlocal unreached
+            try:
+                return self._attempt(call, once=once)
+            except _Unreached:
+                unreached += 1
+                if unreached < _CONNECTIONS:
+                    raise
+                raise self._out_of_reach() from None
+
+        return patiently(NAME, attempt)
 
     def _attempt(self, call: Callable[[], T], *, once: bool) -> T:
         try:
             return call()
-        except _Busy as busy:
+        except Busy as busy:
             if once and busy.status not in _NOT_BEGUN:
                 raise self._unsure(busy.what) from None
             raise
@@ -177,7 +212,9 @@ class Service:
             what = "the connection failed"
             if isinstance(error, httpx.TimeoutException):
                 what = "it said nothing for too long"
-            if once and not isinstance(error, (httpx.ConnectError, httpx.ConnectTimeout)):
+            if isinstance(error, httpx.ConnectError | httpx.ConnectTimeout):
+                raise _Unreached(what) from None
+            if once:
                 raise self._unsure(what) from None
             raise Transient(what) from None
         except ReplicateError as error:
@@ -188,6 +225,17 @@ class Service:
                 where=self.url,
                 fixes=("check REPLICATE_BASE_URL", "update: pip install --upgrade replicate"),
             ) from None
+
+    def _out_of_reach(self) -> NetworkError:
+        return NetworkError(
+            f"{NAME} is out of reach: no connection to {host_of(self.url)} in {_CONNECTIONS} "
+            "attempts",
+            where=self.url,
+            fixes=(
+                "check the network, and HTTPS_PROXY behind a proxy",
+                "run the same command again",
+            ),
+        )
 
     def _unsure(self, what: str) -> NetworkError:
         return NetworkError(
@@ -220,41 +268,8 @@ class _Exists(NetworkError):
     """409."""
 
 
-class _Busy(Transient):
-    """An answer that says: later."""
-
-    def __init__(self, status: int, after: float | None) -> None:
-        super().__init__(f"it answers {status}", after)
-        self.status = status
-
-
-class _Transport(httpx.HTTPTransport):
-    """Sends; raises where another attempt may do, where it is sent elsewhere, and where an answer
-    has no end. None may come packed: the library unpacks a small one into any size at once."""
-
-    def __init__(self, url: str, timeout: httpx.Timeout) -> None:
-        with by_any_proxy(NAME):
-            super().__init__(proxy=_proxy_to(url))
-        self._url, self._limits = url, timeout.as_dict()
-
-    def handle_request(self, request: httpx.Request) -> httpx.Response:
-        # The client begins a prediction without any limit.
-        given = request.extensions.get("timeout", {})
-        asked = {name: seconds for name, seconds in given.items() if seconds is not None}
-        request.extensions["timeout"] = {**self._limits, **asked}
-        request.headers["Accept-Encoding"] = "identity"
-        response = super().handle_request(request)
-        if response.status_code in _BUSY:
-            response.close()
-            raise _Busy(response.status_code, retry_after(response.headers.get("Retry-After")))
-        if 300 <= response.status_code < 400:
-            response.close()
-            raise _elsewhere(response.headers.get("Location", ""), self._url)
-        with contextlib.closing(response):
-            if response.headers.get("Content-Encoding", "identity") != "identity":
-                raise httpx.DecodingError("it was asked not to pack its answers")
-            body = whole(NAME, response.iter_raw(), seconds=LONGEST)
-        return httpx.Response(response.status_code, headers=response.headers, content=body)
+class _Unreached(Transient):
+    """No connection came about."""
 
 
 def sighted(look: Callable[[], T | None], what: str) -> T:
@@ -280,23 +295,6 @@ def _pieces(prediction: Prediction) -> list[str]:
     if output is None:
         return []
     return [str(piece) for piece in output] if isinstance(output, list) else [str(output)]
-
-
-def _elsewhere(location: str, url: str) -> CreateLLMError:
-    return NetworkError(
-        f"{NAME} sends us on to {host_of(location)}, and the token is not sent there",
-        where=url,
-        fixes=("if you trust that address, make it REPLICATE_BASE_URL",),
-    )
-
-
-def _proxy_to(url: str) -> str | None:
-    """That of the environment, which the library looks for only where it sends by itself."""
-    parts, proxies = urlsplit(url), getproxies()
-    found = proxies.get(parts.scheme) or proxies.get("all")
-    if not found or proxy_bypass(parts.netloc):
-        return None
-    return found if "://" in found else f"http://{found}"
 
 
 def _refuse_in_the_clear(url: str) -> None:
