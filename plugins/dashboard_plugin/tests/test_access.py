@@ -66,6 +66,29 @@ def test_another_cookie_is_none(inside: Served, cookie: str):
     assert inside.ask("/static/app.js", Cookie=cookie.format(port=inside.port)).status == 401
 
 
+ODD = [
+    'a={"b": [1, 2], "c": "x;y"}',
+    'quoted="never closed',
+    "a,b@c=[1](2){3}<4>",
+    "=; ;;= ;=x",
+    "name without a value",
+    "ü=ß\u00ff; \u0080=\u00e9",
+    "path=/x; Path=/; HttpOnly; expires=Thu, 01 Jan 1970 00:00:00 GMT",
+    f"long={'x' * 8192}",
+    "; ".join(f"c{n}={'y' * 400}" for n in range(60)),
+]
+
+
+@pytest.mark.parametrize("odd", ODD)
+def test_cookies_of_other_programs_lock_nobody_out(inside: Served, odd: str):
+    for cookie in (f"{odd}; {inside.cookie}", f"{inside.cookie}; {odd}"):
+        assert inside.ask("/static/app.js", Cookie=cookie).status == 200
+    name = inside.cookie.partition("=")[0]
+    assert inside.ask("/static/app.js", Cookie=f"{name}=x; {inside.cookie}").status == 200
+    assert inside.ask("/static/app.js", Cookie=f"{odd}; {name}=x").status == 401
+    assert inside.ask("/static/app.js", Cookie=f"{odd}; x{inside.cookie}").status == 401
+
+
 @pytest.mark.parametrize("path", PATHS)
 def test_a_page_of_another_name_gets_nothing(inside: Served, path: str):
     for host in ("evil.com", "evil.com:5000", "127.0.0.1.evil.com", "localhost.evil.com", ""):

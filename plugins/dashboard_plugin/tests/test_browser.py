@@ -50,6 +50,12 @@ def until(page: Any, truth: str, seconds: float = 30) -> None:
         page.wait_for_timeout(50)
 
 
+def models(kind: str, which: str = "at(-1)") -> str:
+    """Of the charts as they are drawn now, a part of that kind."""
+    return f"""Bokeh.documents.flatMap(document => [...document._all_models.values()])
+        .filter(model => model.type === '{kind}').{which}"""
+
+
 def new_run(project: Path, known: set[str]) -> str:
     """The name of the run that has begun to train."""
     for _ in range(600):
@@ -101,7 +107,7 @@ def test_the_flag_of_training_tells_a_link_that_shows_its_end(project: Path, loo
         assert "llm generate" in seen.page.locator("#said").inner_text()
         process.communicate(timeout=60)
         assert process.returncode == 0
-    assert seen.page.evaluate(STATUS) == "complete"
+    assert seen.page.evaluate(STATUS) == "completed"
     assert seen.errors == []
 
 
@@ -207,6 +213,10 @@ def test_a_run_that_went_back_says_so_and_goes_on(story: Story, serve: Any, look
         story.start(resumed_from=20)
         story.step(21, 4.0)
         until(page, f"{POINTS} === 21")
+        until(page, f"{models('Label')}.text === 'back from step 40'")
+        assert page.evaluate(f"{models('Span')}.location") == 20
+        chart = page.locator("[data-panel=curves] [role=img]").get_attribute("aria-label")
+        assert "At step 20: back from step 40." in chart
         said = page.locator("[data-panel=progress]").inner_text()
         assert "went back once at step 40 to step 20" in said
         assert "Step 21 of 100" in said
@@ -221,3 +231,87 @@ def test_before_there_is_a_run_the_page_waits_for_it(tmp_path: Path, serve: Any,
     Story(tmp_path).start()
     seen.page.wait_for_url(f"**/runs/{RUN}")
     assert seen.errors == []
+
+
+def legends(page: Any) -> list[str]:
+    """Of the loss."""
+    chart = page.locator("[data-panel=curves] [data-drawn]")
+    assert chart.count() == 1
+    found: list[str] = page.evaluate(
+        f"{models('LegendItem', 'map(item => item.label.value ?? item.label)')}"
+    )
+    return found
+
+
+def test_a_young_run_says_what_it_has_yet_to_tell(story: Story, serve: Any, look: Look):
+    story.manifest(config={"logging": {"log_interval": 10}, "training": {"eval_interval": 50}})
+    with story.live():
+        seen = look(serve(inside=False).serving.link)
+        page = seen.page
+        awaited = page.locator("[data-panel=progress] [role=status]")
+        awaited.get_by_text("Training is about to begin").wait_for()
+        story.start()
+        awaited.get_by_text("The first figures come at step 10.").wait_for()
+        assert "measured first at step 50." in awaited.inner_text()
+        story.step(10)
+        until(page, f"{POINTS} === 1")
+        assert "first figures" not in awaited.inner_text()
+        assert "training" in legends(page)
+        assert "validation" not in legends(page)
+        story.eval(50, 4.0, 4.5)
+        until(page, f"{POINTS} === 2")
+        until(page, f"{models('LegendItem', 'length')} > 0")
+        assert "validation" in legends(page)
+        assert awaited.is_hidden()
+    assert seen.errors == []
+
+
+def test_a_run_that_was_paused_for_a_reason_says_why_in_red(story: Story, serve: Any, look: Look):
+    story.start()
+    story.end(16, "paused")
+    path = story.folder.path / "summary.json"
+    reason = {"reason": "the loss only rises", "suggestions": ["a lower rate", "look at the text"]}
+    path.write_text(json.dumps({**json.loads(path.read_text()), "paused_for": reason}))
+    seen = look(serve(inside=False).serving.link)
+    box = seen.page.locator("#said")
+    box.get_by_text("Why: the loss only rises").wait_for()
+    assert box.get_by_role("listitem").all_inner_texts() == [
+        "a lower rate",
+        "look at the text",
+        "llm train --max-steps 100",
+    ]
+    assert box.get_attribute("data-tone") == "problematic"
+    assert seen.errors == []
+
+
+def test_runs_laid_over_one_another_have_one_legend_each(
+    story: Story, tmp_path: Path, serve: Any, look: Look
+):
+    other = Story(tmp_path, "20260102-120000")
+    for each in (story, other):
+        each.start()
+        each.step(1, 5.0)
+        each.step(2, 4.0)
+        each.eval(2, 4.0, 4.5)
+    seen = look(serve(inside=False, meant=RUN, others=(RUN, "20260102-120000")).serving.link)
+    page = seen.page
+    until(page, f"{POINTS} === 6")
+    shown = [text for text in legends(page) if text[0] == "2"]
+    assert shown == [f"{RUN} (this run)", "20260102-120000"]
+    assert page.get_by_role("checkbox", name="20260102-120000").is_checked()
+    assert seen.errors == []
+
+
+def test_a_button_that_is_not_answered_says_so_and_can_be_pressed_again(
+    story: Story, serve: Any, look: Look
+):
+    story.start()
+    story.step(1)
+    with story.live():
+        page = look(serve(inside=False).serving.link).page
+        page.route("**/control*", lambda route: route.abort())
+        pause = page.get_by_role("button", name="Pause")
+        pause.click()
+        page.get_by_role("heading", name="That was not possible").wait_for()
+        assert "llm runs pause" in page.locator("#said").inner_text()
+        assert pause.is_enabled()

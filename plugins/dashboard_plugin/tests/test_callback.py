@@ -18,6 +18,7 @@ from create_llm_dashboard import __main__ as program
 from create_llm_dashboard import callback as module
 from create_llm_dashboard.callback import Child, Dashboard
 from create_llm_dashboard.config import DashboardConfig
+from create_llm_dashboard.server import listen
 
 from .conftest import Story
 
@@ -102,6 +103,39 @@ def test_what_cannot_start_is_a_warning_and_the_run_goes_on(
     end: Any = {"seconds": 1.0, "train_loss": None, "val_loss": None, "val_bits_per_byte": None}
     ended = TrainEnd(step=1, status="completed", stopped_by="max_steps", **end)
     assert dispatcher.emit(ended) == set()
+
+
+def test_a_port_that_was_taken_is_told_and_the_process_gives_way(
+    story: Story, tmp_path: Path, started: list[Child], capsys: pytest.CaptureFixture[str]
+):
+    (tmp_path / "llm.toml").write_text("")
+    with listen("127.0.0.1", 0) as other:
+        port = other.getsockname()[1]
+        config = DashboardConfig(port=port, open_browser=False)
+        dispatcher = Dispatcher([("dashboard", Dashboard(config))], lambda dropped: None)
+        dispatcher.emit(train_start(story.folder.path))
+        play(dispatcher, started[0])
+    assert f"(port {port} is taken, so the page is at " in capsys.readouterr().err
+    own, page = psutil.Process().nice(), psutil.Process(started[0]._process.pid).nice()
+    assert page == psutil.BELOW_NORMAL_PRIORITY_CLASS if os.name == "nt" else page > own
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows has no such signals")
+def test_a_process_that_has_ended_is_gone_while_training_goes_on(
+    story: Story, tmp_path: Path, started: list[Child]
+):
+    (tmp_path / "llm.toml").write_text("")
+    Dashboard(CONFIG).on_train_start(train_start(story.folder.path))
+    (child,) = started
+    child._reader.join(60)
+    os.kill(child._process.pid, signal.SIGTERM)
+    for _ in range(600):
+        if not psutil.pid_exists(child._process.pid):  # one that nobody waited for exists
+            break
+        time.sleep(0.05)
+    else:
+        raise AssertionError("it is left to whoever waits for it")
+    assert not child.is_alive()
 
 
 @pytest.mark.skipif(os.name == "nt", reason="Windows has no such signals")

@@ -210,10 +210,8 @@ def indexed(story: Story, monkeypatch: pytest.MonkeyPatch) -> Story:
 def read_bytes(story: Story, monkeypatch: pytest.MonkeyPatch) -> tuple[History, list[int]]:
     """The history, and from which byte on the file was read for it."""
     started: list[int] = []
-    original = module._whole_lines
-    monkeypatch.setattr(
-        module, "_whole_lines", lambda path, at: started.append(at) or original(path, at)
-    )
+    original = module.blocks
+    monkeypatch.setattr(module, "blocks", lambda path, at: started.append(at) or original(path, at))
     return read(story.folder.events), started
 
 
@@ -263,7 +261,7 @@ def test_an_index_in_doubt_is_not_used(indexed: Story, harm, monkeypatch: pytest
 
 def test_what_is_read_by_halves_is_not_kept(story: Story, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(module, "_WORTH_AN_INDEX", 10)
-    monkeypatch.setattr(module, "_CHUNK_BYTES", 4096)
+    monkeypatch.setattr("create_llm_dashboard.lines._CHUNK_BYTES", 4096)
     story.start()
     for step in range(1, 101):
         story.step(step)

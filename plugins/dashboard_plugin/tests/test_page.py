@@ -74,8 +74,9 @@ def test_each_end_is_told_with_what_to_do(
         said = collect(news, {""})[""]["said"]
     assert said["title"] == title
     if status == "completed":
-        assert "models/v3" in said["text"]
-        assert "/x/" not in said["text"]
+        text = " ".join(said["text"])
+        assert "models/v3" in text
+        assert "/x/" not in text
         assert "llm chat" in said["next"]
     elif status not in ("diverged", "failed"):
         assert said["next"] == ["llm train --max-steps 100"]

@@ -39,7 +39,7 @@ def test_the_bands_lie_on_one_another_and_end_nowhere():
     ],
 )
 def test_a_loss_lies_in_its_zone_with_the_numbers_behind_it(val: float, zone: str):
-    told = verdict(scores((val, val)), None, V)
+    told = verdict(scores((val, val)), None, V, unfinished=True)
     assert told is not None
     assert told.zone == zone
     assert f"{val:.2f}" in told.reason
@@ -47,29 +47,98 @@ def test_a_loss_lies_in_its_zone_with_the_numbers_behind_it(val: float, zone: st
 
 
 def test_before_the_first_evaluation_the_training_loss_is_judged():
-    told = verdict([], GUESS * 0.6, V)
+    told = verdict([], GUESS * 0.6, V, unfinished=True)
     assert told is not None
     assert told.reason.startswith("The training loss")
-    assert verdict([], None, V) is None
+    assert verdict([], None, V, unfinished=True) is None
 
 
 @pytest.mark.parametrize("loss", [math.nan, math.inf])
 def test_a_loss_that_is_no_number_is_a_problem(loss: float):
-    for told in (verdict([], loss, V), verdict(scores((1, 2), (loss, loss)), 1.0, V)):
+    for found in ([], scores((1, 2), (loss, loss))):
+        told = verdict(found, loss, V, unfinished=True)
         assert told is not None
         assert told.zone == "problematic"
-        assert "no longer a number" in told.reason
+        assert "no number any more" in told.reason
+
+
+@pytest.mark.parametrize("unfinished", [True, False])
+@pytest.mark.parametrize("share", [1.06, 1.5, 90, 1e300])
+def test_a_loss_above_guessing_is_called_worse_than_guessing(share: float, unfinished: bool):
+    told = verdict(scores((GUESS, GUESS * share)), None, V, unfinished=unfinished)
+    assert told is not None
+    assert told.zone == "problematic"
+    assert "worse than guessing blindly" in told.reason
+    assert "went wrong" in told.reason or "gone wrong" in told.reason
+    assert "how often tokens occur" not in told.reason
+    assert len(told.reason) < 400
+
+
+def test_learning_by_heart_can_be_worse_than_guessing():
+    told = verdict(scores((3, 6), (2, 7), (1, 8), (0.1, GUESS * 1.5)), None, V, unfinished=False)
+    assert told is not None
+    assert told.reason.startswith("Overfitting: after step 100")
+    assert "worse than guessing blindly" in told.reason
+    assert "went wrong" not in told.reason
+
+
+@pytest.mark.parametrize("share", [0.96, 1.0, 1.04])
+def test_about_as_good_as_guessing_is_where_training_begins(share: float):
+    young = verdict([], GUESS * share, V, unfinished=True)
+    over = verdict([], GUESS * share, V, unfinished=False)
+    assert young is not None
+    assert over is not None
+    assert "Every training begins like that" in young.reason
+    assert "It has learnt nothing." in over.reason
+
+
+@pytest.mark.parametrize(
+    "pairs",
+    [
+        [(GUESS, GUESS * 2)],
+        [(GUESS, GUESS)],
+        [(GUESS, GUESS * 0.8)],
+        [(GUESS, GUESS * 0.6)],
+        [(1.5, 2.5)],
+        [(3, 3), (2.5, 2.6), (2, 2.7), (1.5, 2.8), (1, 3)],
+        [(2, 2), (2.2, 2.3), (2.4, 2.5), (2.6, 2.7)],
+    ],
+)
+def test_of_a_run_that_is_over_nothing_is_still_to_come(pairs: list[tuple[float, float]]):
+    told = verdict(scores(*pairs), None, V, unfinished=False)
+    assert told is not None
+    for words in ("begins", "if it stays", "Watch", "Stop", " now", "should", "rises", "yet"):
+        assert words not in told.reason
 
 
 def test_learning_by_heart_is_told_though_the_loss_is_low():
-    told = verdict(scores((3, 3), (2.5, 2.6), (2, 2.7), (1.5, 2.8), (1, 3)), None, V)
+    told = verdict(
+        scores((3, 3), (2.5, 2.6), (2, 2.7), (1.5, 2.8), (1, 3)), None, V, unfinished=True
+    )
     assert told is not None
     assert told.zone == "problematic"
     assert "Overfitting: since step 200" in told.reason
 
 
+@pytest.mark.parametrize("unfinished", [True, False])
+def test_who_learns_by_heart_is_not_told_to_learn_for_longer(unfinished: bool):
+    for pairs in ([(3, 6)], [(4, 4), (3, 4.5), (2, 5), (1, 5.5)]):
+        told = verdict(scores(*pairs), None, V, unfinished=unfinished)
+        assert told is not None
+        assert "longer" not in told.reason
+        assert "learning rate" not in told.reason
+
+
+def test_a_model_that_forgot_everything_got_worse_and_is_no_beginner():
+    fell_back = GUESS * 0.99
+    told = verdict(scores((2, 2), *[(fell_back, fell_back)] * 3), None, V, unfinished=True)
+    assert told is not None
+    assert told.reason.startswith("It gets worse: the validation loss was 2.00 at step 100")
+    assert "begins" not in told.reason
+
+
 def test_getting_worse_on_both_is_no_overfitting():
-    told = verdict(scores((2, 2), (2.2, 2.3), (2.4, 2.5), (2.6, 2.7)), None, V)
+    told = verdict(scores((2, 2), (2.2, 2.3), (2.4, 2.5), (2.6, 2.7)), None, V, unfinished=True)
     assert told is not None
     assert told.zone == "problematic"
     assert "It gets worse" in told.reason
@@ -84,13 +153,13 @@ def test_getting_worse_on_both_is_no_overfitting():
     ],
 )
 def test_noise_is_no_alarm(pairs: list[tuple[float, float]]):
-    told = verdict(scores(*pairs), None, V)
+    told = verdict(scores(*pairs), None, V, unfinished=True)
     assert told is not None
     assert told.zone == "good"
 
 
 def test_a_gap_is_told_before_it_does_harm():
-    told = verdict(scores((1.5, 2.5)), None, V)
+    told = verdict(scores((1.5, 2.5)), None, V, unfinished=True)
     assert told is not None
     assert told.zone == "acceptable"
     assert "learn by heart" in told.reason

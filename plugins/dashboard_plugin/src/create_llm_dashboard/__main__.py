@@ -1,7 +1,8 @@
 """The process of the page of one run, as `llm train --dashboard` starts it.
 
 On stdin comes one JSON object: `run` (its folder), `port`, `open_browser`. On stdout goes one:
-`link`, or why it `failed`. It ends when the run is over and no page has been open for a minute.
+`link` with a `note` on it, or why it `failed`. It ends when the run is over and no page has been
+open for a minute.
 """
 
 from __future__ import annotations
@@ -12,29 +13,39 @@ import time
 from pathlib import Path
 from typing import Any
 
+import psutil
+
 from create_llm.errors import CreateLLMError
 from create_llm.kernel.plugins import load_plugins
 from create_llm.project.folder import find_project
 from create_llm.runs.lock import is_held
 from create_llm.runs.run import runs_of
 from create_llm_dashboard.browser import open_link
-from create_llm_dashboard.server import listen
+from create_llm_dashboard.server import listen, told_if_taken
 from create_llm_dashboard.serving import Serving
 
 _UNWATCHED_SECONDS = 60.0
+_NICENESS = 5
 
 
 def main() -> None:
     asked = json.load(sys.stdin)
+    _give_way()
     try:
         serving = _serving(asked)
     except CreateLLMError as error:
         _answer({"failed": error.what})
         sys.exit(error.exit_code)
-    _answer({"link": serving.link})
+    taken = told_if_taken(serving.listener, asked["port"])
+    _answer({"link": serving.link, "note": f" ({taken})" if taken else ""})
     if asked["open_browser"]:
         open_link(serving.link)
     serving.run(_Over(serving, Path(asked["run"])))
+
+
+def _give_way() -> None:
+    """Where there are fewer cores than work, training goes first."""
+    psutil.Process().nice(getattr(psutil, "BELOW_NORMAL_PRIORITY_CLASS", _NICENESS))  # Windows'
 
 
 def _serving(asked: dict[str, Any]) -> Serving:

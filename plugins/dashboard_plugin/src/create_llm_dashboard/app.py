@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import json
 from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
 from importlib.metadata import distribution
 from pathlib import Path
+from urllib.parse import quote
 
 from starlette.applications import Starlette
 from starlette.concurrency import run_in_threadpool
@@ -25,9 +25,8 @@ from starlette.responses import (
 )
 from starlette.routing import Route
 
-from create_llm.runs.control import Control
-from create_llm.runs.control import Request as Asked
 from create_llm_dashboard.access import Door, Guard
+from create_llm_dashboard.asking import Asking
 from create_llm_dashboard.looks import AT_A_TIME, LOOK_SECONDS, Look, Looks, encoded
 from create_llm_dashboard.pages import STATIC, page
 from create_llm_dashboard.panel import Panel, View
@@ -41,7 +40,6 @@ _MOST_OTHERS = 8
 _MOST_STREAMS = 64
 _CHARTS = ("bokeh.min.js", "bokeh-api.min.js")
 _TYPES = {".js": "text/javascript", ".css": "text/css", ".svg": "image/svg+xml"}
-_BODY_BYTES = 1024
 
 
 @dataclass
@@ -99,15 +97,16 @@ def create_app(service: Service, door: Door, *, hosts: Sequence[str], port: int)
 class _Endpoints:
     def __init__(self, service: Service) -> None:
         self._service = service
+        self._asking = Asking()
 
     def home(self, request: Request) -> Response:
         service = self._service
         run = service.first()
         if run is None:
             return self._page(None, ())
-        others = ",".join(name for name in service.others if name != run.name)
+        others = ",".join(quote(name, safe="") for name in service.others if name != run.name)
         query = f"?with={others}" if others else ""
-        return RedirectResponse(f"/runs/{run.name}{query}", 303)
+        return RedirectResponse(f"/runs/{quote(run.name, safe='')}{query}", 303)
 
     def run(self, request: Request) -> Response:
         return self._page(self._run(request), self._others(request))
@@ -126,17 +125,15 @@ class _Endpoints:
         """News of all panels, for as long as somebody reads."""
         service = self._service
         if service.streams >= _MOST_STREAMS:
-            raise HTTPException(429, "too many pages are open")
+            raise HTTPException(
+                429, f"{service.streams} pages of this dashboard are open: close some"
+            )
         look = service.looks.at(await run_in_threadpool(self._view, request), service.panels)
         headers = {"cache-control": "no-store", "x-accel-buffering": "no"}
         return StreamingResponse(self._news(look), 200, headers, "text/event-stream")
 
     async def control(self, request: Request) -> Response:
-        run = await run_in_threadpool(self._run, request)
-        asked = _asked(await _body(request))
-        if not await run_in_threadpool(run.is_live):
-            raise HTTPException(409, f"run {run.name} is not live: it is {run.status()}")
-        await run_in_threadpool(Control(run.folder.path).send, asked)
+        asked = await self._asking.send(request, lambda: self._run(request))
         return _json({"asked": asked.value})
 
     async def _news(self, look: Look) -> AsyncIterator[bytes]:
@@ -232,21 +229,6 @@ def _library(name: str) -> bytes:
     """Kept, since it is most of what a page loads (1.4 MB)."""
     path = distribution("bokeh").locate_file(f"bokeh/server/static/js/{name}")
     return Path(str(path)).read_bytes()
-
-
-def _asked(body: bytes) -> Asked:
-    with contextlib.suppress(ValueError, TypeError, KeyError):
-        return Asked(json.loads(body)["request"])
-    raise HTTPException(400, f"ask for one of: {', '.join(asked.value for asked in Asked)}")
-
-
-async def _body(request: Request) -> bytes:
-    body = bytearray()
-    async for part in request.stream():
-        body += part
-        if len(body) > _BODY_BYTES:
-            raise HTTPException(413, "that is too long")
-    return bytes(body)
 
 
 async def _told(request: Request, error: Exception) -> Response:

@@ -58,7 +58,7 @@ class Dashboard(Callback):
             self._child = None
             if "link" not in answer:
                 raise PluginError(f"the dashboard could not start: {answer['failed']}")
-            print(f"dashboard: {answer['link']}", file=sys.stderr, flush=True)
+            print(f"dashboard: {answer['link']}{answer['note']}", file=sys.stderr, flush=True)
 
 
 class Child:
@@ -84,12 +84,14 @@ class Child:
         self._answer: dict[str, str] | None = None
         self._reader = threading.Thread(target=self._read, args=(json.dumps(asked),), daemon=True)
         self._reader.start()
+        # Somebody has to, or it stays in the system's table, dead, for as long as the training.
+        threading.Thread(target=self._process.wait, daemon=True).start()
 
     def is_alive(self) -> bool:
         return self._process.poll() is None
 
     def answer(self) -> dict[str, str] | None:
-        """What it said: a `link`, or why it `failed`; None for as long as it has not."""
+        """What it said: a `link` and a `note`, or why it `failed`; None as long as it has not."""
         return self._answer
 
     def _read(self, asked: str) -> None:

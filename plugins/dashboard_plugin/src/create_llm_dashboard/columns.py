@@ -53,5 +53,6 @@ class Columns:
                 grown = np.empty(max(needed, 2 * len(array)), array.dtype)
                 grown[: self._rows] = array[: self._rows]
                 self._arrays[name] = array = grown
-            array[self._rows : needed] = np.asarray(rows[name], array.dtype)
+            with np.errstate(over="ignore"):  # beyond float32 is infinite
+                array[self._rows : needed] = np.asarray(rows[name], array.dtype)
         self._rows = needed

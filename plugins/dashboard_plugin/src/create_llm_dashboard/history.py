@@ -1,23 +1,23 @@
 """What a run has measured so far, read from its events: the file is followed as it grows.
 
 The numbers of `step` events, which are almost all of a long run, are kept as columns, those of
-`eval` events as well; others as they were written. A torn last line is left for the next look, a
-damaged one skipped. Where steps were taken again after a resume, the higher session counts.
+`eval` events as well; others as they were written. A torn last line is left for the next look; one
+that is damaged, or longer than any event, is skipped. Where steps were taken again after a resume,
+the higher session counts.
 """
 
 from __future__ import annotations
 
 import json
 import math
-import re
 import threading
 import time
 from collections import deque
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from operator import attrgetter
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import msgspec
 import numpy as np
@@ -25,6 +25,7 @@ import numpy as np
 from create_llm.runs.report import is_event
 from create_llm_dashboard.columns import Array, Columns
 from create_llm_dashboard.index import read_index, write_index
+from create_llm_dashboard.lines import blocks, odd_lines
 
 Event = dict[str, Any]
 
@@ -43,20 +44,16 @@ TYPES: Mapping[str, Mapping[str, str]] = {
 MOST_KEPT = 500
 """Samples, checkpoints, warnings and epochs: the latest so many of each."""
 _OTHERS = ("train_start", "sample", "checkpoint", "warning", "epoch_end", "train_end")
-_CHUNK_BYTES = 1 << 20
-"""A page waits for one at most, and what is made of one takes several times its memory."""
+_MOST_STEPS = 2**53
+"""Of those below, JSON, the page and the columns all mean the same."""
 _WORTH_AN_INDEX = 20_000
 """Steps read since the index was last written: fewer are read anew in some milliseconds."""
-# As training writes them; a step that is written otherwise is read as any other event.
-_STEP = b'{"event": "step"'
-_ODD = re.compile(rb'\n(?!\{"event": "step")')
-"""In front of a line that is no step."""
 
 
 class _Step(msgspec.Struct, gc=False):
     """Of a `step` event, what becomes columns; the rest is skipped unmade."""
 
-    step: int
+    step: Annotated[int, msgspec.Meta(ge=0, le=_MOST_STEPS)]
     time: str
     session: int
     loss: float | None = None
@@ -82,6 +79,7 @@ class History:
         self._decoder = msgspec.json.Decoder(_Step)
         self._lock = threading.Lock()
         self._file: tuple[int, int] | None = None
+        self._seen: int  # the size of the file when it was read to its end
         self.version = 0
         self._forget()
 
@@ -101,16 +99,17 @@ class History:
             if self._file != (found.st_dev, found.st_ino) or found.st_size < self._read:
                 self._file = (found.st_dev, found.st_ino)
                 self._start()
-            self._whole = False
-            if found.st_size > self._read and not self._read_on(time.monotonic() + seconds):
-                return False
-            self._whole = True
-            return True
+            if found.st_size == self._seen:
+                return True
+            self._whole = self._read_on(time.monotonic() + seconds)
+            self._seen = found.st_size if self._whole else 0
+            return self._whole
 
     def keep(self) -> None:
         """Write the index, if enough has been read since it was written, and to the end."""
         with self._lock:
-            if self._whole and len(self.steps) - self._indexed > _WORTH_AN_INDEX:
+            unkept = len(self.steps) - self._indexed
+            if self._whole and not self._within and unkept > _WORTH_AN_INDEX:
                 self._write()
 
     def events(self, name: str) -> Sequence[Event]:
@@ -127,15 +126,24 @@ class History:
         self._others: dict[str, deque[Event]] = {name: deque(maxlen=MOST_KEPT) for name in _OTHERS}
         self.went_back: list[tuple[int, int]] = []
         self.last_time: datetime | None = None
-        self._read, self._indexed, self._whole = 0, 0, False
+        self._read, self._indexed = 0, 0
+        self._seen = 0
+        self._whole, self._within = False, False  # the file to its end; a line that is too long
 
     def _start(self) -> None:
         self._forget()
         self.version += 1
+        try:
+            self._recall()
+        except Exception:  # whatever a damaged index brings about: the events have it all
+            self._forget()
+
+    def _recall(self) -> None:
+        """Begin with what the index has."""
         found = read_index(self._path, TYPES)
         if found is None:
             return
-        self._read = found.read
+        self._read = self._seen = found.read
         self.steps.extend(found.tables["steps"])
         self.evals.extend(found.tables["evals"])
         self._indexed = len(self.steps)
@@ -155,18 +163,25 @@ class History:
 
     def _read_on(self, deadline: float) -> bool:
         """Whether the end was reached before the deadline."""
-        for block in _whole_lines(self._path, self._read):
+        for block in blocks(self._path, self._read):
             self._read += len(block)
-            done = 0
-            for start in _odd_lines(block):
-                self._add_steps(block[done:start])
-                done = block.index(b"\n", start) + 1
-                self._add(block[start:done])
-            self._add_steps(block[done:])
+            if self._within:
+                self._add_lines(block.partition(b"\n")[2])
+            elif block.endswith(b"\n"):
+                self._add_lines(block)
+            self._within = not block.endswith(b"\n")
             self.version += 1
             if time.monotonic() > deadline:
                 return False
         return True
+
+    def _add_lines(self, block: bytes) -> None:
+        done = 0
+        for start in odd_lines(block):
+            self._add_steps(block[done:start])
+            done = block.index(b"\n", start) + 1
+            self._add(block[start:done])
+        self._add_steps(block[done:])
 
     def _add_steps(self, lines: bytes) -> None:
         if not lines:
@@ -191,7 +206,7 @@ class History:
             event = json.loads(line)
         except (ValueError, RecursionError):
             return
-        if not is_event(event):
+        if not is_event(event) or not _is_sound(event):
             return
         name = event["event"]
         if name == "train_start":
@@ -217,24 +232,6 @@ class History:
         self._others["train_end"].clear()
 
 
-def _whole_lines(path: Path, start: int) -> Iterator[bytes]:
-    """The file from a byte on, in blocks that end with a line."""
-    with path.open("rb") as file:
-        file.seek(start)
-        rest = b""
-        while chunk := file.read(_CHUNK_BYTES):
-            block, newline, rest = (rest + chunk).rpartition(b"\n")
-            if newline:
-                yield block + newline
-
-
-def _odd_lines(block: bytes) -> Iterator[int]:
-    """Where the lines begin that are no steps."""
-    if not block.startswith(_STEP):
-        yield 0
-    yield from (found.end() for found in _ODD.finditer(block) if found.end() < len(block))
-
-
 def _column(steps: Sequence[_Step], name: str) -> Array:
     values = map(attrgetter(name), steps)
     if name == "step":
@@ -245,12 +242,24 @@ def _column(steps: Sequence[_Step], name: str) -> Array:
         return np.array([getattr(step, name) for step in steps], np.float64)
 
 
+def _is_sound(event: Event) -> bool:
+    """Whether its name and its steps are what they should be; the rest is for the panels."""
+    steps = (event["step"], event.get("resumed_from") or 0)
+    whole = all(isinstance(step, int) and 0 <= step <= _MOST_STEPS for step in steps)
+    return whole and isinstance(event["event"], str)
+
+
 def _number(value: object) -> float:
-    return float(value) if isinstance(value, int | float) else float("nan")
+    try:
+        return float(value) if isinstance(value, int | float) else math.nan
+    except OverflowError:  # an integer of hundreds of digits
+        return math.nan
 
 
 def _time(text: str) -> datetime | None:
+    """With its zone; None for what is none."""
     try:
-        return datetime.fromisoformat(text)
+        found = datetime.fromisoformat(text)
     except ValueError:
         return None
+    return found if found.tzinfo is not None else None

@@ -10,7 +10,6 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import json
-import zipfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -40,21 +39,22 @@ class Indexed:
 
 
 def read_index(events: Path, types: Mapping[str, Mapping[str, str]]) -> Indexed | None:
-    """What is kept beside these events, if it is of this very file and whole."""
-    try:
-        with np.load(_path(events), allow_pickle=False) as kept:
-            head = json.loads(kept["head"].tobytes())
-            if head["schema"] != _SCHEMA or head["mark"] != _mark(events, head["read"]):
-                return None
-            tables = {
-                table: {name: kept[f"{table}.{name}"] for name in columns}
-                for table, columns in types.items()
-            }
-            if not _is_whole(tables, types):
-                return None
-            return Indexed(int(head["read"]), tables, head["others"])
-    except (OSError, ValueError, KeyError, TypeError, EOFError, zipfile.BadZipFile):
-        return None
+    """What is kept beside these events, if it is of this very file and whole.
+
+    Raises:
+        Exception: any, of a file that is damaged or another's.
+    """
+    with np.load(_path(events), allow_pickle=False) as kept:
+        head = json.loads(kept["head"].tobytes())
+        if head["schema"] != _SCHEMA or head["mark"] != _mark(events, head["read"]):
+            return None
+        tables = {
+            table: {name: kept[f"{table}.{name}"] for name in columns}
+            for table, columns in types.items()
+        }
+        if not _is_whole(tables, types):
+            return None
+        return Indexed(int(head["read"]), tables, head["others"])
 
 
 def write_index(

@@ -9,15 +9,15 @@ from __future__ import annotations
 import asyncio
 import json
 import time
-from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
 from weakref import WeakValueDictionary
 
 from starlette.concurrency import run_in_threadpool
 
 from create_llm_dashboard.panel import Panel, View
 from create_llm_dashboard.reading import ReadRun
-from create_llm_dashboard.state import state_of
+from create_llm_dashboard.state import Said, state_of
 
 LOOK_SECONDS = 0.5
 """Between two looks at the files of a run that somebody watches."""
@@ -55,19 +55,40 @@ class Look:
             return self._found
 
     def _look(self) -> Found:
-        runs = (self._view.run, *self._view.others)
-        for run in runs:  # of what the look before has read, and pages have been told
-            run.history.keep()
-        ends = [run.history.refresh(AT_A_TIME) for run in runs]
         view = replace(self._view, status=self._view.run.status())
-        newest = view.runs.all()[-1:] == [view.run]
-        data = {"": encoded(state_of(view.run, view.status, newest=newest))}
+        try:
+            whole = _read((view.run, *view.others))
+        except Exception as error:  # whatever a damaged file brings about: the page goes on
+            return Found(True, {"": _damaged(view, error)})
+        data = {"": _state(view)}
         for name, panel in self._panels.items():
             try:
                 data[name] = encoded(panel.data(view))
             except Exception as error:  # anybody's code: the other panels go on
                 data[name] = encoded({"failed": f"{type(error).__name__}: {error}"})
-        return Found(all(ends), data)
+        return Found(whole, data)
+
+
+def _read(runs: Sequence[ReadRun]) -> bool:
+    """Whether all of them have been read to their ends."""
+    for run in runs:  # of what the look before has read, and pages have been told
+        run.history.keep()
+    ends = [run.history.refresh(AT_A_TIME) for run in runs]
+    return all(ends)
+
+
+def _state(view: View) -> bytes:
+    try:
+        newest = view.runs.all()[-1:] == [view.run]
+        return encoded(state_of(view.run, view.status, newest=newest))
+    except Exception as error:  # as well
+        return _damaged(view, error)
+
+
+def _damaged(view: View, error: Exception) -> bytes:
+    text = f"Not all of the run can be shown: {type(error).__name__}: {error}"
+    said = asdict(Said("problematic", "The run's files are damaged", (text,)))
+    return encoded({"status": view.status, "live": view.is_live, "asked": [], "said": said})
 
 
 class Looks:

@@ -10,6 +10,16 @@ from typing import Any
 from create_llm.runs.report import LIVE
 from create_llm.runs.run import RunFolder
 from create_llm_dashboard.history import History
+from create_llm_dashboard.series import finite
+
+_FIGURES = (
+    "steps",
+    "wall_seconds",
+    "val_loss",
+    "val_bits_per_byte",
+    "flops_utilisation",
+    "peak_flops",
+)
 
 
 class ReadRun:
@@ -25,8 +35,11 @@ class ReadRun:
         return self.folder.name
 
     def status(self) -> str:
-        """running, killed, or what the summary says."""
-        return self.folder.status()
+        """running, killed, or what the summary says; unreadable where that cannot be read."""
+        try:
+            return self.folder.status()
+        except (OSError, RecursionError):
+            return "unreadable"
 
     def is_live(self) -> bool:
         return self.status() == LIVE
@@ -40,7 +53,10 @@ class ReadRun:
         return self._manifest[1]
 
     def summary(self) -> dict[str, Any]:
-        return self.folder.summary()
+        """summary.json, without figures that are none."""
+        found = self.folder.summary()
+        odd = [name for name in _FIGURES if finite(found.get(name)) is None]
+        return {name: value for name, value in found.items() if name not in odd}
 
     def total_steps(self) -> int | None:
         total = self.history.latest("train_start").get("total_steps")

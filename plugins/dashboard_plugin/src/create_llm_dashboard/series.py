@@ -55,7 +55,10 @@ def numbers(values: Array) -> list[float | None]:
 
 def finite(value: object) -> float | None:
     """A number that JSON can carry, or None."""
-    return float(value) if isinstance(value, int | float) and math.isfinite(value) else None
+    try:
+        return float(value) if isinstance(value, int | float) and math.isfinite(value) else None
+    except OverflowError:  # an integer of hundreds of digits
+        return None
 
 
 def _number(text: str | None, default: float) -> float:

@@ -21,6 +21,7 @@ from create_llm.errors import ConfigError, CreateLLMError
 from create_llm.kernel.registry import Registry
 from create_llm_dashboard.access import Door, hosts_of
 from create_llm_dashboard.app import Service, create_app
+from create_llm_dashboard.connections import HEAD_BYTES, Connection
 from create_llm_dashboard.panel import Panel
 
 _TRIED = 50
@@ -72,6 +73,12 @@ def listen(host: str, port: int) -> socket.socket:
     )
 
 
+def told_if_taken(listener: socket.socket, port: int) -> str | None:
+    """That it listens at another port than the one that was asked for, in words."""
+    own: int = listener.getsockname()[1]
+    return f"port {port} is taken, so the page is at {own}" if port not in (0, own) else None
+
+
 def is_loopback(listener: socket.socket) -> bool:
     """Whether only this machine can reach it."""
     return ipaddress.ip_address(_address(listener)).is_loopback
@@ -118,7 +125,8 @@ def server_of(
     config = uvicorn.Config(
         create_app(service, door, hosts=hosts, port=port),
         loop="asyncio",
-        http="h11",
+        http=Connection,
+        h11_max_incomplete_event_size=HEAD_BYTES,
         ws="none",
         lifespan="off",
         log_config=None,
@@ -126,7 +134,6 @@ def server_of(
         server_header=False,
         proxy_headers=False,
         timeout_graceful_shutdown=2,
-        limit_concurrency=256,
         ssl_certfile=tls.certificate if tls else None,
         ssl_keyfile=tls.key if tls else None,
     )
@@ -156,11 +163,8 @@ class _Server(uvicorn.Server):
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
         """As uvicorn's, but that being asked to end is how a server ends, and no failure."""
-        previous = interrupts.take_over(self._asked_to_end)
-        try:
+        with interrupts.taken_over(self._asked_to_end):
             yield
-        finally:
-            interrupts.give_back(previous)
 
     def _asked_to_end(self, number: int, frame: FrameType | None) -> None:
         if self.should_exit:

@@ -2,67 +2,152 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass, replace
 from pathlib import PurePath
+from typing import Literal
 
 from create_llm.cli.units import bits, count, counted, duration
 from create_llm.runs.control import Control
 from create_llm.runs.page import printable
 from create_llm.runs.report import LIVE, resume_command
+from create_llm_dashboard.history import Event
 from create_llm_dashboard.panel import Json
 from create_llm_dashboard.reading import ReadRun
+from create_llm_dashboard.series import finite
+from create_llm_dashboard.zones import verdict_on
 
 _WITH_A_MODEL = ('llm generate --prompt "Once upon a time"', "llm chat", "llm evaluate")
+_MOST_TO_DO = 5
+_HUGE = 1e5
+
+Tone = Literal["good", "acceptable", "problematic", "quiet"]
+
+
+@dataclass(frozen=True, slots=True)
+class Said:
+    """The box at the top of the page.
+
+    Attributes:
+        text: what happened, a paragraph each.
+        todo: what to do about it.
+        next: commands to go on with, and `lead` what they are for.
+    """
+
+    tone: Tone
+    title: str
+    text: tuple[str, ...]
+    todo: tuple[str, ...] = ()
+    next: tuple[str, ...] = ()
+    lead: str = "Next:"
 
 
 def state_of(run: ReadRun, status: str, *, newest: bool) -> Json:
     """As the page's own script takes it."""
     asked = sorted(request.value for request in Control(run.folder.path).pending())
-    said = _said(run, status, newest=newest)
+    said = None if status == LIVE else asdict(_noted(run, _said(run, status, newest=newest)))
     return {"status": status, "live": status == LIVE, "asked": asked, "said": said}
 
 
-def _said(run: ReadRun, status: str, *, newest: bool) -> Json | None:
-    """A title, what happened, and commands to go on with."""
-    if status == LIVE:
-        return None
-    go_on = resume_command(run.folder, newest=newest)
-    total, summary = run.total_steps(), run.summary()
-    step = summary.get("steps", run.step())
-    at = f"at step {count(step)}" + (f" of {count(total)}" if total else "")
+def _said(run: ReadRun, status: str, *, newest: bool) -> Said:
     if status == "completed":
-        return _completed(run, step)
-    error = printable(str(run.history.latest("train_end").get("error") or ""))
+        return _completed(run)
+    go_on = (resume_command(run.folder, newest=newest),)
+    at, error = _at(run), _text(run.history.latest("train_end").get("error"))
     match status:
         case "paused":
-            return _message(
-                "quiet", "Paused", f"The run halted {at} and saved what it learnt.", go_on
-            )
+            return _paused(run, at, go_on)
         case "interrupted":
-            return _message("quiet", "Interrupted", f"The run was stopped {at}.", go_on)
+            return Said("quiet", "Interrupted", (f"The run was stopped {at}.",), next=go_on)
         case "diverged":
-            return _message(
-                "bad", "It went wrong", error or f"The loss stopped being a number {at}."
-            )
+            what = error or f"The loss stopped being a number {at}."
+            return Said("problematic", "It went wrong", (what, *_back(run)))
         case "killed":
             text = f"The run ended {at} without a word: power, memory, or somebody killed it."
-            return _message("bad", "The run was killed", text, go_on)
-    return _message("bad", "The run failed", error or f"It ended {at}.", go_on)
+            return Said("problematic", "The run was killed", (text,), next=go_on)
+    return Said("problematic", "The run failed", (error or f"It ended {at}.",), next=go_on)
 
 
-def _completed(run: ReadRun, step: int) -> Json:
-    summary, ended = run.summary(), run.history.latest("train_end")
-    facts = [f"{counted(step, 'step')} in {duration(summary.get('wall_seconds', 0.0))}."]
-    loss, per_byte = summary.get("val_loss"), summary.get("val_bits_per_byte")
-    if isinstance(loss, float):
-        better = f" ({bits(per_byte)})" if isinstance(per_byte, float) else ""
-        facts.append(f"Validation loss {loss:.3f}{better}.")
-    model = ended.get("model")
+def _at(run: ReadRun) -> str:
+    step, total = _steps(run), run.total_steps()
+    return f"at step {count(step)}" + (f" of {count(total)}" if total else "")
+
+
+def _steps(run: ReadRun) -> int:
+    steps = run.summary().get("steps")
+    return steps if isinstance(steps, int) else run.step()
+
+
+def _paused(run: ReadRun, at: str, go_on: tuple[str, ...]) -> Said:
+    """Halted by whoever watches, or by a callback that had its reason."""
+    halted = f"The run halted {at} and saved what it learnt."
+    told = run.summary().get("paused_for")
+    given = told if isinstance(told, dict) else {}
+    reason = _text(given.get("reason"))
+    if not reason:
+        return Said("quiet", "Paused", (halted,), next=go_on)
+    todo = _texts(given.get("suggestions"))
+    title, lead = "Paused: something is wrong", "To go on as it is:"
+    return Said("problematic", title, (halted, f"Why: {reason}"), todo, go_on, lead)
+
+
+def _completed(run: ReadRun) -> Said:
+    model = run.history.latest("train_end").get("model")
+    commands = _WITH_A_MODEL if isinstance(model, str) else ()
+    text = (" ".join(_facts(run, model)), *_back(run))
+    told = verdict_on(run, unfinished=False)
+    if told is None or told.zone != "problematic":
+        return Said(told.zone if told else "good", "Training is complete", text, next=commands)
+    title, lead = "Training is over, but not well", "To try it as it is:"
+    why = () if _closing(run) else (told.reason,)
+    return Said(told.zone, title, (*text, *why), next=commands, lead=lead)
+
+
+def _facts(run: ReadRun, model: object) -> Iterable[str]:
+    """What a complete run took and brought."""
+    summary = run.summary()
+    loss, per_byte = finite(summary.get("val_loss")), finite(summary.get("val_bits_per_byte"))
+    seconds = finite(summary.get("wall_seconds")) or 0.0
+    yield f"{counted(_steps(run), 'step')} in {duration(seconds)}."
+    if loss is not None:
+        better = f" ({bits(per_byte)})" if per_byte is not None else ""
+        shown = f"{loss:.3f}" if abs(loss) < _HUGE else f"{loss:.3g}"
+        yield f"Validation loss {shown}{better}."
     if isinstance(model, str):
         saved = "/".join(PurePath(model).parts[-2:])
-        facts.append(f"The model is saved as {printable(saved)}.")
-    commands = _WITH_A_MODEL if isinstance(model, str) else ()
-    return _message("good", "Training is complete", " ".join(facts), *commands)
+        yield f"The model is saved as {_text(saved)}."
 
 
-def _message(tone: str, title: str, text: str, *commands: str) -> Json:
-    return {"tone": tone, "title": title, "text": text, "next": list(commands)}
+def _back(run: ReadRun) -> Iterable[str]:
+    """That the run went back on the way, if it did."""
+    times = run.history.went_back
+    if times:
+        at, to = times[-1]
+        often = "once" if len(times) == 1 else f"{len(times)} times, last"
+        where = f"step {count(to)}" if to else "its beginning"
+        yield f"On the way it went back, {often} from step {count(at)} to {where} (see Warnings)."
+
+
+def _noted(run: ReadRun, said: Said) -> Said:
+    """With the note that a callback closed the session with, such as its verdict on the model."""
+    note = _closing(run)
+    if not (text := _text(note.get("message"))):
+        return said
+    todo = (*said.todo, *_texts([note.get("suggestion")]))
+    return replace(said, text=(*said.text, text[:1].upper() + text[1:]), todo=todo)
+
+
+def _closing(run: ReadRun) -> Event:
+    """The last note of the session, if it was told at its end; or nothing."""
+    ended, last = run.history.latest("train_end"), run.history.latest("warning")
+    at_the_end = all(last.get(key) == ended.get(key) for key in ("session", "step"))
+    return last if last.get("level") == "note" and at_the_end else {}
+
+
+def _texts(given: object) -> tuple[str, ...]:
+    texts = map(_text, given) if isinstance(given, list | tuple) else ()
+    return tuple(filter(None, texts))[:_MOST_TO_DO]
+
+
+def _text(given: object) -> str:
+    return printable(given) if isinstance(given, str) else ""

@@ -70,11 +70,8 @@ class _Server(uvicorn.Server):
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
         """As uvicorn's, but that being asked to end is how a server ends, and no failure."""
-        previous = interrupts.take_over(self._asked_to_end)
-        try:
+        with interrupts.taken_over(self._asked_to_end):
             yield
-        finally:
-            interrupts.give_back(previous)
 
     def _asked_to_end(self, number: int, frame: FrameType | None) -> None:
         if self.should_exit:

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import asdict
 
 from create_llm_dashboard.panel import Json, Panel, View
 from create_llm_dashboard.panels import SCRIPTS
+from create_llm_dashboard.panels.due import due
+from create_llm_dashboard.reading import ReadRun
 from create_llm_dashboard.series import finite
 from create_llm_dashboard.timeleft import time_left
 
@@ -18,6 +21,7 @@ def data(view: View) -> Json:
         "step": run.step(),
         "total_steps": run.total_steps(),
         "went_back": [{"at": at, "to": to} for at, to in run.history.went_back],
+        "awaited": " ".join(_awaited(run)) if view.is_live else "",
         "left": {name: round(value) for name, value in asdict(left).items()} if left else None,
         "loss": finite(float(steps["loss"][-1])) if len(steps) else None,
         "val_loss": finite(float(best[-1])) if len(evals) else None,
@@ -26,6 +30,21 @@ def data(view: View) -> Json:
         "memory_bytes": finite(float(steps["memory_bytes"][-1])) if len(steps) else None,
         "parameters": run.history.latest("train_start").get("parameters"),
     }
+
+
+def _awaited(run: ReadRun) -> Iterable[str]:
+    """What a young run has yet to tell, and when it will."""
+    start, history = run.history.latest("train_start"), run.history
+    if not start:
+        yield "Training is about to begin: what it needs is being made ready."
+        return
+    if not len(history.steps) or history.steps["step"][-1] <= start["step"]:
+        when = due(run, "logging", "log_interval")
+        begun = "Training goes on. The next" if start["step"] else "Training has begun. The first"
+        yield f"{begun} figures come {when}."
+    if not len(history.evals):
+        when = due(run, "training", "eval_interval")
+        yield f"How it does on text that it does not learn from is measured first {when}."
 
 
 PANEL = Panel("Progress", 10, data, SCRIPTS / "progress.js", wide=True)

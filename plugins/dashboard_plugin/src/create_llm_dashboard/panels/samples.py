@@ -5,6 +5,7 @@ from __future__ import annotations
 from create_llm.runs.page import printable
 from create_llm_dashboard.panel import Json, Panel, View
 from create_llm_dashboard.panels import SCRIPTS
+from create_llm_dashboard.panels.due import due
 
 _SHOWN = 30
 _LONGEST = 4000
@@ -20,7 +21,17 @@ def data(view: View) -> Json:
         }
         for sample in reversed(samples)
     ]
-    return {"samples": shown}
+    return {"samples": shown, "none": _none(view)}
+
+
+def _none(view: View) -> str:
+    """What is said where there is no sample."""
+    if not view.is_live:
+        return "None was written."
+    if len(view.run.history.evals):
+        return "None so far."
+    when = due(view.run, "training", "sample_interval")
+    return f"None yet. A model that writes text does so first {when}."
 
 
 def _text(value: object) -> str:

@@ -1,5 +1,6 @@
 // The page of one run: news come as server-sent events, one for each panel that has some.
 import { el, say } from "/static/kit.js";
+import { listen } from "/static/news.js";
 
 const main = document.getElementById("main");
 const run = main.dataset.run;
@@ -44,11 +45,12 @@ async function mount(section) {
 // --- the state of the run ---
 
 const WORDS = {
-  running: "running", completed: "complete", paused: "paused", interrupted: "interrupted",
-  failed: "failed", diverged: "went wrong", killed: "killed",
+  running: "running", completed: "completed", paused: "paused", interrupted: "interrupted",
+  failed: "failed", diverged: "went wrong", killed: "killed", unreadable: "unreadable",
 };
 const ASKED = { pause: "Pausing …", stop: "Stopping …", checkpoint: "Saving …" };
 const LABELS = { pause: "Pause", stop: "Stop", checkpoint: "Checkpoint now" };
+const ANSWER_MS = 10_000;
 const controls = document.getElementById("controls");
 const said = document.getElementById("said");
 let saidLast = "";
@@ -57,6 +59,7 @@ function show(state) {
   const badge = document.getElementById("status");
   say(badge, WORDS[state.status] ?? state.status);
   badge.dataset.status = state.status;
+  badge.dataset.tone = state.said?.tone ?? "";
   live = state.live;
   controls.hidden = !state.live;
   for (const button of controls.children) {
@@ -73,12 +76,15 @@ function tell(message) {
   saidLast = JSON.stringify(message);
   said.hidden = !message;
   if (!message) return;
-  said.dataset.tone = message.tone;
-  const next = message.next.map((command) => el("li", {}, el("code", {}, command)));
+  const { tone, title, text, todo = [], next = [], lead = "Next:" } = message;
+  said.dataset.tone = tone;
+  const list = (heading, items) =>
+    items.length ? [el("p", {}, heading), el("ul", {}, ...items.map((item) => el("li", {}, item)))] : [];
   said.replaceChildren(
-    el("h2", {}, message.title),
-    el("p", {}, message.text),
-    ...(next.length ? [el("p", {}, "Next:"), el("ul", {}, ...next)] : []),
+    el("h2", {}, title),
+    ...[text].flat().map((paragraph) => el("p", {}, paragraph)),
+    ...list(tone === "problematic" ? "What to do:" : "What would make it better:", todo),
+    ...list(lead, next.map((command) => el("code", {}, command))),
   );
 }
 
@@ -88,13 +94,27 @@ controls.addEventListener("click", async (event) => {
   if (request === "stop" && !confirm("End the training? It saves a checkpoint first.")) return;
   event.target.disabled = true;
   say(event.target, ASKED[request]);
-  const answer = await fetch(address("control"), {
-    method: "POST",
-    headers: { "Content-Type": "application/json" },
-    body: JSON.stringify({ request }),
-  });
-  if (!answer.ok) tell({ tone: "bad", title: "That was not possible", text: (await answer.json()).error, next: [] });
+  const refused = await ask(request);
+  if (!refused) return;
+  event.target.disabled = false;
+  say(event.target, LABELS[request]);
+  tell({ tone: "problematic", title: "That was not possible", ...refused });
 });
+
+/** Why a request was not taken, and what to do instead; null if it was. */
+async function ask(request) {
+  try {
+    const answer = await fetch(address("control"), {
+      method: "POST",
+      headers: { "Content-Type": "application/json" },
+      body: JSON.stringify({ request }),
+      signal: AbortSignal.timeout(ANSWER_MS),
+    });
+    return answer.ok ? null : { text: (await answer.json()).error };
+  } catch {
+    return { text: "The dashboard did not answer.", lead: "Try again, or halt the training in a terminal:", next: ["llm runs pause"] };
+  }
+}
 
 // --- news ---
 
@@ -102,25 +122,6 @@ const connection = document.getElementById("connection");
 function lost(text) {
   connection.hidden = !text;
   say(connection, text);
-}
-
-function listen() {
-  const stream = new EventSource(address("stream"));
-  stream.onopen = () => lost("");
-  stream.onmessage = (event) => {
-    const { panel, data } = JSON.parse(event.data);
-    if (panel === "") return show(data);
-    latest.set(panel, data);
-    updates.get(panel)?.(data);
-  };
-  stream.onerror = () => {
-    controls.hidden = true;
-    lost(
-      stream.readyState === EventSource.CLOSED
-        ? "The dashboard does not know this browser any more. For a new link: llm dashboard"
-        : "The dashboard has ended, or cannot be reached; training goes on without it. Trying again …",
-    );
-  };
 }
 
 async function waitForRun() {
@@ -159,7 +160,17 @@ document.getElementById("theme").addEventListener("click", () => {
 });
 
 if (run) {
-  listen();
+  listen(address("stream"), {
+    news: (panel, data) => {
+      if (panel === "") return show(data);
+      latest.set(panel, data);
+      updates.get(panel)?.(data);
+    },
+    lost: (text) => {
+      if (text) controls.hidden = true;
+      lost(text);
+    },
+  });
   document.querySelectorAll("[data-panel]").forEach(mount);
 } else {
   waitForRun();

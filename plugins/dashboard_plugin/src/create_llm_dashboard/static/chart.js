@@ -22,6 +22,15 @@ function inTurn(draw) {
   drawing = drawing.then(() => new Promise((resolve) => requestAnimationFrame(() => setTimeout(resolve))));
 }
 
+/** What cannot change without drawing anew. */
+const shape = ({ curves, marks }) => JSON.stringify([curves.map((curve) => curve.name), marks]);
+
+/** The first and the last step of curves and marks. */
+function ends(curves, marks = []) {
+  const xs = [...curves.flatMap((curve) => [curve.x[0], curve.x.at(-1)]), ...marks.map((mark) => mark.x)];
+  return xs.length ? [Math.min(...xs), Math.max(...xs)] : [0, 1];
+}
+
 export class LineChart {
   /**
    * @param root element to draw in
@@ -42,12 +51,18 @@ export class LineChart {
     document.addEventListener("themechange", () => this.redraw());
   }
 
-  /** @param given {curves: [{name, x, y, colour, dash, width, alpha, dots}], zones, end} */
+  /**
+   * @param given {curves: [{name, x, y, colour, dash, width, alpha, dots, legend}], zones, marks}; a
+   * curve of which nothing was measured is left out, and those of one legend are hidden together;
+   * marks are {x, text}, a line across each
+   */
   update(given) {
-    const same = this.lines && this.given.curves.map((c) => c.name).join() === given.curves.map((c) => c.name).join();
-    this.given = given;
-    if (!same) return this.redraw();
-    given.curves.forEach((curve, n) => this.fill(this.lines[n], curve));
+    const curves = given.curves.filter((curve) => curve.y.some((v) => v != null));
+    const [first, last] = ends(curves, given.marks);
+    const marks = (given.marks ?? []).map((mark) => ({ ...mark, late: mark.x > (first + last) / 2 }));
+    this.given = { ...given, curves, marks };
+    if (!this.lines || this.drawn !== shape(this.given)) return this.redraw();
+    this.given.curves.forEach((curve, n) => this.fill(this.lines[n], curve));
     this.fit();
   }
 
@@ -81,16 +96,18 @@ export class LineChart {
       this.root.textContent = "The charts could not be loaded.";
       return;
     }
-    const measured = this.given.curves.filter((curve) => curve.y.some((v) => v != null));
-    if (!measured.length) {
+    if (!this.given.curves.length) {
       this.lines = null;
-      this.root.textContent = "Nothing has been measured yet.";
+      const none = Object.assign(document.createElement("p"), { className: "quiet", textContent: "Nothing has been measured yet." });
+      this.root.replaceChildren(none);
       return;
     }
-    const { Plotting, ColumnDataSource, Range1d, DataRange1d, BoxZoomTool, HoverTool, BoxAnnotation } = Bokeh;
+    const { Plotting, ColumnDataSource, Range1d, DataRange1d, BoxZoomTool, HoverTool, BoxAnnotation, Span, Label, BasicTickFormatter } = Bokeh;
     const [ink, grid, paper] = [css("--ink"), css("--grid"), css("--panel")];
     this.range = new Range1d({ start: 0, end: 1 });
-    const tools = [new HoverTool({ tooltips: [["", "$name"], [this.x, "@x{0,0}"], [this.y, "@y{0.[0000]}"]] })];
+    const tools = [new HoverTool({
+      tooltips: [["", "$name"], [this.x, "@x{0,0}"], [this.y, "@y{%.5g}"]], formatters: { "@y": "printf" },
+    })];
     // Where a finger drags, the page has to move.
     if (this.onrange && !matchMedia("(pointer: coarse)").matches)
       tools.push(new BoxZoomTool({ dimensions: "width" }));
@@ -110,13 +127,22 @@ export class LineChart {
     for (const lines of [plot.xgrid, plot.ygrid].flat()) lines.grid_line_color = grid;
     plot.xaxis.axis_label = this.x;
     plot.yaxis.axis_label = this.y;
+    plot.yaxis.formatter = new BasicTickFormatter({ power_limit_low: -5, power_limit_high: 6 });
     for (const zone of this.given.zones ?? [])
       plot.add_layout(new BoxAnnotation({
         bottom: zone.low || undefined, top: zone.high ?? undefined,
         fill_color: css(`--zone-${zone.zone}`), fill_alpha: 1, level: "image",
         line_color: null,
       }));
+    for (const { x, text, late } of this.given.marks) {
+      plot.add_layout(new Span({ location: x, dimension: "height", line_color: ink, line_dash: [4, 4] }));
+      plot.add_layout(new Label({
+        x, y: 4, y_units: "screen", x_offset: late ? -4 : 4, text_align: late ? "right" : "left",
+        text, text_color: ink, text_font_size: "12px",
+      }));
+    }
     const drawn = [];
+    this.drawn = shape(this.given);
     this.lines = this.given.curves.map((curve, n) => {
       const source = new ColumnDataSource({ data: { x: [], y: [] } });
       const line_color = curve.colour ?? colour(n);
@@ -124,7 +150,7 @@ export class LineChart {
         source, line_color, line_width: curve.width ?? 2, line_alpha: curve.alpha ?? 1,
         line_dash: curve.dash ?? [], name: curve.name,
       };
-      if (curve.legend !== false) style.legend_label = curve.name;
+      if (curve.legend !== false) style.legend_label = curve.legend ?? curve.name;
       drawn.push(plot.line({ field: "x" }, { field: "y" }, style));
       if (curve.dots)
         plot.scatter({ field: "x" }, { field: "y" }, { source, color: line_color, size: 5, name: curve.name });
@@ -137,7 +163,6 @@ export class LineChart {
       background_fill_color: paper, background_fill_alpha: 0.8, label_text_color: ink,
       border_line_color: null, click_policy: "hide", location: "top_right", padding: 4, spacing: 0,
     });
-    if (this.given.curves.length < 2) plot.legend.visible = false;
     this.fit();
     this.range.change.connect(() => this.zoomed());
     await this.show(plot);
@@ -158,9 +183,8 @@ export class LineChart {
   /** The whole of the curves, or what somebody zoomed to. */
   fit() {
     if (!this.range) return; // not drawn yet
-    const xs = this.given.curves.flatMap((c) => (c.x.length ? [c.x[0], c.x.at(-1)] : []));
-    const all = xs.length ? [Math.min(...xs), Math.max(...xs)] : [0, 1];
-    const [from, to] = this.zoom ?? [all[0], all[1] > all[0] ? all[1] : all[0] + 1];
+    const [first, last] = ends(this.given.curves, this.given.marks);
+    const [from, to] = this.zoom ?? [first, last > first ? last : first + 1];
     this.own = true;
     this.range.setv({ start: from, end: to });
     this.own = false;

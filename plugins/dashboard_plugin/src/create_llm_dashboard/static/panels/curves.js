@@ -1,5 +1,5 @@
 import { LineChart, colour } from "/static/chart.js";
-import { el, say, table, figure } from "/static/kit.js";
+import { count, el, say, table, figure } from "/static/kit.js";
 
 const MARKS = { good: "✓", acceptable: "~", problematic: "!" };
 
@@ -20,10 +20,11 @@ export function mount(root, api) {
   const latest = el("button", { type: "button", onclick: showLatest }, "Last quarter");
   const rows = el("details", {}, el("summary", {}, "The evaluations as a table"));
   const zones = el("ul", { class: "zones" });
+  const key = el("p", { class: "quiet", hidden: true }, "Solid lines: training; dashed lines and dots: validation.");
   root.append(
     verdict,
     el("div", { class: "tools" }, el("label", {}, log, " logarithmic"), el("label", {}, "Smoothing ", smoothing), latest, all),
-    place, zones, rows,
+    place, key, zones, rows,
   );
 
   function showLatest() {
@@ -50,16 +51,19 @@ export function mount(root, api) {
     const several = found.runs.length > 1;
     const curves = found.runs.flatMap((run, n) => {
       const name = (what) => (several ? `${what} ${run.name}` : what);
+      const legend = several ? `${run.name}${n ? "" : " (this run)"}` : undefined;
       const own = several ? colour(n) : null;
       return [
-        { name: name("training"), ...run.train, colour: own ?? colour(0), alpha: 0.75, width: 1.5 },
-        { name: name("validation"), ...run.val, colour: own ?? colour(1), width: 2.5, dots: run.val.x.length < 100, dash: several ? [6, 3] : [] },
+        { name: name("training"), ...run.train, legend, colour: own ?? colour(0), alpha: 0.75, width: 1.5 },
+        { name: name("validation"), ...run.val, legend, colour: own ?? colour(1), width: 2.5, dots: run.val.x.length < 100, dash: several ? [6, 3] : [] },
       ];
     });
-    chart.update({ curves, zones: found.zones });
+    const marks = marksOf(found.went_back);
+    chart.update({ curves, zones: found.zones, marks });
+    key.hidden = !several;
     const first = found.runs[0].train.y.find((v) => v != null);
     const lastVal = found.runs[0].val.y.at(-1);
-    place.setAttribute("aria-label", `Loss: training from ${figure(first)} to ${figure(found.runs[0].train.y.at(-1))}; validation ${figure(lastVal)}. The table below has the numbers.`);
+    place.setAttribute("aria-label", `Loss: training from ${figure(first)} to ${figure(found.runs[0].train.y.at(-1))}; validation ${figure(lastVal)}.${marks.map((mark) => ` At step ${count(mark.x)}: ${mark.text}.`).join("")} The table below has the numbers.`);
     if (found.verdict) {
       verdict.dataset.zone = found.verdict.zone;
       verdict.hidden = false;
@@ -67,11 +71,19 @@ export function mount(root, api) {
       say(verdict, said);
     } else verdict.hidden = true;
     zones.replaceChildren(...found.zones.map((zone) => {
-      const range = zone.high == null ? `above ${figure(zone.low, 2)}` : `${figure(zone.low, 2)} to ${figure(zone.high, 2)}`;
+      const to = zone.high == null ? "" : figure(zone.high, 2);
+      const range = !to ? `above ${figure(zone.low, 2)}` : zone.low ? `${figure(zone.low, 2)} to ${to}` : `below ${to}`;
       return el("li", { "data-zone": zone.zone }, el("strong", {}, zone.zone), ` ${range}: ${zone.meaning}`);
     }));
     rows.replaceChildren(rows.firstChild, table("Evaluations", ["step", "training loss", "validation loss"], found.table.map((row) => [row.step, figure(row.train, 4), figure(row.val, 4)])));
   }
 
   return (found) => (isPlain() ? draw(found) : ask());
+}
+
+/** A line at each step that the run went back to. */
+function marksOf(times) {
+  const from = new Map();
+  for (const { at, to } of times) from.set(to, [...(from.get(to) ?? []), count(at)]);
+  return [...from].map(([x, ats]) => ({ x, text: `back from step ${ats.join(", ")}` }));
 }

@@ -13,12 +13,15 @@ export function mount(root) {
   const range = el("dd", { class: "range" });
   values.get("time left").after(range);
   const back = el("p", { class: "quiet", hidden: true });
-  root.append(done, bar, back, tiles);
+  const awaited = el("p", { class: "quiet", role: "status", hidden: true });
+  root.append(done, bar, awaited, back, tiles);
 
   return (data) => {
     const share = data.total_steps ? Math.min(data.step / data.total_steps, 1) : 0;
     bar.value = share;
     say(done, `Step ${count(data.step)}${data.total_steps ? ` of ${count(data.total_steps)} (${Math.floor(share * 100)} %)` : ""}`);
+    awaited.hidden = !data.awaited;
+    say(awaited, data.awaited);
     back.hidden = !data.went_back.length;
     if (!back.hidden) say(back, wentBack(data.went_back));
     const left = data.left;
@@ -32,6 +35,7 @@ export function mount(root) {
       memory: bytes(data.memory_bytes),
       parameters: short(data.parameters),
     };
+    values.get("time left").parentElement.hidden = !left;
     for (const [name, text] of Object.entries(shown)) say(values.get(name), text);
   };
 }

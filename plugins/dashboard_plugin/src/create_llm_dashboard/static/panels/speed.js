@@ -4,7 +4,7 @@ import { count, el, percent, say, short } from "/static/kit.js";
 const CURVES = [
   ["tokens_per_second", "Tokens per second", "tokens/s", (v) => count(v)],
   ["learning_rate", "Learning rate", "learning rate", (v) => (v == null ? "–" : v.toPrecision(3))],
-  ["grad_norm", "Gradient norm", "norm before clipping", (v) => (v == null ? "–" : v.toFixed(2))],
+  ["grad_norm", "Gradient norm", "before clipping", (v) => (v == null ? "–" : v.toFixed(2))],
 ];
 
 export function mount(root) {
