@@ -91,7 +91,7 @@ def test_a_remedy_is_not_lost_where_the_run_ends_before_it(project, tmp_path_fac
     _, manifest, _, _ = train(whole, **LOST)
     chosen = flags({**QUICK, "callbacks.guard.on_anomaly": "auto", **LOST})
     process = start_llm(project, "train", *chosen)
-    while "the loss only rises" not in (line := process.stderr.readline()):
+    while "far above that of blind guessing" not in (line := process.stderr.readline()):
         assert line, "it ended without a finding"
     process.send_signal(number)
     process.communicate(timeout=60)
@@ -112,9 +112,30 @@ def test_without_a_remedy_the_same_run_scores_badly(project):
     assert report["score"] <= 10
 
 
+def test_a_run_that_blows_up_before_its_first_log_is_found(project):
+    settings = {
+        "training.learning_rate": 10,
+        "training.max_steps": 60,
+        "training.eval_interval": 1000,
+        "training.precision": "fp32",
+        "logging.log_interval": 10,
+    }
+    report, manifest, _, _ = train(project, **settings)
+    assert rules(report)[0] == "divergence"
+    first = report["findings"][0]
+    assert (first["step"], first["remedy"]["learning_rate"]) == (30, 0.1)
+    assert manifest["remedies"][0]["from_step"] == 0
+
+
 def test_on_a_terminal_it_stops_and_may_be_gone_on_with(project):
     report, _, _, said = train(project, "pause", code=78, **ABSURD)
     assert report["status"] == "paused"
+    (summary,) = project.glob("logs/*/summary.json")
+    told = json.loads(summary.read_text())["paused_for"]
+    assert "blind guessing" in told["reason"]
+    command = told["suggestions"][0].removeprefix("a lower learning rate: llm train ")
+    assert {"model.layers=1", "training.eval_interval=20"} <= set(command.split())
+    assert command.endswith("--resume never --learning-rate 0.003")
     assert "try: a lower learning rate" in said
     report, _, _, _ = train(project, "warn", **ABSURD)
     assert report["status"] == "completed"

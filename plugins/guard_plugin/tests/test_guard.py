@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import json
 import math
+from dataclasses import asdict
 
 import pytest
 
-from create_llm.runs.events import CheckpointSaved, Diverged, EventLog, TrainEnd
-from create_llm.training.callbacks import Overrides, Retry, Signal, Warn
+from create_llm.runs.events import Diverged, EventLog, TrainEnd
+from create_llm.training.callbacks import Overrides, Pause, Retry, Warn
 from create_llm.training.dispatch import METHODS
+from create_llm.training.remedies import Remedy
 from create_llm_guard.callback import Guard
 from create_llm_guard.config import GuardConfig
+from create_llm_guard.report import with_what_was_done
 from create_llm_guard.rules.base import Run
 from create_llm_guard.score import quality
 
@@ -25,10 +28,6 @@ def tell(guard, *events):
         answer = getattr(guard, METHODS[event.name])(event)
         answers += answer if isinstance(answer, list) else [answer]
     return [answer for answer in answers if answer is not None]
-
-
-def saved(step):
-    return CheckpointSaved(step=step, path=f"step-{step}", reason="interval", seconds=0.1)
 
 
 def end(step=200, status="completed", error=None):
@@ -56,24 +55,25 @@ SPOILT = curve(120, lambda n: learnt(n, 120) + 3 * (n >= 80))
 
 
 @pytest.mark.parametrize(
-    ("policy", "expected"), [("auto", Retry), ("pause", Signal), ("warn", type(None))]
+    ("policy", "expected"), [("auto", Retry), ("pause", Pause), ("warn", type(None))]
 )
 def test_a_run_that_diverges_meets_the_policy(tmp_path, policy, expected):
-    events = [start_at(tmp_path), *SPOILT[:70], saved(70), *SPOILT[70:82], saved(82)]
-    told, *acted = tell(guard(policy), *events, *SPOILT[82:])
+    told, *acted = tell(guard(policy), start_at(tmp_path), *SPOILT)
     assert isinstance(told, Warn)
     assert told.level == "serious"
     assert told.suggestion is not None
     assert "--learning-rate 0.0009" in told.suggestion
     assert [type(answer) for answer in acted] == [expected][: expected is not type(None)]
     if expected is Retry:
-        assert (acted[0].step, acted[0].overrides) == (70, Overrides(learning_rate=0.3))
-    if expected is Signal:
-        assert acted == [Signal.PAUSE]
+        assert (acted[0].step, acted[0].overrides) == (79, Overrides(learning_rate=0.3))
+        assert acted[0].from_beginning == Overrides(learning_rate=0.1)
+    if expected is Pause:
+        assert acted[0].reason == told.message
+        assert "; or ".join(acted[0].suggestions) == told.suggestion
 
 
 def test_unset_it_pauses_where_somebody_is_and_remedies_where_nobody_is(tmp_path):
-    for attended, expected in ((True, Signal), (False, Retry)):
+    for attended, expected in ((True, Pause), (False, Retry)):
         policy = Guard(GuardConfig(), attended=lambda attended=attended: attended)
         answers = tell(policy, start_at(tmp_path), *SPOILT)
         assert isinstance(answers[-1], expected)
@@ -84,23 +84,22 @@ def test_it_never_pauses_for_what_spoils_nothing(tmp_path):
     assert [type(answer) for answer in answers] == [Warn]
 
 
-def test_without_a_stable_checkpoint_it_begins_anew_and_slower(tmp_path):
-    (*_, retry) = tell(guard(), start_at(tmp_path), *SPOILT)
-    assert (retry.step, retry.overrides.learning_rate) == (0, 0.1)
-
-
 def test_its_remedies_are_counted_over_all_sessions(tmp_path):
     spent = guard(max_remedies=2)
     assert [type(a) for a in tell(spent, start_at(tmp_path, remedies=2), *SPOILT)] == [Warn]
 
 
 @pytest.mark.parametrize("clip", [0.0, 1.0])
-def test_a_number_that_is_none_goes_back_to_the_newest_checkpoint(tmp_path, clip):
+def test_from_a_number_that_is_none_it_goes_back_to_the_newest_checkpoint(tmp_path, clip):
     config = {"training": {"learning_rate": 0.1, "gradient_clip": clip}}
     start = start_at(tmp_path, config=config)
-    told, retry = tell(guard(), start, saved(10), saved(20), Diverged(step=27, message="nan"))
+    told, retry = tell(guard(), start, Diverged(step=27, message="nan"))
     assert told.level == "serious"
-    assert (retry.step, retry.overrides) == (20, Overrides(0.3, None if clip else 1.0))
+    limit = None if clip else 1.0
+    assert (retry.step, retry.overrides) == (27, Overrides(0.3, limit))
+    assert retry.from_beginning == Overrides(0.1, limit)
+    _, behind = tell(guard(), start, eval_end(20, math.nan))
+    assert behind.step == 19
     for policy in ("pause", "warn"):
         answers = tell(guard(policy), start, Diverged(step=27, message="nan"))
         assert not any(isinstance(answer, Retry) for answer in answers)
@@ -136,6 +135,69 @@ def test_after_a_resume_it_knows_what_was_and_says_nothing_twice(tmp_path):
     assert "risen" in report["reasons"][0]["why"]
 
 
+def test_what_is_found_again_after_a_kill_counts_once(tmp_path):
+    log = EventLog(tmp_path / "events.jsonl", session=1)
+    first = guard("warn")
+    for event in (start_at(tmp_path), *SPOILT[:90]):
+        log.append(event)
+        tell(first, event)
+    again = start_at(tmp_path, step=60, resumed_from=60)
+    log.append(again)
+    second = guard("warn")
+    assert [type(each) for each in tell(second, again, *SPOILT[60:])] == [Warn]
+    report = json.loads((tmp_path / "guard.json").read_text())
+    assert [each["rule"] for each in report["findings"]] == ["divergence"]
+
+
+def test_the_report_says_what_was_done_and_not_what_was_planned(tmp_path):
+    told, retry = tell(guard(), start_at(tmp_path), *SPOILT)
+    assert told.level == "serious"
+    (planned,) = json.loads((tmp_path / "guard.json").read_text())["findings"]
+    assert planned["remedy"] is None
+    done = {
+        "at_step": planned["step"],
+        "from_step": 0,
+        "reason": retry.reason,
+        "overrides": asdict(retry.from_beginning),
+    }
+    run = {"command": ["llm", "train", "--seed", "3"], "remedies": [done]}
+    (tmp_path / "run.json").write_text(json.dumps(run))
+    again = start_at(tmp_path, resumed_from=0, remedies=1, learning_rate=3e-4)
+    tell(guard(), again, *curve(120, lambda n: learnt(n, 120)), eval_end(120, 2.1), end(120))
+    report = json.loads((tmp_path / "guard.json").read_text())
+    assert report["findings"][0]["remedy"]["learning_rate"] == 0.1
+    assert report["suggestions"] == [
+        "begin with what held in the end: llm train --seed 3 --resume never --learning-rate 0.0003"
+    ]
+
+
+def test_of_findings_in_the_same_words_each_has_its_own_remedy():
+    same = 3 * [finding for finding in found(SPOILT, total_steps=120) if finding.remedy]
+    remedies = [Remedy(27, 20, same[0].reason, Overrides(rate)) for rate in (0.3, 0.1)]
+    told = with_what_was_done(same, remedies)
+    assert [each.remedy for each in told] == [Overrides(0.3), Overrides(0.1), None]
+
+
+def test_what_the_run_did_something_about_is_not_gone_back_for_again(tmp_path):
+    log = EventLog(tmp_path / "events.jsonl", session=1)
+    scores = [eval_end(40 * n, 3.0 + 0.4 * n, 3.0 - 0.6 * n) for n in range(5)]
+    first = guard()
+    for event in (start_at(tmp_path), *scores):
+        log.append(event)
+    (*_, retry) = tell(first, start_at(tmp_path), *scores)
+    done = {"at_step": 120, "from_step": 120, "reason": retry.reason}
+    overrides = asdict(Overrides())  # the best was damaged
+    (tmp_path / "run.json").write_text(json.dumps({"remedies": [done | {"overrides": overrides}]}))
+    assert tell(guard(), start_at(tmp_path, step=120, resumed_from=120, remedies=1)) == []
+
+
+def test_a_model_worse_than_guessing_is_of_no_use_whatever_came_before(tmp_path):
+    (verdict,) = tell(guard(), start_at(tmp_path), eval_end(120, GUESS + 0.5), end(120))
+    report = json.loads((tmp_path / "guard.json").read_text())
+    assert report["score"] == 0
+    assert "of no use" in verdict.message
+
+
 def test_what_was_left_behind_is_forgotten(tmp_path):
     log = EventLog(tmp_path / "events.jsonl", session=1)
     for event in (start_at(tmp_path), *SPOILT):
@@ -164,6 +226,36 @@ def test_what_ended_early_is_not_judged_aloud(tmp_path):
         assert tell(guard(), start_at(tmp_path), eval_end(5, 4.0), end(5, status)) == []
 
 
+def test_who_learns_by_heart_is_not_told_to_learn_longer_or_with_more(tmp_path):
+    scores = [eval_end(40, 5.0, 4.9), eval_end(80, 5.4, 2.2), eval_end(120, 5.6, 1.6)]
+    tell(guard("warn"), start_at(tmp_path, train_tokens=500), *scores, end(120))
+    todo = json.loads((tmp_path / "guard.json").read_text())["suggestions"]
+    assert len(todo) == 2
+    assert not any("larger" in each or "more steps" in each for each in todo)
+
+
+def test_the_words_of_a_reason_agree_with_its_points(tmp_path):
+    (verdict,) = tell(guard(), start_at(tmp_path), eval_end(120, 0.79 * GUESS), end(120))
+    assert "quality 0 of 100: it has learnt little more than how often" in verdict.message
+    assert "at its best at the end, which is worth nothing yet (0 of 15)" in verdict.message
+    (verdict,) = tell(guard(), start_at(tmp_path), eval_end(120, 0.55 * GUESS), end(120))
+    assert "quality 89 of 100: it has learnt some of what follows on what" in verdict.message
+    assert "nothing went wrong (15 of 15)" in verdict.message
+
+
+@pytest.mark.parametrize(
+    ("rate", "first"),
+    [(1.0, "a lower learning rate:"), (1e-6, "a higher"), (3e-3, "it has learnt little yet")],
+)
+def test_who_learnt_little_at_a_rate_far_off_is_told_the_usual_one(tmp_path, rate, first):
+    training = {"learning_rate": rate, "optimizer": "adamw", "warmup_steps": 10}
+    config = {"project": {"template": "nano"}, "training": training}
+    tell(guard("warn"), start_at(tmp_path, config=config), eval_end(120, 0.74 * GUESS), end(120))
+    todo = json.loads((tmp_path / "guard.json").read_text())["suggestions"]
+    assert todo[0].startswith(first)
+    assert ("--learning-rate 0.003" in todo[0]) == (rate != 3e-3)
+
+
 RUN = Run.of(train_start())
 
 
@@ -174,13 +266,14 @@ def judged(*scores, findings=(), spoilt=None):
 
 def test_scores_order_runs_as_a_person_would():
     excellent = judged((4.0, 3.95), (2.6, 2.55), (2.4, 2.3))
-    middling = judged((5.0, 4.9), (4.2, 4.1), (4.0, 3.8))
+    middling = judged((5.0, 4.9), (3.8, 3.7), (3.5, 3.4))
     by_heart = judged((4.0, 3.9), (2.9, 2.4), (3.6, 1.0), findings=found([], train_tokens=500))
     nothing = judged((GUESS, GUESS), (GUESS, GUESS))
+    counts_tokens = judged((5.0, 5.0), (0.76 * GUESS, 0.76 * GUESS))
     diverged = judged((4.0, 3.9), (2.4, 2.3), (9.0, 9.0), spoilt="the loss has risen")
     assert excellent >= 95
     assert excellent > middling > by_heart > diverged
-    assert nothing <= 5
+    assert nothing == counts_tokens == 0
     assert diverged <= 10
 
 

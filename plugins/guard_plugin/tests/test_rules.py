@@ -8,9 +8,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from create_llm_guard.rules.base import Run
+from create_llm_guard.rules.loss import Divergence
 from create_llm_guard.series import noise
 
-from .story import GUESS, curve, eval_end, found, healthy, learnt, names, step_end
+from .story import GUESS, curve, eval_end, found, healthy, learnt, names, step_end, train_start
 
 
 @settings(max_examples=40, deadline=None)
@@ -31,7 +33,7 @@ def test_nothing_is_found_in_a_healthy_run(total, every, seed, spread, low):
     seed=st.integers(0, 10**6),
     spread=st.floats(0.0, 0.3),
     at=st.integers(60, 150),
-    to=st.floats(1.0, 3.0),
+    to=st.floats(1.6, 3.0),
 )
 def test_a_loss_that_climbs_and_stays_is_found_wherever_it_begins(seed, spread, at, to):
     events = healthy(200, 1, seed, spread)
@@ -59,6 +61,62 @@ def test_a_bad_beginning_that_gets_better_is_no_divergence():
     assert "divergence" not in names(found(curve(60, lambda n: 40 * math.exp(-n / 15) + 3)))
 
 
+BLOWN_UP = [142.7, 850.0, 1377.7, 1446.2, 1283.7, 824.7, 571.7, 517.3, 363.4, 251.5, 212.5, 137.9]
+"""A real run of 120 steps at a learning rate of 10, logged each 10."""
+SENT_BACK = [
+    *(7.09, 11.11, 18.65, 17.66, 12.66, 17.41, 15.48, 13.27, 11.03, 11.34, 9.65, 7.95, 9.03, 7.97),
+    *(7.23, 7.68, 7.59, 7.29, 7.25, 7.05, 6.53, 6.5, 6.38, 6.3, 6.55, 6.25, 6.42, 6.42, 6.52, 6.37),
+]
+"""A real run of 100 steps at 0.5, logged each 2, of a vocabulary of 2048."""
+
+
+def logged(losses, every):
+    return [step_end(n * every, loss) for n, loss in enumerate(losses, 1)]
+
+
+def test_a_run_that_blew_up_before_its_first_log_is_found_though_it_falls_later():
+    (finding,) = found(logged(BLOWN_UP, 10), total_steps=120)
+    assert (finding.rule, finding.step, finding.began) == ("divergence", 30, 0)
+
+
+def test_one_that_comes_back_to_its_senses_is_told_of_once_and_is_not_spoilt():
+    run = Run.of(train_start(total_steps=100, vocab_size=2048))
+    rule = Divergence(run)
+    told = [finding for event in logged(SENT_BACK, 2) if (finding := rule.step(event))]
+    assert [each.step for each in told] == [12]
+    assert rule.lasting is None
+
+
+def test_a_score_says_that_it_came_back_before_the_logs_do():
+    rule = Divergence(Run.of(train_start(total_steps=120)))
+    assert [finding for event in logged(BLOWN_UP, 10) if (finding := rule.step(event))]
+    rule.scored(eval_end(120, 5.9))
+    assert rule.lasting is not None
+    rule.scored(eval_end(120, 3.4))
+    assert rule.lasting is None
+
+
+def test_a_score_that_is_below_guessing_is_not_well_where_more_had_been_learnt():
+    rule = Divergence(Run.of(train_start()))
+    climbs = curve(120, lambda n: learnt(n, 120) + 3 * (n >= 80))
+    assert [finding for event in climbs if (finding := rule.step(event))]
+    rule.scored(eval_end(120, 5.1))
+    assert rule.lasting is not None
+
+
+def test_a_high_beginning_has_a_fifth_of_the_run_to_get_below_guessing():
+    slow = curve(100, lambda n: 40 * math.exp(-n / 60) + 3)
+    assert [each.step for each in found(slow) if each.rule == "divergence"] == [41]
+    assert found(curve(60, lambda n: GUESS * (1.4 if n < 3 else 1 - n / 200))) == []
+
+
+def test_scores_far_above_guessing_tell_it_where_there_are_no_logs():
+    (finding,) = found([eval_end(50, 80.0, 81.0)])
+    assert (finding.rule, finding.began) == ("divergence", 0)
+    for healthy_score in (eval_end(1, 8.0), eval_end(50, 80.0, 3.0), eval_end(60, 7.0)):
+        assert found([healthy_score]) == []
+
+
 def test_a_leap_that_comes_back_is_a_spike_and_the_next_four_are_not_told():
     leaps = {40, 60, 80, 100, 120, 140}
     events = curve(200, lambda n: learnt(n, 200) + (3.0 if n in leaps else 0.01 * math.sin(n)))
@@ -79,6 +137,16 @@ def test_a_loss_that_stays_while_the_rate_is_high_is_a_plateau():
     assert found(slow) == []
 
 
+def test_a_plateau_is_seen_at_the_rate_that_a_remedy_left():
+    stays = curve(
+        200,
+        lambda n: learnt(min(n, 60), 200) + 0.01 * math.sin(7 * n),
+        learning_rate=lambda n: 3e-4,
+    )
+    assert found(stays) == []
+    assert names(found(stays, learning_rate=3e-4)) == ["plateau"]
+
+
 def test_what_is_learnt_by_heart_is_no_plateau():
     assert found(curve(200, lambda n: 0.02 if n > 30 else learnt(n, 30, 0.02))) == []
 
@@ -89,6 +157,25 @@ def test_a_rate_that_is_dead_is_found(rate):
     findings = found(events)
     assert "learning_rate" in names(findings)
     assert findings[0].step <= 40
+
+
+def test_a_rate_that_is_low_shall_be_higher_and_any_other_lower():
+    stays = curve(80, lambda n: GUESS + 0.02 * math.sin(5 * n), learning_rate=lambda n: 0.3)
+    (finding,) = found(stays, learning_rate=0.3)
+    assert "too large" in finding.meaning
+    assert finding.actions[0].startswith("a lower learning rate")
+    dead = curve(80, lambda n: GUESS, learning_rate=lambda n: 1e-9)
+    (finding,) = found(dead, learning_rate=1e-9)
+    assert finding.actions[0].startswith("a higher learning rate")
+
+
+def test_what_was_learnt_in_the_warm_up_was_learnt():
+    stays = curve(
+        300,
+        lambda n: (4.25 if n > 10 else GUESS - n / 20) + 0.02 * math.sin(5 * n),
+        learning_rate=lambda n: 0.3,
+    )
+    assert "learning_rate" not in names(found(stays[:60], total_steps=300, learning_rate=0.3))
 
 
 @pytest.mark.parametrize("wild", [1e3, math.inf])
@@ -120,6 +207,8 @@ def test_scores_that_rise_while_the_own_text_is_learnt_are_overfitting():
     told, sure = found(worse)
     assert (told.rule, told.step, told.remedy) == ("overfitting", 120, None)
     assert sure.step == 160
+    assert "By now it is sure" in sure.meaning
+    assert sure.meaning != told.meaning
     assert sure.remedy is not None
     assert sure.remedy.end_at_best
     assert sure.began == 40

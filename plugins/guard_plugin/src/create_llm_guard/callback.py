@@ -5,10 +5,10 @@ from __future__ import annotations
 import math
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 from create_llm.runs.events import (
-    CheckpointSaved,
     Diverged,
     EvalEnd,
     Event,
@@ -16,15 +16,17 @@ from create_llm.runs.events import (
     TrainEnd,
     TrainStart,
 )
-from create_llm.training.callbacks import Answer, Callback, Overrides, Retry, Signal, Warn
+from create_llm.runs.run import RunFolder
+from create_llm.training.callbacks import Answer, Callback, Overrides, Pause, Retry, Warn
+from create_llm.training.remedies import Remedy, remedies_of
 from create_llm_guard.config import GuardConfig, Policy
 from create_llm_guard.findings import Finding
 from create_llm_guard.replay import measured
-from create_llm_guard.report import earlier_findings, suggestions_for, write_report
+from create_llm_guard.report import earlier_findings, with_what_was_done, write_report
 from create_llm_guard.rules import rules_of
-from create_llm_guard.rules.base import Rule, Run
-from create_llm_guard.rules.loss import SLOWER, slower
+from create_llm_guard.rules.base import SLOWER, Rule, Run
 from create_llm_guard.score import Quality, quality
+from create_llm_guard.suggestions import suggestions_for
 
 FROM_THE_START = 0.1
 """By what the learning rate is multiplied where not even the first checkpoint was stable."""
@@ -48,23 +50,34 @@ class Guard(Callback):
         self._rules: list[Rule] = []
         self._findings: list[Finding] = []
         self._scores: list[EvalEnd] = []
-        self._saved: list[int] = []
         self._remedies = 0
+        self._done: tuple[Remedy, ...] = ()
 
     def on_train_start(self, event: TrainStart) -> list[Answer]:
-        self._run, self._folder, self._name = Run.of(event), Path(event.folder), event.run
+        self._folder, self._name = Path(event.folder), event.run
+        run = RunFolder(self._folder, Path())
+        self._run = Run.of(event, tuple(run.manifest().get("command", ())))
+        self._done = remedies_of(run)
         self._rules, self._remedies = rules_of(self._run), event.remedies
         if event.resumed_from is None:
             return self._answers([rule.begin() for rule in self._rules])
-        self._findings = earlier_findings(self._folder)
         events = measured(self._folder / "events.jsonl", event.resumed_from)
-        found = [finding for earlier in events for finding in self._hear(earlier)]
+        found = [each for earlier in events for each in self._hear(earlier) if each is not None]
+        reasons = {remedy.reason for remedy in self._done}
+        self._findings = [
+            each
+            for each in earlier_findings(self._folder)
+            # What came after the step that the run goes on from will be found again, where the run
+            # did not go back for it.
+            if each.step <= event.resumed_from or each.reason in reasons
+        ]
         return self._not_done(found) if self._policy == "auto" else []
 
-    def _not_done(self, found: list[Finding | None]) -> list[Answer]:
+    def _not_done(self, found: list[Finding]) -> list[Answer]:
         """What was to be gone back for, had the run not been killed: it stands in the events still,
         as what a run goes back behind does not."""
-        left = [each for each in found if each is not None and each.began is not None]
+        done = {remedy.reason for remedy in self._done}
+        left = [each for each in found if each.began is not None and each.reason not in done]
         return self._measures(left)
 
     def on_step_end(self, event: StepEnd) -> list[Answer]:
@@ -73,17 +86,15 @@ class Guard(Callback):
     def on_eval_end(self, event: EvalEnd) -> list[Answer]:
         return self._answers(self._hear(event))
 
-    def on_checkpoint(self, event: CheckpointSaved) -> None:
-        self._hear(event)
-
     def on_diverged(self, event: Diverged) -> list[Answer]:
-        return self._answers([self._not_a_number(event.step, event.message)])
+        return self._answers([self._not_a_number(event.step, event.message, event.step)])
 
     def on_train_end(self, event: TrainEnd) -> Answer | None:
         if self._run is None or event.status == "rewound":
             return None
         told = quality(self._run, self._scores, self._findings, spoilt=self._spoilt(event))
-        todo = suggestions_for(told, self._findings)
+        known = with_what_was_done(self._findings, self._done)
+        todo = suggestions_for(self._run, told, known)
         self._write(told, todo, status=event.status)
         judged = event.status in ("completed", "diverged") and told.score is not None
         return _verdict(told, todo) if judged else None
@@ -92,37 +103,46 @@ class Guard(Callback):
         """What the model is of no use for, if anything."""
         if event.status == "diverged":
             return event.error
-        return next((rule.lasting.seen for rule in self._rules if rule.lasting), None)
+        lasting = next((rule.lasting.seen for rule in self._rules if rule.lasting), None)
+        return lasting or self._worse_than_guessing()
+
+    def _worse_than_guessing(self) -> str | None:
+        guess = self._run.guess if self._run else None
+        last = self._scores[-1].val_loss if self._scores else 0.0
+        if guess is None or not last > guess:
+            return None
+        return f"its validation loss is {last:.4g}, and blind guessing gives {guess:.2f}"
 
     def _hear(self, event: Event) -> list[Finding | None]:
         """What the rules find in it."""
-        if isinstance(event, CheckpointSaved):
-            self._saved.append(event.step)
-        elif isinstance(event, StepEnd):
+        if isinstance(event, StepEnd):
             return [rule.step(event) for rule in self._rules]
-        elif isinstance(event, EvalEnd):
+        if isinstance(event, EvalEnd):
             self._scores.append(event)
             if not math.isfinite(event.val_loss):
-                return [self._not_a_number(event.step, "the validation loss is no number")]
+                # What was saved at this step, before it was scored, gives none either.
+                began = max(event.step - 1, 0)
+                return [
+                    self._not_a_number(event.step, "the validation loss is not a number", began)
+                ]
             return [rule.scored(event) for rule in self._rules]
         return []
 
-    def _not_a_number(self, step: int, message: str) -> Finding:
-        rate = self._run.learning_rate if self._run else 0.0
-        clip = None if self._run and self._run.clip > 0 else 1.0
+    def _not_a_number(self, step: int, message: str, began: int) -> Finding:
+        assert self._run is not None
         return Finding(
             "not_a_number",
             step,
             message,
             "Numbers grew beyond what the machine can hold; nothing of that was saved",
             (
-                slower(rate),
+                self._run.slower(),
                 "a longer warm-up: --set training.warmup_steps=…",
                 "look for odd lines in the text: llm data check",
             ),
             "serious",
-            began=max(self._saved, default=0),
-            remedy=Overrides(learning_rate=SLOWER, gradient_clip=clip),
+            began=began,
+            remedy=Overrides(SLOWER, None if self._run.clip > 0 else 1.0),
         )
 
     def _answers(self, found: list[Finding | None]) -> list[Answer]:
@@ -143,25 +163,15 @@ class Guard(Callback):
         if self._policy == "auto":
             curable = [each for each in [*serious, *findings] if each.remedy is not None]
             if curable and self._remedies < self._config.max_remedies:
-                return [self._retry(curable[0])]
-        return [Signal.PAUSE] if serious and self._policy == "pause" else []
-
-    def _retry(self, finding: Finding) -> Retry:
-        """Go back to the last checkpoint before the trouble; on from here, where there is none."""
-        assert finding.remedy is not None
-        reason = f"{finding.rule.replace('_', ' ')}: {finding.seen}"
-        if finding.began is None:
-            return Retry(reason, None, finding.remedy)
-        step = max((step for step in self._saved if step <= finding.began), default=0)
-        overrides = finding.remedy
-        if step == 0 and overrides.learning_rate != 1:
-            overrides = Overrides(FROM_THE_START, overrides.gradient_clip)
-        return Retry(reason, step, overrides)
+                return [_retry(curable[0])]
+        if not serious or self._policy != "pause":
+            return []
+        return [Pause(serious[0].message, serious[0].actions)]
 
     def _write(self, told: Quality | None, todo: list[str], status: str = "running") -> None:
         write_report(
             self._folder,
-            self._findings,
+            with_what_was_done(self._findings, self._done),
             told,
             todo,
             run=self._name,
@@ -169,6 +179,15 @@ class Guard(Callback):
             policy=self._policy,
             remedies=self._remedies,
         )
+
+
+def _retry(finding: Finding) -> Retry:
+    """Go back behind the trouble; on from here, where there is no behind."""
+    assert finding.remedy is not None
+    anew = None
+    if finding.remedy.learning_rate != 1:
+        anew = replace(finding.remedy, learning_rate=FROM_THE_START)
+    return Retry(finding.reason, finding.began, finding.remedy, anew)
 
 
 def _verdict(told: Quality, todo: list[str]) -> Warn:

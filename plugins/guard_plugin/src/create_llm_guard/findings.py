@@ -32,6 +32,11 @@ class Finding:
     remedy: Overrides | None = None
 
     @property
+    def reason(self) -> str:
+        """For going back or pausing: it stands in the run's lineage, and tells findings apart."""
+        return f"{self.rule.replace('_', ' ')}: {self.seen}"
+
+    @property
     def message(self) -> str:
         return f"{self.seen}. {self.meaning}"
 

@@ -8,10 +8,10 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
-from create_llm.runs.events import CheckpointSaved, EvalEnd, Event, StepEnd, read_events
+from create_llm.runs.events import EvalEnd, Event, StepEnd, read_events
 from create_llm.runs.report import is_event
 
-_KINDS: dict[str, type[Event]] = {kind.name: kind for kind in (StepEnd, EvalEnd, CheckpointSaved)}
+_KINDS: dict[str, type[Event]] = {kind.name: kind for kind in (StepEnd, EvalEnd)}
 
 
 def measured(events: Path, until: int) -> list[Event]:

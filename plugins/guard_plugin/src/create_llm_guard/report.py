@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-import dataclasses
 import json
 from collections.abc import Sequence
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
 
+from create_llm.training.remedies import Remedy
 from create_llm_guard.findings import Finding
 from create_llm_guard.score import Quality
 
@@ -28,6 +29,17 @@ def earlier_findings(folder: Path) -> list[Finding]:
         return []
 
 
+def with_what_was_done(findings: Sequence[Finding], remedies: Sequence[Remedy]) -> list[Finding]:
+    """Findings with what the run did about them in place of what it might; None for nothing."""
+    left, told = list(remedies), []
+    for finding in findings:
+        done = next((each for each in left if each.reason == finding.reason), None)
+        if done is not None:
+            left.remove(done)
+        told.append(replace(finding, remedy=done.overrides if done else None))
+    return told
+
+
 def write_report(
     folder: Path,
     findings: Sequence[Finding],
@@ -37,6 +49,7 @@ def write_report(
 ) -> None:
     """
     Args:
+        findings: with what was done about them as their remedies.
         quality: None while the run goes on.
         facts: about the run, by their names in the file.
     """
@@ -44,34 +57,11 @@ def write_report(
         "schema": SCHEMA,
         **facts,
         "score": quality.score if quality else None,
-        "reasons": [dataclasses.asdict(reason) for reason in quality.reasons] if quality else [],
+        "reasons": [asdict(reason) for reason in quality.reasons] if quality else [],
         "suggestions": list(suggestions),
-        "findings": [dataclasses.asdict(finding) for finding in findings],
+        "findings": [asdict(finding) for finding in findings],
     }
     text = json.dumps(report, indent=2, ensure_ascii=False)
     # Not through `Storage`: nothing is decided by it, and where a kill left the temporary file of a
     # run that is complete, nobody would come to remove it.
     (folder / NAME).write_text(text, encoding="utf-8")
-
-
-def suggestions_for(quality: Quality, findings: Sequence[Finding]) -> list[str]:
-    """The most telling things to do next time, three at most: first what was found."""
-    serious_first = sorted(findings, key=lambda each: each.level != "serious")
-    found = list(dict.fromkeys(each.actions[0] for each in serious_first))
-    weakest = sorted(quality.reasons, key=lambda each: each.points - each.of)
-    general = [_FOR_WEAK[n] for n in _weak(quality, weakest)]
-    return [*found, *general][:3] or ["train it longer, or a larger one: it has room to learn"]
-
-
-_FOR_WEAK = (
-    "it has learnt little yet: more steps (--max-steps), or a larger model",
-    "end where it was best: save and score more often (training.eval_interval)",
-    "more text, or more dropout (--set model.dropout=0.1): it knows its own text too well",
-)
-"""By the place of the reason in `Quality.reasons`."""
-
-
-def _weak(quality: Quality, weakest: Sequence[Any]) -> list[int]:
-    """Reasons that lost a third of their points or more, the worst first."""
-    places = [quality.reasons.index(each) for each in weakest if 3 * each.points < 2 * each.of]
-    return [place for place in places if place < len(_FOR_WEAK)]

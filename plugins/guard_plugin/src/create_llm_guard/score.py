@@ -7,15 +7,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from create_llm.runs.events import EvalEnd
+from create_llm.runs.yardsticks import ACCEPTABLE, GOOD
 from create_llm_guard.findings import Finding
 from create_llm_guard.rules.base import Run
 
 LEARNT, TREND, GAP, CALM = 55, 15, 15, 15
 """The most points for each."""
-
-HALF = 0.5
-"""Nats below guessing, as a share of it, that earn all points for what was learnt. A model of a few
-million parameters gets there with a text of its own (docs/benchmarks.md: 0.45 to 0.6)."""
 
 SPOILT = 10
 """The most for a run that was spoilt: its model is no use."""
@@ -49,37 +46,44 @@ def quality(
     """
     finite = [each for each in scores if math.isfinite(each.val_loss + each.train_loss)]
     if spoilt is not None:
-        return Quality(
-            _spoilt_points(run, finite), (Reason(0, 100 - SPOILT, f"the run was spoilt: {spoilt}"),)
-        )
+        points = round(SPOILT * _share_learnt(run, finite[-1].val_loss)) if finite else 0
+        return Quality(points, (Reason(points, 100, f"the model is of no use: {spoilt}"),))
     if not finite:
         return Quality(None, ())
     # Nothing else counts for a model that has not learnt.
     weight = min(2 * _share_learnt(run, finite[-1].val_loss), 1.0)
     others = (_trend(finite), _gap(finite[-1]), _calm(findings))
-    lighter = (replace(each, points=round(weight * each.points)) for each in others)
-    reasons = (_learnt(run, finite), *lighter)
+    reasons = (_learnt(run, finite[-1].val_loss), *(_weighed(each, weight) for each in others))
     return Quality(sum(reason.points for reason in reasons), reasons)
 
 
-def _spoilt_points(run: Run, scores: Sequence[EvalEnd]) -> int:
-    """A trace of what it had learnt by then."""
-    return round(SPOILT * _share_learnt(run, scores[-1].val_loss)) if scores else 0
-
-
 def _share_learnt(run: Run, loss: float) -> float:
+    """From that of counting tokens, 0, to that of a model that uses what stands before them, 1."""
     if not run.guess:
         return 0.5
-    return min(max((run.guess - loss) / run.guess / HALF, 0.0), 1.0)
+    return min(max((ACCEPTABLE - loss / run.guess) / (ACCEPTABLE - GOOD), 0.0), 1.0)
 
 
-def _learnt(run: Run, scores: Sequence[EvalEnd]) -> Reason:
-    loss = scores[-1].val_loss
+def _learnt(run: Run, loss: float) -> Reason:
+    share = _share_learnt(run, loss)
+    points = round(LEARNT * share)
     if not run.guess:
-        why = f"validation loss {loss:.2f}; what guessing gives is not known"
+        return Reason(points, LEARNT, f"validation loss {loss:.2f}; that of guessing is not known")
+    if share == 0:
+        told = "it has learnt little more than how often each token occurs"
     else:
-        why = f"validation loss {loss:.2f}, where guessing gives {run.guess:.2f}"
-    return Reason(round(LEARNT * _share_learnt(run, loss)), LEARNT, why)
+        told = "much" if share == 1 else "some" if share >= 0.5 else "a little"
+        told = f"it has learnt {told} of what follows on what"
+    numbers = f"validation loss {loss:.2f}, where blind guessing gives {run.guess:.2f}"
+    return Reason(points, LEARNT, f"{told}: {numbers}")
+
+
+def _weighed(reason: Reason, weight: float) -> Reason:
+    """In full only for a model that has learnt; praise that counts for less says so."""
+    points, why = round(weight * reason.points), reason.why
+    if weight < 1 and reason.points == reason.of:
+        why += f", which is worth {'little' if weight else 'nothing'} yet"
+    return replace(reason, points=points, why=why)
 
 
 def _trend(scores: Sequence[EvalEnd]) -> Reason:
@@ -97,14 +101,19 @@ def _gap(last: EvalEnd) -> Reason:
     """All points up to a gap of a twentieth, none from three tenths on, of the validation loss."""
     gap = (last.val_loss - last.train_loss) / max(last.val_loss, 1e-9)
     points = round(GAP * min(max((0.3 - gap) / 0.25, 0.0), 1.0))
-    why = f"{last.train_loss:.2f} on its own text, {last.val_loss:.2f} on other"
-    return Reason(points, GAP, why)
+    well = "as well as" if points == GAP else "worse than" if points else "far worse than"
+    numbers = f"loss {last.val_loss:.2f} against {last.train_loss:.2f}"
+    return Reason(
+        points, GAP, f"it knows text it has not seen {well} the text it learnt from: {numbers}"
+    )
 
 
 def _calm(findings: Sequence[Finding]) -> Reason:
-    serious = sum(each.level == "serious" for each in findings)
-    points = max(CALM - 5 * serious - 3 * (len(findings) - serious), 0)
+    """Each serious finding counts; of the others each kind once, however often it was said."""
+    serious = [each.rule for each in findings if each.level == "serious"]
+    others = {each.rule for each in findings} - set(serious)
+    points = max(CALM - 5 * len(serious) - 3 * len(others), 0)
     if not findings:
-        return Reason(points, CALM, "nothing was amiss")
+        return Reason(points, CALM, "nothing went wrong")
     names = ", ".join(dict.fromkeys(each.rule.replace("_", " ") for each in findings))
-    return Reason(points, CALM, f"amiss: {names}")
+    return Reason(points, CALM, f"warnings: {names}")

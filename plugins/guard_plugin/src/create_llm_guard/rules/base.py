@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from create_llm.runs.events import EvalEnd, StepEnd, TrainStart
+from create_llm.runs.yardsticks import guessing
+from create_llm_guard.advice import rerun, usual_rate
 from create_llm_guard.findings import Finding
+
+SLOWER = 0.3
+"""By what the learning rate is multiplied; three times makes a fortieth of it."""
+
+_FAR_OFF = 10.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,7 +24,10 @@ class Run:
     Attributes:
         guess: nats a token of a model that gives every token the same chance; None where the size
             of its vocabulary is not known.
-        clip: the greatest length of a gradient; 0 for any.
+        learning_rate: the highest, with what the run does otherwise since it went back.
+        usual_rate: what models of that kind are trained with; None where that is not known.
+        clip: the greatest length of a gradient, likewise; 0 for any.
+        command: that the run was begun with; empty where it was none.
     """
 
     total_steps: int
@@ -27,24 +36,62 @@ class Run:
     tokens_per_step: int
     guess: float | None
     learning_rate: float
+    usual_rate: float | None
     warmup_steps: int
     clip: float
     on_gpu: bool
+    command: tuple[str, ...] = ()
 
     @classmethod
-    def of(cls, event: TrainStart) -> Run:
+    def of(cls, event: TrainStart, command: tuple[str, ...] = ()) -> Run:
         training: Mapping[str, Any] = event.config.get("training", {})
+        rate, clip = event.learning_rate, event.gradient_clip
         return cls(
             total_steps=event.total_steps,
             parameters=event.parameters,
             train_tokens=event.train_tokens,
             tokens_per_step=event.tokens_per_step,
-            guess=math.log(event.vocab_size) if event.vocab_size else None,
-            learning_rate=float(training.get("learning_rate", 0.0)),
+            guess=guessing(event.vocab_size) if event.vocab_size else None,
+            learning_rate=float(training.get("learning_rate", 0.0)) if rate is None else rate,
+            usual_rate=usual_rate(event.config),
             warmup_steps=min(int(training.get("warmup_steps", 0)), event.total_steps // 10),
-            clip=float(training.get("gradient_clip", 1.0)),
+            clip=float(training.get("gradient_clip", 1.0)) if clip is None else clip,
             on_gpu=event.device != "cpu",
+            command=command,
         )
+
+    def again(self, **training: object) -> str:
+        """The command for a new run with other values of [training]."""
+        return self.again_with({f"training.{key}": value for key, value in training.items()})
+
+    def again_with(self, changes: Mapping[str, object]) -> str:
+        """Likewise, by the keys of any section."""
+        return rerun(self.command, changes)
+
+    @property
+    def far_above_usual(self) -> bool:
+        """Whether the learning rate is more than ten times what is usual."""
+        return self.usual_rate is not None and self.learning_rate > _FAR_OFF * self.usual_rate
+
+    @property
+    def far_below_usual(self) -> bool:
+        return self.usual_rate is not None and self.learning_rate < self.usual_rate / _FAR_OFF
+
+    @property
+    def lower_rate(self) -> float:
+        """Against one that is too high: a third, or what is usual if it is far above that."""
+        usual = self.usual_rate if self.far_above_usual else None
+        return usual or SLOWER * self.learning_rate
+
+    def slower(self) -> str:
+        """What to do against a rate that is too high."""
+        return f"a lower learning rate: {self.again(learning_rate=self.lower_rate)}"
+
+    def faster(self) -> str:
+        """Against one that is too low: ten times, or what is usual if it is far below that."""
+        usual = self.usual_rate if self.far_below_usual else None
+        rate = usual or 10 * self.learning_rate or 1e-3
+        return f"a higher learning rate: {self.again(learning_rate=rate)}"
 
 
 class Rule:

@@ -38,6 +38,6 @@ class TooLittleText(Rule):
             (
                 "more text: put files into data/raw",
                 "a smaller model: --set model.layers=… --set model.dim=…",
-                f"fewer passes: llm train --resume never --max-steps {steps}",
+                f"fewer passes: --max-steps {steps}",
             ),
         )

@@ -8,8 +8,7 @@ from typing import ClassVar
 from create_llm.runs.events import StepEnd
 from create_llm.training.callbacks import Overrides
 from create_llm_guard.findings import Finding
-from create_llm_guard.rules.base import Rule, Run
-from create_llm_guard.rules.loss import SLOWER, slower
+from create_llm_guard.rules.base import SLOWER, Rule, Run
 from create_llm_guard.series import Series
 
 _CLIP = 1.0
@@ -57,8 +56,8 @@ class Exploding(Rule):
             f"gradients are {event.grad_norm:.3g} long, where {usual:.2g} was usual",
             "Single updates are about to throw the model far off",
             (
-                f"a limit: llm train --resume never --set training.gradient_clip={clip:g}",
-                slower(self.run.learning_rate),
+                f"a limit: {self.run.again(gradient_clip=clip)}",
+                f"a lower learning rate: --learning-rate {self.run.lower_rate:.2g}",
                 "look for odd lines in the text: llm data check",
             ),
             "serious",
@@ -102,8 +101,8 @@ class Vanishing(Rule):
             f"still {event.loss:.2f}",
             "Nothing tells the model any more how to get better",
             (
-                "in another precision: llm train --resume never --set training.precision=fp32",
-                "with fewer layers: --resume never --set model.layers=…",
-                slower(self.run.learning_rate),
+                f"numbers with more digits: {self.run.again(precision='fp32')}",
+                "fewer layers: --set model.layers=…",
+                f"a lower learning rate: --learning-rate {self.run.lower_rate:.2g}",
             ),
         )

@@ -6,28 +6,26 @@ import math
 from statistics import mean, median
 from typing import ClassVar
 
-from create_llm.runs.events import StepEnd
+from create_llm.runs.events import EvalEnd, StepEnd
 from create_llm.training.callbacks import Overrides
 from create_llm_guard.findings import Finding
-from create_llm_guard.rules.base import Rule, Run
+from create_llm_guard.rules.base import SLOWER, Rule, Run
 from create_llm_guard.series import Series, noise
-
-SLOWER = 0.3
-"""By what the learning rate is multiplied; three times makes a fortieth of it."""
-
-
-def slower(rate: float) -> str:
-    return f"a lower learning rate: llm train --resume never --learning-rate {SLOWER * rate:.2g}"
 
 
 class Divergence(Rule):
-    """The loss climbs and stays up.
+    """The loss climbs and stays up, or the model is worse than one that guesses.
 
-    Seen by the median of the last 5 logged losses (of 25 where there are hundreds) against its
+    It climbs: the median of the last 5 logged losses (of 25 where there are hundreds) against its
     lowest so far: a rise of a quarter of all that was learnt since guessing, of 0.5 nats, and of 4
     times the noise from one logged loss to the next. Of a healthy run the last is the one that
-    matters: by its noise alone the median strays by less than 3.5 times it in a thousand logs. A
-    run that only rises is compared with what models begin with: 1.25 times guessing at most.
+    matters: by its noise alone the median strays by less than 3.5 times it in a thousand logs.
+
+    It is worse than guessing: past the warm-up each of the last 5 logged losses is above 1.25 times
+    that; after 20 steps 3 logs above twice that, or both losses of an evaluation above 1.25 times,
+    are enough. Where models begin is known, whatever the first log was, which may lie behind a
+    blow-up. One that begins high (its weights are not those of a fresh model) and has only fallen
+    since has a fifth of the run to get below.
 
     Causes: a learning rate beyond what the loss surface bears (Cohen et al. 2021, 2103.00065), a
     batch that is not text. What is lost rarely comes back (Chowdhery et al. 2022, 2204.02311,
@@ -35,62 +33,111 @@ class Divergence(Rule):
     """
 
     name: ClassVar[str] = "divergence"
-    NATS, SHARE, NOISES, BEGINS = 0.5, 0.25, 4.0, 1.25
+    NATS, SHARE, NOISES = 0.5, 0.25, 4.0
+    BEGINS, FAR, FALLING, STEPS = 1.25, 2.0, 0.2, 20
 
     def __init__(self, run: Run) -> None:
         super().__init__(run)
         self._losses = Series()
-        self._best: float | None = None
+        self._best, self._top = math.inf, -math.inf
 
     def step(self, event: StepEnd) -> Finding | None:
-        if not self._losses.add(event.step, event.loss) or len(self._losses) < 5:
+        if not self._losses.add(event.step, event.loss):
             return None
+        self._top = max(event.loss, self._top)
+        if len(self._losses) < 5:
+            return self._at_once(event.step)
         now = self._losses.middle(max(5, min(len(self._losses) // 20, 25)))
-        self._best = min(now, now if self._best is None else self._best)
-        best = self._reachable(self._best, now)
-        rise, much = now - best, self._much(best)
-        if rise < much / 2:
+        self._best = min(now, self._best)
+        climbs = now - self._best >= self._much(self._best)
+        from_nonsense = self._best > self.BEGINS * (self.run.guess or math.inf)
+        if (climbs and from_nonsense) or self._stays_above(event.step, 5, self.BEGINS):
+            return self._once(self._nonsense(event.step, now))
+        if climbs:
+            return self._once(self._climbs(event.step, now))
+        if now < self._well():
             self.lasting = None
-        if self.lasting is not None or rise < much:
-            return None
-        self.lasting = self._finding(event, now, best)
-        return self.lasting
+        return self._at_once(event.step)
 
-    def _reachable(self, best: float, now: float) -> float:
-        """One that has only risen from the start had little time to be better than guessing."""
-        if self.run.guess is None or now <= self._losses.first[0]:
-            return best
-        return min(best, self.BEGINS * self.run.guess)
+    def _at_once(self, step: int) -> Finding | None:
+        if step < self.STEPS or not self._stays_above(step, 3, self.FAR):
+            return None
+        return self._once(self._nonsense(step, self._losses.middle(3)))
+
+    def _stays_above(self, step: int, logs: int, times: float) -> bool:
+        """Whether that many logs were above so many times guessing."""
+        low = min(self._losses.values[-logs:])
+        return len(self._losses) >= logs and self._above_guessing(step, low, times)
+
+    def scored(self, event: EvalEnd) -> Finding | None:
+        low, high = sorted((event.train_loss, event.val_loss))
+        if self.lasting is not None and high < self._well():
+            self.lasting = None
+        begun = event.step >= self.STEPS and math.isfinite(high)
+        if not begun or not self._above_guessing(event.step, low, self.BEGINS):
+            return None
+        return self._once(self._nonsense(event.step, low))
+
+    def _well(self) -> float:
+        """Below what a loss is as it should be again."""
+        return min(self._best + self._much(self._best) / 2, self.run.guess or math.inf)
+
+    def _once(self, finding: Finding) -> Finding | None:
+        if self.lasting is not None:
+            return None
+        self.lasting = finding
+        return finding
+
+    def _above_guessing(self, step: int, low: float, times: float) -> bool:
+        guess, run = self.run.guess, self.run
+        if guess is None or step <= run.warmup_steps or low <= times * guess:
+            return False
+        falls = len(self._losses) > 1 and self._losses.first[0] == self._top
+        return not falls or step > self.FALLING * run.total_steps
 
     def _much(self, best: float) -> float:
         learnt = max((self.run.guess or self._losses.first[0]) - best, 0.0)
         calm = noise(self._losses.values[:-5][-200:])
         return max(self.NATS, self.SHARE * learnt, self.NOISES * calm)
 
-    def _finding(self, event: StepEnd, now: float, best: float) -> Finding:
-        seen = f"the loss has risen from {best:.2f} to {now:.2f} and stays there"
-        if self._best is not None and best < self._best:
-            seen = f"the loss only rises: {now:.4g}, where models begin below {best:.2f}"
+    def _nonsense(self, step: int, now: float) -> Finding:
+        guess = self.run.guess or 0.0
+        return self._finding(
+            step,
+            f"the loss is {now:.4g}, far above that of blind guessing, {guess:.2f}",
+            "The training has thrown the model far off, and it seldom recovers by itself",
+            self._last_below(self.BEGINS * guess),
+        )
+
+    def _climbs(self, step: int, now: float) -> Finding:
+        # The last step at which the loss was still nearer to the best than to where it went.
+        return self._finding(
+            step,
+            f"the loss has risen from {self._best:.2f} to {now:.2f} and stays there",
+            "The model is losing what it had learnt, and seldom recovers by itself",
+            self._last_below(self._best + 0.25 * (now - self._best)),
+        )
+
+    def _finding(self, step: int, seen: str, meaning: str, began: int) -> Finding:
         return Finding(
             self.name,
-            event.step,
+            step,
             seen,
-            "The model is losing what it had learnt; it seldom finds back by itself",
+            meaning,
             (
-                slower(self.run.learning_rate),
+                self.run.slower(),
                 "a longer warm-up: --set training.warmup_steps=…",
                 "look at the text of these steps, if it happens at the same step again",
             ),
             "serious",
-            began=self._before(best, now),
+            began=began,
             remedy=Overrides(learning_rate=SLOWER),
         )
 
-    def _before(self, best: float, now: float) -> int:
-        """The last logged step that was still nearer to the best than to where it went."""
-        middle = best + 0.25 * (now - best)
+    def _last_below(self, loss: float) -> int:
+        """The step of the last log that was so low; 0, the beginning, where none was."""
         steps = zip(self._losses.steps, self._losses.values, strict=True)
-        return max((step for step, loss in steps if loss <= middle), default=0)
+        return max((step for step, each in steps if each <= loss), default=0)
 
 
 class Spikes(Rule):
@@ -140,7 +187,7 @@ class Spikes(Rule):
             "Some text of that step is unlike the rest, or the learning rate is at its limit. One "
             "such leap harms nothing",
             (
-                "if there are more of them, " + slower(self.run.learning_rate),
+                f"if there are more of them, {self.run.slower()}",
                 "look for odd lines in the text: llm data check",
             ),
         )
@@ -202,9 +249,9 @@ class Plateau(Rule):
             "half of that)",
             "The model has learnt what it can with these settings; more of the same changes little",
             (
-                "a larger model: llm train --resume never --set model.layers=…",
+                f"a larger model: {self.run.again_with({'model.layers': '…'})}",
                 "more, or other, text",
-                f"use what there is: llm train --resume never --max-steps {event.step}",
+                f"use what there is: --resume never --max-steps {event.step}",
             ),
         )
 
@@ -213,52 +260,64 @@ class NotLearning(Rule):
     """The loss never fell: a learning rate that is dead, or a text without a pattern.
 
     Said at once for a learning rate of 0 after the warm-up. Else after a tenth of the run and 20
-    logs past the warm-up: the lowest median of 10 logged losses is below that of the first 5 by
-    less than 0.05 nats and by less than twice their noise.
+    logs past the warm-up: the lowest median of 10 logged losses is above 0.95 of guessing, and
+    below that of the first 5, or below guessing where they were above it, by less than 0.05 nats
+    and by less than twice their noise. A loss above 1.25 times guessing is for `Divergence`.
+
+    A rate below 1e-5, or below a tenth of what is usual, is taken for too low; any other for too
+    high: with too low a one a model learns slowly still.
     """
 
     name: ClassVar[str] = "learning_rate"
     NATS, NOISES, LOGS = 0.05, 2.0, 20
+    LEARNT, THROWN_OFF = 0.95, 1.25
+    LOW, LOW_SHARE = 1e-5, 0.1
 
     def __init__(self, run: Run) -> None:
         super().__init__(run)
         self._losses = Series()
-        self._best = math.inf
+        self._best, self._highest_rate = math.inf, 0.0
         self._told = False
 
     def step(self, event: StepEnd) -> Finding | None:
+        self._highest_rate = max(self._highest_rate, event.learning_rate)
         if event.step <= self.run.warmup_steps or self._told:
             return None
         if self._losses.add(event.step, event.loss):
             self._best = min(self._best, self._losses.middle(10))
         if event.learning_rate <= 0.0 and event.step < self.run.total_steps:
-            return self._finding(event, "the learning rate is 0")
+            return self._finding(event, "the learning rate is 0", low=True)
         early = event.step < 0.1 * self.run.total_steps or len(self._losses) < self.LOGS
         if early or self._fell():
             return None
-        first, now = median(self._losses.first[:5]), self._losses.middle(10)
-        return self._finding(
-            event,
-            f"after {event.step:,} steps the loss is {now:.3f}, as at the start ({first:.3f}); the "
-            f"learning rate is {event.learning_rate:.2g}",
-        )
+        low = self._highest_rate < max(self.LOW, self.LOW_SHARE * (self.run.usual_rate or 0.0))
+        return self._finding(event, self._seen(event), low=low)
 
     def _fell(self) -> bool:
-        first = self._losses.first
-        fall = median(first[:5]) - self._best
-        return fall > max(self.NATS, self.NOISES * noise(first) / 10**0.5)
+        first, guess = self._losses.first, self.run.guess
+        if guess is not None and not self.LEARNT <= self._best / guess <= self.THROWN_OFF:
+            return True
+        began = min(median(first[:5]), guess or math.inf)
+        return began - self._best > max(self.NATS, self.NOISES * noise(first) / 10**0.5)
 
-    def _finding(self, event: StepEnd, seen: str) -> Finding:
+    def _seen(self, event: StepEnd) -> str:
+        first, now = median(self._losses.first[:5]), self._losses.middle(10)
+        guess = f", and guessing gives {self.run.guess:.3f}" if self.run.guess else ""
+        return (
+            f"after {event.step:,} steps the loss is {now:.3f}; it began at {first:.3f}{guess}; "
+            f"the learning rate is {event.learning_rate:.2g}"
+        )
+
+    def _finding(self, event: StepEnd, seen: str, *, low: bool) -> Finding:
         self._told = True
-        tenfold = 10 * self.run.learning_rate or 1e-3
+        size = "small to matter" if low else "large, so that each undoes what others did"
         return Finding(
             self.name,
             event.step,
             seen,
-            "The model does not learn: its steps are too small to matter, or the text holds no "
-            "pattern",
+            f"The model does not learn: its steps are too {size}, or the text holds no pattern",
             (
-                f"a higher learning rate: llm train --resume never --learning-rate {tenfold:.2g}",
+                self.run.faster() if low else self.run.slower(),
                 "see what the model reads: llm data preview",
                 "after a fine-tuning: see that some weights are not frozen",
             ),

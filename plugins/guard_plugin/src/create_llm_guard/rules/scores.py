@@ -10,6 +10,9 @@ from create_llm.training.callbacks import Overrides
 from create_llm_guard.findings import Finding
 from create_llm_guard.rules.base import Rule, Run
 
+_BEGINS = "The model begins to learn its text by heart, and gets worse at everything else"
+_SURE = "By now it is sure: the model learns its text by heart, and more steps make it worse"
+
 
 class Overfitting(Rule):
     """The validation loss rises while the training loss goes on falling.
@@ -59,13 +62,12 @@ class Overfitting(Rule):
             self.name,
             event.step,
             f"on text it has not seen the loss rose from {best.val_loss:.2f} (step {best.step:,}) "
-            f"to {event.val_loss:.2f}, on its own text it fell from {best.train_loss:.2f} to "
-            f"{event.train_loss:.2f}",
-            "The model learns its text by heart and gets worse at everything else",
+            f"to {event.val_loss:.2f}, on the text it learns from it fell from "
+            f"{best.train_loss:.2f} to {event.train_loss:.2f}",
+            _SURE if sure else _BEGINS,
             (
-                f"end where it was best: llm train --resume never --max-steps {best.step}",
-                "hold it back: --resume never --set model.dropout=0.1 --set "
-                "training.weight_decay=0.1",
+                f"end where it was best: {self.run.again(max_steps=best.step)}",
+                "hold it back: --set model.dropout=0.1",
                 "more text, or a smaller model",
             ),
             began=best.step,
