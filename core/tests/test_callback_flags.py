@@ -46,6 +46,9 @@ def test_each_callback_has_a_flag_that_switches_it_on():
     assert run(known, "--lion", "--lm-eval") == (
         "{'logging.lion': (True, '--lion'), 'logging.lm-eval': (True, '--lm-eval')}\n"
     )
+    assert run(known, "--no-lion") == "{'logging.lion': (False, '--no-lion')}\n"
+    assert run(known, "--lion", "--no-lion") == "{'logging.lion': (False, '--no-lion')}\n"
+    assert "--lion / --no-lion" in run(known, "--help")
     assert "What lion does." in run(known, "--help")
 
 

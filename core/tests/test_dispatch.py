@@ -6,7 +6,7 @@ import pytest
 
 from create_llm.errors import PluginError
 from create_llm.runs.events import EpochStart, TrainEnd
-from create_llm.training.callbacks import Callback, Overrides, Retry, Signal, Warn
+from create_llm.training.callbacks import Callback, Overrides, Pause, Retry, Signal, Warn
 from create_llm.training.dispatch import Dispatcher
 
 EVENT = EpochStart(step=3, epoch=1)
@@ -60,9 +60,16 @@ def test_signals_are_collected_and_other_answers_are_not():
 
 def test_several_answers_come_in_their_order():
     retry = Retry("it went wrong", 3)
-    several = [Warn("one"), retry, Warn("two", "do something"), "nonsense", Signal.STOP]
+    several = [
+        Warn("one"),
+        Pause("why", ("what",)),
+        retry,
+        Warn("two", "do something"),
+        "nonsense",
+        Signal.STOP,
+    ]
     callbacks, _ = dispatcher(Recorder(several), Recorder(Warn("one")))
-    assert list(callbacks.emit(EVENT)) == [several[0], retry, several[2], Signal.STOP]
+    assert list(callbacks.emit(EVENT)) == [*several[:4], Signal.STOP]
 
 
 @pytest.mark.parametrize(

@@ -36,7 +36,7 @@ def store(run):
 
 def back(run, store, retry):
     told = []
-    step = go_back(run, store, retry, at_step=45, divided=1, damaged=told.append)
+    step = go_back(run, store, retry, at_step=45, divided=2, divisible=6, damaged=told.append)
     return step, told
 
 
@@ -65,6 +65,28 @@ def test_a_best_that_rotation_took_is_found_again(run, store):
 def test_it_goes_back_to_the_newest_before_the_trouble(run, store):
     assert back(run, store, SLOWER)[0] == 20
     assert store.steps() == [10, 20]
+    assert combined(remedies_of(run)).learning_rate == 0.3
+
+
+def test_from_the_beginning_it_does_what_was_asked_for_there(run, store):
+    retry = replace(SLOWER, step=5, from_beginning=Overrides(learning_rate=0.1, divided=4))
+    assert back(run, store, retry)[0] == 0
+    assert combined(remedies_of(run)).learning_rate == 0.1
+    assert run.manifest()["divided"] == 6
+
+
+def test_what_was_asked_for_the_beginning_is_done_nowhere_else(run, store):
+    retry = replace(SLOWER, from_beginning=Overrides(learning_rate=0.1, divided=4))
+    assert back(run, store, retry)[0] == 20
+    assert combined(remedies_of(run)).learning_rate == 0.3
+    assert run.manifest()["divided"] == 2
+
+
+def test_where_rotation_has_taken_what_was_before_the_trouble_the_best_is_gone_on_from(run, store):
+    for step in (10, 20):
+        store._storage.remove(store.path(step))
+    retry = replace(SLOWER, from_beginning=Overrides(learning_rate=0.1))
+    assert back(run, store, retry)[0] == 20
     assert combined(remedies_of(run)).learning_rate == 0.3
 
 

@@ -188,6 +188,23 @@ def test_time_between_sessions_is_not_elapsed_and_steps_taken_again_do_not_count
     assert progress.best() == (2, 2.0)
 
 
+def test_of_what_a_run_had_to_say_the_last_few_things_are_known():
+    told = [*range(10), 4]
+    events = [at(n, "warning", step=n, message=f"m{said}") for n, said in enumerate(told)]
+    warnings = progress_of(events).warnings
+    assert [each["message"] for each in warnings] == [
+        "m2",
+        "m3",
+        "m5",
+        "m6",
+        "m7",
+        "m8",
+        "m9",
+        "m4",
+    ]
+    assert (warnings[-1]["step"], warnings[-1]["suggestion"]) == (10, None)
+
+
 def test_a_clock_that_is_put_back_takes_no_time_away():
     assert progress_of([at(5, "train_start"), measured(9, 1), measured(1, 2)]).elapsed_seconds == 4
 

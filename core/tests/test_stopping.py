@@ -12,7 +12,7 @@ import pytest
 
 from create_llm import interrupts
 from create_llm.runs.control import Control, Request
-from create_llm.training.callbacks import Retry
+from create_llm.training.callbacks import Pause, Retry, Signal
 from create_llm.training.stopping import Abandoned, Stop, StopWatch
 
 with_signals = pytest.mark.skipif(os.name == "nt", reason="Windows sends itself no signals")
@@ -53,6 +53,21 @@ def test_going_back_gives_way_to_whoever_wants_the_run_to_end(control):
     assert watch.poll() == Stop("paused", "request")
 
 
+def test_of_several_callbacks_the_one_that_gives_its_reason_is_heard(control):
+    pause = Pause("it only rises", ("a lower learning rate",))
+    watch = StopWatch(control)
+    watch.hear({Signal.STOP, Signal.PAUSE, pause, Retry("another way", 3)}, step=4)
+    assert watch.poll() == Stop("paused", "callback", pause=pause)
+
+
+@pytest.mark.parametrize(("step", "status"), [(0, "interrupted"), (1, "completed")])
+def test_a_callback_that_stops_a_run_completes_what_there_is(control, step, status):
+    watch = StopWatch(control)
+    watch.hear({Signal.STOP, Signal.CHECKPOINT}, step)
+    assert watch.poll() == Stop(status, "callback")
+    assert watch.take_checkpoint()
+
+
 def test_a_checkpoint_is_taken_once_and_stops_nothing(control):
     watch = StopWatch(control)
     control.send(Request.CHECKPOINT)
@@ -66,6 +81,8 @@ def test_a_signal_is_a_request_and_its_handler_is_given_back(control, name):
     number = getattr(signal, name)
     before = signal.getsignal(number)
     with StopWatch(control) as watch:
+        watch.listen()
+        watch.listen()
         os.kill(os.getpid(), number)
         assert watch.poll() == Stop("interrupted", name, number)
     assert signal.getsignal(number) is before
@@ -77,6 +94,7 @@ def test_what_was_ignored_stays_ignored(control):
     before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
     try:
         with StopWatch(control) as watch:
+            watch.listen()
             os.kill(os.getpid(), signal.SIGHUP)
             assert watch.poll() is None
     finally:
@@ -88,6 +106,7 @@ def test_outside_the_main_thread_requests_still_come_through(control):
 
     def run():
         with StopWatch(control) as watch:
+            watch.listen()
             control.send(Request.PAUSE)
             heard.append(watch.poll())
 
@@ -108,7 +127,8 @@ import os, signal, sys, time
 from pathlib import Path
 from create_llm.runs.control import Control
 from create_llm.training.stopping import StopWatch
-with StopWatch(Control(Path("nowhere"))):
+with StopWatch(Control(Path("nowhere"))) as watch:
+    watch.listen()
     os.kill(os.getpid(), signal.SIGINT)
     {between}
     os.kill(os.getpid(), signal.SIGTERM)
@@ -213,6 +233,38 @@ def test_a_signal_while_nothing_needs_unwinding_ends_the_process_with_words():
     assert (code, stderr.strip()) == (143, "stopped")
 
 
+@pytest.mark.parametrize("codes", ["", "\x1b]0;\a"])
+def test_a_terminal_is_left_as_it_was_where_nothing_is_unwound(codes):
+    """Of the codes that somebody gave, the last ones."""
+    program = (
+        "from create_llm import interrupts\n"
+        "interrupts.on_leaving('title', 'x')\n"
+        f"interrupts.on_leaving('title', {codes!r})\n"
+        "interrupts.leave(2)\n"
+    )
+    assert ended_on_terminal(program) == (130, "\x1b[?25h" + codes)
+
+
+def ended_on_terminal(program):
+    """The exit code of a program of a few lines, and what its terminal got."""
+    pty = pytest.importorskip("pty", reason="Windows has no such terminals")
+    ours, theirs = pty.openpty()
+    code = subprocess.run([sys.executable, "-c", program], stderr=theirs, timeout=60).returncode
+    os.close(theirs)
+    written = os.read(ours, 1000).decode()
+    os.close(ours)
+    return code, written
+
+
+def test_handlers_are_given_back_at_the_end():
+    before = signal.getsignal(signal.SIGINT)
+    heard = []
+    with interrupts.taken_over(lambda number, frame: heard.append(number)):
+        signal.raise_signal(signal.SIGINT)
+    assert heard == [signal.SIGINT]
+    assert signal.getsignal(signal.SIGINT) is before
+
+
 def test_the_exit_code_is_that_of_an_interruption_or_a_termination():
     assert interrupts.exit_code(signal.SIGINT) == 130
     assert [interrupts.exit_code(number) for number in interrupts.SIGNALS[1:]] == [143] * (
@@ -227,3 +279,13 @@ def test_that_a_run_goes_back_stays_known_where_somebody_asks_for_its_end(contro
     control.send(Request.PAUSE)
     assert watch.poll() == Stop("paused", "request")
     assert watch.going_back
+    watch.gone_back()
+    assert not watch.going_back
+    assert watch.poll() == Stop("paused", "request")
+
+
+def test_a_run_that_has_gone_back_is_not_asked_for_it_again(control):
+    watch = StopWatch(control)
+    watch.ask(Stop("rewound", "callback", retry=Retry("divergence", 20)))
+    watch.gone_back()
+    assert watch.poll() is None

@@ -399,7 +399,8 @@ def test_a_saved_recipe_is_a_preset_that_tells_the_parent(made):
     assert path == "training/presets/like-v1.json"
     assert json.loads((made.project.root / path).read_text())["model"] == CONFIG["model"]
     made.both(4, 1.0, config=set_key(CONFIG, "project.preset", path))
-    assert made.called("v4").lineage == {"data": "d" * 64, "tokenizer": "t" * 64, "parent": "v1"}
+    hashes = {"data": "d" * 64, "tokenizer": "t" * 64}
+    assert made.called("v4").lineage == {**hashes, "parent": "v1", "init": None}
     assert parent_of({"project": {"preset": "pipeline"}}) is None
     assert parent_of({"project": {"preset": "training/presets/again-v7.json"}}) == "v7"
 

@@ -20,6 +20,7 @@ from create_llm.kernel.plugins import default_plugins
 
 if TYPE_CHECKING:
     from create_llm.config import Config
+    from create_llm.config.values import Entries
     from create_llm.data.check.report import Report
     from create_llm.data.preparation.prepared import PreparedData
     from create_llm.kernel.registry import Registry
@@ -205,11 +206,14 @@ def train(project: str | Path, **overrides: object) -> dict[str, Any]:
     Returns:
         What logs/<run>/summary.json says; `model` is the bundle's folder.
     """
+    from create_llm.training.initial import begin_with
     from create_llm.training.job import Surroundings
     from create_llm.training.launch import train as launch
 
-    folder, config = _open_project(project, overrides)
-    return launch(folder, config, default_plugins(), Surroundings()).summary
+    folder, load = _opening(project, overrides)
+    beginning = begin_with(folder, default_plugins().registry, load)
+    around = Surroundings(initial=beginning.initial)
+    return launch(beginning.project, beginning.config, default_plugins(), around).summary
 
 
 def check(project: str | Path, **overrides: object) -> Report:
@@ -272,12 +276,24 @@ def score_dict(score: Score) -> dict[str, Any]:
 
 
 def _open_project(path: str | Path, overrides: dict[str, object]) -> tuple[Project, Config]:
+    project, load = _opening(path, overrides)
+    return project, load({})
+
+
+def _opening(
+    path: str | Path, overrides: dict[str, object]
+) -> tuple[Project, Callable[[Entries], Config]]:
+    """The project, and what reads its configuration, as `begin_with` wants it."""
     from create_llm.config import load_config
     from create_llm.project.folder import find_project
 
     project = find_project(Path(path).resolve())
     flags = {_dotted(name): (value, f"{name}=") for name, value in overrides.items()}
-    return project, load_config(project.root, default_plugins(), flags=flags)
+
+    def load(given: Entries) -> Config:
+        return load_config(project.root, default_plugins(), flags=flags, given=given)
+
+    return project, load
 
 
 def _dotted(name: str) -> str:

@@ -20,6 +20,7 @@ RUNTIME = [
     "training.compile=off",
     "training.max_seconds=60",
     "training.gradient_checkpointing=true",
+    "training.init=v1",  # of which the weights count, not the name
     "checkpoints.min_free_gb=2",
     "checkpoints.save_total_limit=7",
     "data.workers=3",

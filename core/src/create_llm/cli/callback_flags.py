@@ -1,4 +1,4 @@
-"""`llm train --NAME`: a flag for each installed callback, which attaches it to the run."""
+"""`llm train --NAME` and `--no-NAME`: flags of each installed callback, with the run or without."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ class CommandWithCallbacks(click.Command):
             return own
         registry = ctx.obj.plugins.registry
         unclear = registry.ambiguous("callbacks")
-        taken = {option for param in own for option in param.opts}
+        taken = {option for param in own for option in (*param.opts, *param.secondary_opts)}
         named = {part.name: part.summary for part in registry.parts("callbacks")}
         offered = {
             name: summary
             for name, summary in named.items()
-            if name not in unclear and f"--{name}" not in taken
+            if name not in unclear and not {f"--{name}", f"--no-{name}"} & taken
         }
         # In front of --help, which stands last.
         return [*own[:-1], *(_flag(name, text) for name, text in offered.items()), *own[-1:]]
@@ -44,20 +44,22 @@ class CommandWithCallbacks(click.Command):
 
 def attached(ctx: click.Context) -> Flags:
     """The switches of the callbacks whose flags were given."""
-    names: list[str] = ctx.meta.get(_ATTACHED, [])
-    return {f"logging.{name}": (True, f"--{name}") for name in names}
+    given: dict[str, bool] = ctx.meta.get(_ATTACHED, {})
+    return {
+        f"logging.{name}": (on, f"--{name}" if on else f"--no-{name}") for name, on in given.items()
+    }
 
 
 def _flag(name: str, summary: str) -> click.Option:
     return click.Option(
-        [f"--{name}"],
-        is_flag=True,
+        [f"--{name}/--no-{name}"],
+        default=None,
         expose_value=False,
         help=summary,
         callback=partial(_attach, name),
     )
 
 
-def _attach(name: str, ctx: click.Context, param: click.Parameter, given: bool) -> None:
-    if given:
-        ctx.meta.setdefault(_ATTACHED, []).append(name)
+def _attach(name: str, ctx: click.Context, param: click.Parameter, on: bool | None) -> None:
+    if on is not None:
+        ctx.meta.setdefault(_ATTACHED, {})[name] = on

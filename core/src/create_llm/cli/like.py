@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+import click
+
 from create_llm.cli.app import App
 from create_llm.cli.found_runs import history_of_project
 from create_llm.errors import ConfigError
@@ -32,4 +34,11 @@ def flags_like(
         )
     entry = entry_called(name, history_of_project(app))
     preset = save_recipe(find_project(app.root), name, entry.config)
+    if times := len(entry.manifest.get("remedies", [])):
+        click.echo(
+            f"note: the run of {name} went back {'once' if times == 1 else f'{times} times'} to "
+            "learn otherwise; one like it begins as that did. To have all of it again: "
+            f"llm runs reproduce {name}",
+            err=True,
+        )
     return {_KEY: (preset, "--like"), **flags}

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from create_llm.project.folder import Project
     from create_llm.runs.history import Entry
     from create_llm.runs.reproduction import Pair, Reproduction
+    from create_llm.training.course import Course
 
 _UNFINISHED = ("paused", "interrupted", "killed")
 _WORDS = {
@@ -50,7 +51,7 @@ def reproduce(app: App, version: str, as_json: bool) -> None:
     _refuse_other_text(app, project, bundle, flags)
     _compute_alike(first)
     active = active_version(project.models)
-    ended = run_training(app, flags, resume=_unfinished(entries, version))
+    ended = run_training(app, flags, resume=_unfinished(entries, version), course=_course(first))
     if active is not None:
         set_active(project.models, active)
     found = compare_runs(first, entry_called(ended.run, history_of_project(app)))
@@ -73,6 +74,15 @@ def _reproducible(entry: Entry) -> ModelBundle:
             fixes=(f"start a run by its recipe: llm train --like {entry.name}",),
         )
     return entry.bundle
+
+
+def _course(entry: Entry) -> Course | None:
+    """What was done otherwise while it was trained, and at which of its steps."""
+    from create_llm.training.course import Course
+    from create_llm.training.remedies import remedies_of
+
+    steps = entry.metrics.get("steps")
+    return Course(remedies_of(entry.run), steps) if entry.run and isinstance(steps, int) else None
 
 
 def _flags(project: Project, entry: Entry) -> dict[str, tuple[object, str]]:

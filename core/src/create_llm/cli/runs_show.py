@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -17,7 +17,7 @@ from create_llm.cli.found_runs import (
     say_if_disk_is_low,
 )
 from create_llm.cli.terminal import steady
-from create_llm.cli.units import duration, size
+from create_llm.cli.units import duration, rate, size
 from create_llm.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -50,6 +50,7 @@ def show(app: App, run: str | None, as_json: bool) -> None:
         click.echo(json.dumps({**facts, **_version_facts(entry)}))
     else:
         learnt = [(name.replace("_", " "), facts[name]) for name in ("objective", "chat_template")]
+        learnt.append(("began with", entry.lineage["init"]))
         _print([*_run_lines(entry, facts), *_version_lines(entry), *learnt])
     say_if_disk_is_low(app, entries)
 
@@ -104,18 +105,60 @@ def _run_lines(entry: Entry, facts: Mapping[str, object]) -> list[tuple[str, obj
         return []
     return [
         *_lines(facts),
-        *_remedy_lines(facts),
+        *_remedy_lines(entry.run, facts),
+        *_pause_lines(facts),
+        *_warning_lines(entry.run, facts),
         *((name, facts.get(key)) for name, key in _MORE),
     ]
 
 
-def _remedy_lines(facts: Mapping[str, object]) -> list[tuple[str, object]]:
-    """Each time that the run went back, and why."""
-    remedies = facts.get("remedies")
-    return [
-        ("went back", f"from step {each['at_step']} to {each['from_step']}: {each['reason']}")
-        for each in (remedies if isinstance(remedies, list) else [])
-    ]
+def _remedy_lines(run: RunFolder, facts: Mapping[str, object]) -> list[tuple[str, object]]:
+    """Each time that the run went back, why, and what it did otherwise then."""
+    from create_llm.training.remedies import done_otherwise, remedies_of
+
+    lines: list[tuple[str, object]] = []
+    for each in remedies_of(run):
+        ends = ["an end where it was best"] if each.overrides.end_at_best else []
+        with_what = ", ".join([*done_otherwise(each.overrides), *ends])
+        lines += [
+            ("went back", f"from step {each.at_step:,} to {each.from_step:,}: {each.reason}"),
+            ("from there", with_what or None),
+        ]
+    return [*lines, *(_changed(run, facts) if lines else ())]
+
+
+def _changed(run: RunFolder, facts: Mapping[str, object]) -> Iterator[tuple[str, object]]:
+    """What it learns with since then, where that is not what was asked for."""
+    asked = run.manifest().get("config", {}).get("training", {})
+    for key in ("learning_rate", "gradient_clip"):
+        now, first = facts[key], asked.get(key)
+        if isinstance(now, int | float) and now != first:
+            yield key.replace("_", " "), f"{rate(now)} ({first} at first)"
+
+
+def _warning_lines(run: RunFolder, facts: Mapping[str, object]) -> list[tuple[str, object]]:
+    """What else the run has had to say, the last of it."""
+    from create_llm.training.remedies import remedies_of, went_back
+
+    warnings, pause = facts.get("warnings"), facts.get("paused_for")
+    told = {went_back(remedy) for remedy in remedies_of(run)}
+    told |= {pause.get("reason", "")} if isinstance(pause, Mapping) else set()
+    lines: list[tuple[str, object]] = []
+    for each in warnings if isinstance(warnings, list) else []:
+        if each["message"] in told:
+            continue
+        label = "note" if each["level"] == "note" else "warning"
+        lines += [(label, f"step {each['step']:,}: {each['message']}"), ("try", each["suggestion"])]
+    return lines
+
+
+def _pause_lines(facts: Mapping[str, object]) -> list[tuple[str, object]]:
+    """Why a callback paused it, and what it proposes."""
+    told = facts.get("paused_for")
+    if not isinstance(told, Mapping):
+        return []
+    suggestions = (("try", each) for each in told.get("suggestions", ()))
+    return [("paused for", told.get("reason")), *suggestions]
 
 
 def _version_lines(entry: Entry) -> list[tuple[str, object]]:

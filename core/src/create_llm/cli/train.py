@@ -15,13 +15,14 @@ from create_llm.cli.callback_flags import CommandWithCallbacks, attached
 from create_llm.cli.found_runs import with_what_could_go
 from create_llm.cli.progress import STARTING, progress_bars_until, say_on_terminal
 from create_llm.cli.train_report import against_the_one_before, show_ended
-from create_llm.cli.typed import Flags, config_with
+from create_llm.cli.typed import Flags, beginning_with
 from create_llm.cli.units import count
 from create_llm.errors import Interrupted, Paused, StorageError
 from create_llm.interrupts import leaving_at_once, signal_of, told_as
 
 if TYPE_CHECKING:
     from create_llm.runs.run import RunFolder
+    from create_llm.training.course import Course
     from create_llm.training.finish import Ended
 
 _EXAMPLES = """\b
@@ -31,6 +32,7 @@ Examples:
   llm train --corpus-path book.txt --set model.layers=4
   llm train --plan
   llm train --preset pipeline --corpus-path books
+  llm train --init v1 --corpus-path letters.txt --learning-rate 1e-4
 """
 
 _BEFORE = (
@@ -53,6 +55,7 @@ _KEYS = {
     "seed": ("training.seed",),
     "device": ("training.device",),
     "preset": ("project.preset",),
+    "init": ("training.init",),
 }
 
 
@@ -73,6 +76,7 @@ _KEYS = {
     "--preset", metavar="NAME", help="A recipe: an installed preset, or one in training/presets."
 )
 @click.option("--like", metavar="V", help="The recipe of a version, or of a run.")
+@click.option("--init", metavar="V", help="Begin with the weights of a version or bundle folder.")
 @click.option("--plan", is_flag=True, help="Say what the run would take, and do not train.")
 @click.option("--json", "as_json", is_flag=True, help="Print the summary as JSON on stdout.")
 @click.pass_obj
@@ -84,6 +88,8 @@ def command(
     Trains the tokenizer, prepares the data, trains the model, saves it as models/vN. Ctrl-C saves
     a checkpoint and stops; the same command goes on from there.
     """
+    if options["init"] is not None:
+        options["init"] = _from_here(app, str(options["init"]))
     flags: Flags = {**_flags(options), **attached(click.get_current_context())}
     if like is not None:
         from create_llm.cli.like import flags_like
@@ -104,8 +110,11 @@ def command(
         click.echo(before, err=as_json)
 
 
-def run_training(app: App, flags: Flags, *, resume: str) -> Ended:
+def run_training(app: App, flags: Flags, *, resume: str, course: Course | None = None) -> Ended:
     """Train in the project at `app.root`; shared by every verb that trains.
+
+    Args:
+        course: of the run that this one is to be the same as.
 
     Raises:
         Paused, Interrupted: the run stopped early and can go on; says with which command.
@@ -117,7 +126,8 @@ def run_training(app: App, flags: Flags, *, resume: str) -> Ended:
 
     project = find_project(app.root)
     say_on_terminal(STARTING)
-    config = config_with(app, project.root, flags)
+    beginning = beginning_with(app, project, flags, resume)
+    project, config = beginning.project, beginning.config
     logs = project.root / config.logging.log_dir
     if resume == "auto" and not config.checkpoints.resume_from_checkpoint:
         refuse_if_live(logs)
@@ -134,6 +144,8 @@ def run_training(app: App, flags: Flags, *, resume: str) -> Ended:
         progress=partial(progress_bars_until, _BUILDING),
         notice=lambda message: click.echo(f"warning: {message}", err=True),
         command=tuple(sys.argv),
+        initial=beginning.initial,
+        course=course,
     )
     try:
         ended = train(project, config, app.plugins, around)
@@ -152,6 +164,12 @@ def _flags(options: dict[str, Any]) -> Flags:
         for name, value in given.items()
         for key in _KEYS[name]
     }
+
+
+def _from_here(app: App, model: str) -> str:
+    """A folder given on the command line, seen from where `-C` says the command runs."""
+    folder = app.root / model
+    return str(folder.resolve()) if folder.is_dir() else model
 
 
 def _ask(question: str) -> bool:
@@ -173,6 +191,11 @@ def _raise_if_cut_short(ended: Ended, run: RunFolder) -> None:
         what = f"run {run.name} stopped after step {count(step)}; {newest}"
     else:
         what = f"run {run.name} saved step {count(step)} and stopped"
+    if (pause := ended.stop.pause) is not None:
+        raise Paused(
+            f"{what}: {pause.reason}",
+            fixes=(*pause.suggestions, f"or go on with it as it is: {resume_command(run)}"),
+        )
     if ended.stop.status == "paused":
         raise Paused(what, fixes=fixes)
     number = told_as(ended.stop.signal_number or signal.SIGINT)

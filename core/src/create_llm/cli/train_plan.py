@@ -12,7 +12,7 @@ import click
 from create_llm.cli.app import App
 from create_llm.cli.progress import STARTING, progress_bars_until, say_on_terminal
 from create_llm.cli.tables import show_table
-from create_llm.cli.typed import Flags, config_with
+from create_llm.cli.typed import Flags, beginning_with
 from create_llm.cli.units import count, counted, duration, size
 from create_llm.errors import Interrupted
 from create_llm.interrupts import leaving_at_once, signal_of, told_as
@@ -37,7 +37,7 @@ def plan_training(app: App, flags: Flags, *, as_json: bool) -> None:
 
     project = find_project(app.root)
     say_on_terminal(STARTING)
-    config = config_with(app, project.root, flags)
+    beginning = beginning_with(app, project, flags, "never")
 
     with leaving_at_once(f"Interrupted: {_BEFORE}"):
         from create_llm.training.job import Surroundings
@@ -45,7 +45,7 @@ def plan_training(app: App, flags: Flags, *, as_json: bool) -> None:
 
     try:
         around = Surroundings(progress=partial(progress_bars_until, _TRYING))
-        plan = preview(project, config, app.plugins, around)
+        plan = preview(beginning.project, beginning.config, app.plugins, around)
     except KeyboardInterrupt as interrupt:
         raise Interrupted(_BEFORE, signal_number=told_as(signal_of(interrupt))) from None
     _show(plan, as_json=as_json)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import partial
 from typing import TYPE_CHECKING
 
 from create_llm.cli.app import App
@@ -12,14 +13,36 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from create_llm.config import Config
+    from create_llm.config.values import Entries
     from create_llm.errors import CreateLLMError
+    from create_llm.project.folder import Project
+    from create_llm.training.initial import Beginning
 
 Flags = Mapping[str, tuple[object, str]]
 """Dotted key → (value, the option as typed)."""
 
 
-def config_with(app: App, root: Path, flags: Flags) -> Config:
+def beginning_with(app: App, project: Project, flags: Flags, resume: str) -> Beginning:
+    """The configuration of a run, with options of the command line and the model to begin with.
+
+    Raises:
+        CreateLLMError: what is wrong with an option, or with that model.
+    """
+    from create_llm.cli.models import say
+    from create_llm.training.initial import begin_with
+
+    load = partial(config_with, app, project.root, flags)
+    beginning = begin_with(project, app.plugins.registry, load, resume)
+    if beginning.taken is not None:
+        say(beginning.taken)
+    return beginning
+
+
+def config_with(app: App, root: Path, flags: Flags, given: Entries | None = None) -> Config:
     """The configuration of a project, with options of the command line.
+
+    Args:
+        given: as `load_config` takes it.
 
     Raises:
         ConfigError: what is wrong with an option is told by its name.
@@ -27,7 +50,9 @@ def config_with(app: App, root: Path, flags: Flags) -> Config:
     from create_llm.config import ConfigProblems, load_config
 
     try:
-        return load_config(root, app.plugins, flags=flags, overrides=app.overrides)
+        return load_config(
+            root, app.plugins, flags=flags, overrides=app.overrides, given=given or {}
+        )
     except ConfigProblems as error:
         told = {problem.what: problem for problem in _as_typed(error.problems, flags)}
         raise ConfigProblems(told.values()) from None

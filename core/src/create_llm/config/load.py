@@ -49,7 +49,7 @@ from create_llm.config.sections import check_shape, core_keys, part_of
 from create_llm.config.settings import settings_of
 from create_llm.config.tables import tables_of
 from create_llm.config.toml_file import read_toml
-from create_llm.config.values import Entries, Layer, merge
+from create_llm.config.values import Entries, KeyPath, Layer, Value, merge
 from create_llm.errors import CreateLLMError
 from create_llm.kernel.plugins import Plugins
 from create_llm.project.folder import CONFIG_NAME
@@ -67,6 +67,7 @@ def load_config(
     overrides: Sequence[str] = (),
     environ: Mapping[str, str] = os.environ,
     hardware: Hardware | None = None,
+    given: Mapping[KeyPath, Value] = {},
 ) -> Config:
     """The configuration of the project in `root`, validated whole.
 
@@ -79,6 +80,7 @@ def load_config(
         flags: dotted key → (value, the flag as typed); None for a flag that was not given.
         overrides: "section.key=value", each.
         hardware: None: this machine.
+        given: stronger than all of these.
 
     Raises:
         ConfigError: everything that is wrong, each with its place; a ConfigProblems once the
@@ -92,7 +94,9 @@ def load_config(
     project = _named_by_schema(
         [file.entries, dotenv_layer(root / ".env"), environment_layer(environ)], problems
     )
-    command = _named_by_schema([set_layer(overrides, problems), flag_layer(flags)], problems)
+    command = _named_by_schema(
+        [set_layer(overrides, problems), flag_layer(flags), dict(given)], problems
+    )
     known = len(problems)
     standing = preset_layer(registry, root, merge(project), Layer.PROJECT_PRESET, problems)
     called = preset_layer(registry, root, merge(command), Layer.PRESET, problems)

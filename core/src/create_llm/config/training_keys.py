@@ -230,6 +230,15 @@ class TrainingConfig(SectionModel):
         ge=0,
         lt=2**63,
     )
+    init: str | None = key(
+        None,
+        "The model that a new run begins with in place of random weights: a version, a run or a "
+        "bundle's folder. The run takes over its shape ([model]) and its tokenizer; the project's "
+        "tokenizer stays as it is.",
+        cost="Nothing: the weights are read once, at the start.",
+        advice="llm train --like v1 --init v1 trains v1 further. For other text than it has seen, "
+        "take a third to a tenth of the learning rate it was trained with, and a short warm-up.",
+    )
     device: Device = key(
         "auto",
         "Where the model is trained: cpu, cuda (NVIDIA), mps (Apple), or auto: the fastest there "

@@ -91,14 +91,22 @@ class Entry:
 
     @property
     def lineage(self) -> dict[str, str | None]:
-        """Where it comes from: hashes of data and tokenizer, and the version it is like."""
+        """Where it comes from: hashes of data and tokenizer, the version it is like, and the one
+        that it began with."""
         identity = self.manifest.get("identity", {})
         data = self.bundle.info.get("data", {}) if self.bundle else {}
         return {
             "data": identity.get("data", data.get("key")),
             "tokenizer": identity.get("tokenizer"),
             "parent": parent_of(self.config),
+            "init": self._init(),
         }
+
+    def _init(self) -> str | None:
+        """The model whose weights it began with, if it did not begin with random ones."""
+        made = self.bundle.info.get("init") if self.bundle else None
+        began = made or self.manifest.get("init") or {}
+        return began.get("model")
 
     @property
     def folders(self) -> tuple[Path, ...]:

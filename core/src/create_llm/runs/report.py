@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -14,6 +14,7 @@ from create_llm.runs.lock import holder_of
 from create_llm.runs.run import RunFolder
 
 LIVE = "running"
+_WARNINGS = 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,7 +29,10 @@ class Progress:
         tokens_per_second, memory_bytes: of the last `step` event.
         scores: (step, validation loss) of the run as it stands, without steps that were taken
             again.
+        learning_rate, gradient_clip: of the last session, with what it does otherwise since the run
+            went back.
         last_event: when it was.
+        warnings: the last few, oldest first; what was said several times counts as last said.
     """
 
     step: int = 0
@@ -39,7 +43,10 @@ class Progress:
     tokens_per_second: float | None = None
     memory_bytes: int | None = None
     scores: tuple[tuple[int, float], ...] = ()
+    learning_rate: float | None = None
+    gradient_clip: float | None = None
     last_event: datetime | None = None
+    warnings: tuple[Mapping[str, Any], ...] = ()
 
     def best(self) -> tuple[int, float] | None:
         """The step with the lowest validation loss, and that loss."""
@@ -84,6 +91,8 @@ def _with(progress: Progress, event: dict[str, Any]) -> Progress:
             kept = tuple(score for score in progress.scores if score[0] <= resumed)
             saved = min(progress.saved_step or 0, resumed) or None
             total = event.get("total_steps")
+            peak, clip = event.get("learning_rate"), event.get("gradient_clip")
+            progress = replace(progress, learning_rate=peak, gradient_clip=clip)
             return replace(progress, total_steps=total, scores=kept, saved_step=saved)
         case "step":
             return replace(
@@ -96,6 +105,10 @@ def _with(progress: Progress, event: dict[str, Any]) -> Progress:
             return replace(progress, scores=(*progress.scores, (event["step"], event["val_loss"])))
         case "checkpoint":
             return replace(progress, saved_step=event["step"])
+        case "warning" if isinstance(event.get("message"), str):
+            told = {key: event.get(key) for key in ("step", "level", "message", "suggestion")}
+            others = (each for each in progress.warnings if each["message"] != told["message"])
+            return replace(progress, warnings=(*others, told)[-_WARNINGS:])
     return progress
 
 
@@ -128,6 +141,9 @@ def report(run: RunFolder, *, newest: bool = True) -> dict[str, object]:
         "checkpoint_bytes": disk_bytes(checkpoint) if checkpoint else None,
         "disk_bytes": disk_bytes(run.path, run.checkpoints),
         "remedies": manifest.get("remedies", []),
+        "learning_rate": progress.learning_rate,
+        "gradient_clip": progress.gradient_clip,
+        "warnings": list(progress.warnings),
         "resume": resume_command(run, newest=newest) if status not in ("completed", LIVE) else None,
     }
 

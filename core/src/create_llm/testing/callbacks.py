@@ -28,7 +28,7 @@ from create_llm.runs.events import (
     TrainStart,
 )
 from create_llm.testing.base import PartContract
-from create_llm.training.callbacks import Callback, Retry, Signal, Warn
+from create_llm.training.callbacks import Callback, Pause, Retry, Signal, Warn
 from create_llm.training.dispatch import METHODS, Dispatcher, Dropped
 
 
@@ -54,12 +54,13 @@ class CallbackContract(PartContract):
 
     def test_survives_every_event(self, tmp_path: Path) -> None:
         """All events of a run, with every optional field there and absent: none raises, and the
-        answer is a `Signal`, a `Warn`, a `Retry`, a sequence of them or None."""
+        answer is a `Signal`, a `Pause`, a `Warn`, a `Retry`, a sequence of them or None."""
         callback = self.callback(tmp_path)
         for event in _story(tmp_path):
             answer = _tell(callback, event)
             several = answer if isinstance(answer, list | tuple) else (answer,)
-            known = all(one is None or isinstance(one, Signal | Warn | Retry) for one in several)
+            kinds = Signal | Pause | Warn | Retry | None
+            known = all(isinstance(one, kinds) for one in several)
             assert known, f"{event.name} answers {answer!r}"
 
     def test_survives_numbers_that_are_not_finite(self, tmp_path: Path) -> None:

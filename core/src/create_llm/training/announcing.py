@@ -10,7 +10,7 @@ from create_llm.training.code import changed_code, code_of
 from create_llm.training.frozen import Frozen
 from create_llm.training.job import Job
 from create_llm.training.pick_run import Picked
-from create_llm.training.remedies import remedies_of
+from create_llm.training.remedies import remedies_of, went_back
 from create_llm.training.session import Session
 from create_llm.training.trainer import Trainer
 
@@ -40,6 +40,8 @@ def _train_start(job: Job, picked: Picked, trainer: Trainer, frozen: Frozen) -> 
         config=job.config.as_dict(),
         vocab_size=job.vocab_size,
         remedies=len(remedies_of(picked.run)),
+        learning_rate=trainer.parts.schedule.peak,
+        gradient_clip=trainer.settings.step.gradient_clip,
     )
 
 
@@ -47,7 +49,7 @@ def announce(job: Job, picked: Picked, run: Assembled) -> None:
     """The first event of a session, and what a person should know from the start."""
     run.trainer.emit(_train_start(job, picked, run.trainer, run.frozen))
     for remedy in remedies_of(picked.run)[-1:]:
-        run.session.warn(words.went_back(remedy), level="note")
+        run.session.warn(went_back(remedy), level="note")
     before = {} if picked.step is None else picked.run.manifest().get("code", {})
     changed = changed_code(before, code_of(job)) if before else []
     if changed:
@@ -63,7 +65,7 @@ def _warn(job: Job, session: Session, trainer: Trainer) -> None:
     """Say at the start what a person would otherwise find out late."""
     schedule, training = trainer.parts.schedule, job.config.training
     if schedule.warmup < training.warmup_steps:
-        session.warn(words.shorter_warmup(schedule))
+        session.warn(words.shorter_warmup(schedule), level="note")
     if trainer.settings.set_by == "max_seconds" and trainer.settings.total_steps < _FEW:
         session.warn(
             f"no more than {trainer.settings.total_steps} steps fit into what is left of "

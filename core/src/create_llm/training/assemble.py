@@ -16,7 +16,6 @@ from create_llm.config.resolved import Selected
 from create_llm.data.windows import Windows
 from create_llm.errors import DataError, PluginError
 from create_llm.models.generation import Sampling
-from create_llm.runs.control import Control
 from create_llm.runs.run import RunFolder
 from create_llm.storage.checkpoints import CheckpointStore
 from create_llm.storage.durable import Storage
@@ -25,6 +24,7 @@ from create_llm.training.blocks import choose_compile, compile_blocks, recompute
 from create_llm.training.callbacks import Callback, Overrides
 from create_llm.training.checkpointing import Model, TrainState, read_checkpoint
 from create_llm.training.frozen import Frozen, write_manifest
+from create_llm.training.initial import InitialModel
 from create_llm.training.job import Job, Surroundings, optimizer_settings
 from create_llm.training.memory import keep_freed_memory, memory_in_use
 from create_llm.training.mixing import batches_of, tell_passes
@@ -56,7 +56,9 @@ class Assembled:
 
 
 @contextlib.contextmanager
-def assemble(job: Job, picked: Picked, around: Surroundings) -> Iterator[Assembled]:
+def assemble(
+    job: Job, picked: Picked, around: Surroundings, watch: StopWatch
+) -> Iterator[Assembled]:
     """Build everything, and close the run's files afterwards."""
     frozen, number = write_manifest(job, picked, around)
     if picked.step is None:
@@ -66,8 +68,8 @@ def assemble(job: Job, picked: Picked, around: Surroundings) -> Iterator[Assembl
     if device.type == "cpu":
         keep_freed_memory()
     resident = memory_in_use(device)
-    model = build_model(job, device)
-    trainer, session = _build_trainer(job, picked, model, frozen, number)
+    model = build_model(job, device, None if picked.step else job.initial)
+    trainer, session = _build_trainer(job, picked, model, watch, frozen, number)
     try:
         if picked.step:
             looked = int(picked.run.manifest().get("looked", 0))
@@ -81,18 +83,21 @@ def assemble(job: Job, picked: Picked, around: Surroundings) -> Iterator[Assembl
                 plan = plan_of_run(job, trainer, resident, rehearse)
                 session.keep("planned", asdict(plan))
         # Until here a signal ends the start; from here on the loop answers it.
-        with trainer.parts.watch:
-            yield Assembled(picked.run, frozen, trainer, session, model)
+        watch.listen()
+        yield Assembled(picked.run, frozen, trainer, session, model)
     finally:
         trainer.close()
         session.close()
 
 
-def build_model(job: Job, device: torch.device) -> Model:
+def build_model(job: Job, device: torch.device, initial: InitialModel | None = None) -> Model:
     # Not on the meta device: buffers, which `init` does not fill, would come out of it empty.
     with device:
         module = job.architecture.build(job.model_options, job.vocab_size)
-    job.architecture.init(module, derive_seed(job.config.training.seed, "init"))
+    if initial is None:
+        job.architecture.init(module, derive_seed(job.config.training.seed, "init"))
+    else:
+        initial.fill(module, job.architecture)
     if job.config.training.gradient_checkpointing:
         recompute(job.architecture.blocks(module))
     return Model(job.architecture, module, job.model_options, job.vocab_size)
@@ -138,15 +143,19 @@ def _fit_into_time(
 
 
 def _build_trainer(
-    job: Job, picked: Picked, model: Model, frozen: Frozen, number: int
+    job: Job, picked: Picked, model: Model, watch: StopWatch, frozen: Frozen, number: int
 ) -> tuple[Trainer, Session]:
     run, callbacks = picked.run, _build_callbacks(job)
     windows = job.windows(job.data.train_streams, job.config.data.stride)
     every_step = any(callback.every_step for _, callback in callbacks)
     divided = int(run.manifest().get("divided", 1))
     settings = loop_settings(job, windows, frozen, divided, every_step=every_step)
-    changes = combined(remedies_of(run))
+    remedies = remedies_of(run)
+    changes = combined(remedies)
     settings = _with_changes(replace(settings, deadline=picked.deadline), changes)
+    if job.course is not None:
+        stops = job.course.stops(len(remedies), settings.total_steps)
+        settings = replace(settings, followed=stops)
     schedule = schedule_of(job, settings.total_steps)
     session = _build_session(job, run, model, callbacks, frozen, number)
     parts = Parts(
@@ -158,7 +167,7 @@ def _build_trainer(
         schedule=replace(schedule, peak=schedule.peak * changes.learning_rate),
         batches=batches_of(job, windows),
         store=CheckpointStore(run.checkpoints, job.config.checkpoints.save_total_limit, Storage()),
-        watch=StopWatch(Control(run.path)),
+        watch=watch,
         world=SingleProcess(),
         outside=session,
     )

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from create_llm.errors import PluginError
 from create_llm.runs.events import Event
-from create_llm.training.callbacks import Answer, Callback, Retry, Signal, Warn
+from create_llm.training.callbacks import Answer, Callback, Pause, Retry, Signal, Warn
 
 METHODS = {
     "train_start": "on_train_start",
@@ -83,4 +83,4 @@ class Dispatcher:
 
 def _understood(answer: object) -> Sequence[Answer]:
     several = answer if isinstance(answer, list | tuple) else (answer,)
-    return [one for one in several if isinstance(one, Signal | Warn | Retry)]
+    return [one for one in several if isinstance(one, Signal | Pause | Warn | Retry)]

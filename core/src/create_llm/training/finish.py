@@ -177,6 +177,7 @@ def _info(job: Job, run: Assembled) -> dict[str, Any]:
             "folder": str(job.data.folder.relative_to(job.project.root)),
         },
         "recipe": job.config.as_dict(),
+        "init": job.initial.as_dict() if job.initial else None,
         "remedies": [asdict(remedy) for remedy in remedies_of(run.run)],
         "versions": versions(job),
     }

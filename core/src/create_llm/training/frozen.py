@@ -14,6 +14,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from create_llm import __version__
 from create_llm.config.hardware import resolve_device, resolve_precision
+from create_llm.data.preparation.ingredients import tokenizer_files
 from create_llm.errors import DataError
 from create_llm.runs.run import RunFolder
 from create_llm.training.code import code_of
@@ -56,12 +57,16 @@ def write_manifest(job: Job, picked: Picked, around: Surroundings) -> tuple[Froz
         "code": code_of(job),
         "data": str(job.data.folder),
     }
+    if job.initial is not None:
+        fresh["init"] = job.initial.as_dict()
     manifest = {
         **(before or fresh),
         "sessions": number,
         "command": _without_secrets(around.command),
     }
     picked.run.write_manifest(manifest)
+    if job.initial is not None and not before:
+        job.initial.keep_tokenizer(picked.run, tokenizer_files(job.tokenizer))
     picked.run.forget_summary()
     return frozen, number
 

@@ -37,7 +37,9 @@ from create_llm.models.loaded import LoadedModel
 from create_llm.models.objective import Objective
 from create_llm.project.folder import Project
 from create_llm.storage.durable import Storage
+from create_llm.training.course import Course
 from create_llm.training.footprint import AnyTokenizer, Footprint, Recipe, footprint_of
+from create_llm.training.initial import InitialModel, initial_identity
 from create_llm.training.optimizers import OptimizerSettings
 from create_llm.training.plan import disk_at_most, most_saves, needs_of
 from create_llm.training.step import StepSettings
@@ -58,6 +60,8 @@ class Surroundings:
         progress: opens the display of what happens before training; closed before the loop.
         notice: hears what a person should know before training.
         command: the command line, for the run's manifest.
+        course: of the run that this one is to be the same as.
+        initial: what a new run begins with; None: random weights.
     """
 
     resume: str = "auto"
@@ -65,6 +69,8 @@ class Surroundings:
     progress: Callable[[], AbstractContextManager[Progress | None]] = nullcontext
     notice: Callable[[str], None] = lambda message: None
     command: tuple[str, ...] = ()
+    course: Course | None = None
+    initial: InitialModel | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,11 +89,14 @@ class Job:
     data: PreparedData
     template: ChatTemplate | None
     footprint: Footprint
+    initial: InitialModel | None = None
+    course: Course | None = None
 
     def identity(self) -> dict[str, object]:
         """What makes this run this run: a change of any of it makes another one."""
         return {
             **self.config.identity(),
+            **initial_identity(self.initial),
             "data": self.data.key,
             "tokenizer": tokenizer_sha256(self.tokenizer),
         }
@@ -160,6 +169,8 @@ def prepare_job(
         data,
         learnt_template(project, config, data),
         footprint,
+        around.initial,
+        around.course,
     )
 
 

@@ -6,6 +6,7 @@ import contextlib
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import partial
+from typing import Any
 
 from create_llm.config import Config
 from create_llm.config.hardware import detect
@@ -18,6 +19,8 @@ from create_llm.runs.control import Control
 from create_llm.runs.report import disk_bytes
 from create_llm.training.announcing import announce
 from create_llm.training.assemble import Assembled, assemble
+from create_llm.training.callbacks import Retry
+from create_llm.training.course import Course
 from create_llm.training.finish import Ended, end_run, tell_end
 from create_llm.training.job import Job, Surroundings, prepare_job
 from create_llm.training.machine import announce_machine, record_machine
@@ -29,8 +32,10 @@ from create_llm.training.pick_run import (
     find_unfinished,
     refuse_if_another,
 )
-from create_llm.training.remedies import go_back
-from create_llm.training.stopping import Stop
+from create_llm.training.remedies import follow, go_back
+from create_llm.training.stopping import Stop, StopWatch
+from create_llm.training.summary import summarize
+from create_llm.training.trainer import Trainer
 
 
 def train(project: Project, config: Config, plugins: Plugins, around: Surroundings) -> Ended:
@@ -55,6 +60,8 @@ def train(project: Project, config: Config, plugins: Plugins, around: Surroundin
 
 def _prepare(chooser: Chooser, plugins: Plugins, around: Surroundings, picked: Picked) -> Job:
     """Make what is missing; whoever goes on with a run needs what that began with."""
+    if around.initial is not None and not picked.step:
+        around.initial.check()
     saved = disk_bytes(picked.run.checkpoints)
     job = prepare_job(chooser.project, chooser.config, plugins, around, saved)
     refuse_if_another(chooser, picked, job.identity())
@@ -94,6 +101,7 @@ def _chooser(project: Project, config: Config, plugins: Plugins, around: Surroun
         objective_of_run(config, plugins.registry).control_tokens,
         around.ask,
         around.notice,
+        around.initial,
     )
 
 
@@ -107,72 +115,67 @@ def _run(
 
     What fails before the first one began leaves the run as it was.
     """
-    summary, began = picked.run.summary(), False
+    following: _Following | None = _Following(picked, picked.run.summary())
     try:
-        job = prepare(picked)
-        Control(picked.run.path).clear()
-        following: _Following | None = _Following(picked)
-        while following is not None:
-            with assemble(job, following.picked, around) as run:
-                _refuse_if_beyond(run, following.picked)
-                record_machine(picked.run)
-                began = True
-                stop = _train(job, following, run, ended)
-            following = _after(following.picked, run, stop, around)
-            del run  # the next session needs its memory
-            release_memory()
+        job, control = prepare(picked), Control(picked.run.path)
+        control.clear()
+        with StopWatch(control, heeding=job.course is None) as watch:
+            while following is not None:
+                with assemble(job, following.picked, around, watch) as run:
+                    _refuse_if_beyond(run, following.picked)
+                    record_machine(picked.run)
+                    following.began = True
+                    following = _train(job, following.picked, run, around, ended)
+                del run  # the next session needs its memory
+                release_memory()
     finally:
-        if not began and picked.step is None:
-            picked.run.forget()
-        elif not began and summary:
-            picked.run.write_summary(summary)
+        if following is not None and not following.began:
+            following.leave()
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class _Following:
-    """A session to come, and what has been asked of it already."""
+    """A session to come.
+
+    Attributes:
+        left: the summary that the run has where this session fails before it begins.
+    """
 
     picked: Picked
-    asked: Stop | None = None
+    left: dict[str, Any]
+    began: bool = False
+
+    def leave(self) -> None:
+        # Where the disk is full, this fails as well: the first error is the one to tell.
+        with contextlib.suppress(OSError, StorageError):
+            if self.left:
+                self.picked.run.write_summary(self.left)
+            elif self.picked.step is None:
+                self.picked.run.forget()
 
 
-def _after(picked: Picked, run: Assembled, stop: Stop, around: Surroundings) -> _Following | None:
-    """Where the run goes on at once, if a callback asked for that: all before it is closed."""
+def _train(
+    job: Job,
+    picked: Picked,
+    run: Assembled,
+    around: Surroundings,
+    ended: Callable[[Ended], None],
+) -> _Following | None:
+    """Run the loop and whatever the end of it asks for, also when it fails; returns the session
+    that follows at once, where a callback asked to go back."""
     trainer = run.trainer
-    if stop.retry is None:
-        return None
-    step = go_back(
-        picked.run,
-        trainer.parts.store,
-        stop.retry,
-        at_step=trainer.state.step,
-        divided=min(
-            trainer.step.divided * stop.retry.overrides.divided, trainer.settings.step.batch_size
-        ),
-        damaged=lambda error: around.notice(f"{error.what}; not used"),
-    )
-    # A signal that came after the loop had ended is answered by the loop to come.
-    later = trainer.parts.watch.poll()
-    asked = later if later is not None and later.retry is None else None
-    return _Following(replace(picked, step=step, deadline=trainer.settings.deadline), asked)
-
-
-def _train(job: Job, following: _Following, run: Assembled, ended: Callable[[Ended], None]) -> Stop:
-    """Run the loop and whatever the end of it asks for, also when it fails."""
-    picked = following.picked
     try:
-        if following.asked is not None:
-            run.trainer.parts.watch.ask(following.asked)
         announce(job, picked, run)
         parameters = count_parameters(job.architecture, job.model_options, job.vocab_size)
         announce_machine(picked.run, run.session, job.hardware, parameters)
-        stop = run.trainer.run()
+        stop = trainer.run()
         if stop.retry is not None:
+            following = _go_back(picked, trainer, stop.retry, job.course, around)
             tell_end(run, stop)
-            return stop
-        run.trainer.parts.watch.finishing()
+            return _Following(following, summarize(job, run, replace(stop, status="failed"), None))
+        trainer.parts.watch.finishing()
         ended(end_run(job, run, stop))
-        return stop
+        return None
     except BaseException as error:
         status = "diverged" if isinstance(error, DivergedError) else "failed"
         run.session.failed(error)
@@ -180,6 +183,28 @@ def _train(job: Job, following: _Following, run: Assembled, ended: Callable[[End
         with contextlib.suppress(OSError, StorageError):
             end_run(job, run, Stop(status, type(error).__name__), error=_words(error))
         raise
+
+
+def _go_back(
+    picked: Picked, trainer: Trainer, retry: Retry, course: Course | None, around: Surroundings
+) -> Picked:
+    """Where the run goes on; the loop is over, and writes nothing more."""
+    step, divided = trainer.state.step, trainer.step.divided
+    divisible = trainer.settings.step.batch_size
+    if course is not None:
+        follow(picked.run, course.held_from(step), divided=divided, divisible=divisible)
+    else:
+        step = go_back(
+            picked.run,
+            trainer.parts.store,
+            retry,
+            at_step=step,
+            divided=divided,
+            divisible=divisible,
+            damaged=lambda error: around.notice(f"{error.what}; not used"),
+        )
+    trainer.parts.watch.gone_back()
+    return replace(picked, step=step, deadline=trainer.settings.deadline)
 
 
 def _refuse_if_beyond(run: Assembled, picked: Picked) -> None:

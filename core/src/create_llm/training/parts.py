@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Set
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Set
+from dataclasses import dataclass, field
 from typing import Protocol
 
 from create_llm.config.intervals import Interval
@@ -17,7 +17,7 @@ from create_llm.training.eta import Pause
 from create_llm.training.optimizers import Updates
 from create_llm.training.schedule import Schedule
 from create_llm.training.step import StepSettings
-from create_llm.training.stopping import StopWatch
+from create_llm.training.stopping import Stop, StopWatch
 from create_llm.training.wrapped import WrappedModel
 from create_llm.world import World
 
@@ -30,6 +30,7 @@ class LoopSettings:
         set_by: which key settled `total_steps`: max_steps, epochs or max_seconds.
         deadline: when the run ends at the latest (seconds of `time.monotonic`), or None.
         at_best: the run went back to its best step, to end there.
+        followed: how the run that this one follows went on at a step, where that was otherwise.
     """
 
     total_steps: int
@@ -42,6 +43,7 @@ class LoopSettings:
     set_by: str = "max_steps"
     deadline: float | None = None
     at_best: bool = False
+    followed: Mapping[int, Stop] = field(default_factory=dict)
 
     def intervals(self) -> dict[Pause, Interval]:
         return {

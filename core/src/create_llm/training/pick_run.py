@@ -29,6 +29,7 @@ from create_llm.runs.run import RunFolder, new_run, runs_of
 from create_llm.storage.checkpoints import CheckpointStore
 from create_llm.storage.durable import Storage
 from create_llm.storage.locks import wait_for_lock
+from create_llm.training.initial import InitialModel, initial_identity
 from create_llm.training.job import Ask
 from create_llm.training.killed import words_of_killed
 from create_llm.training.machine import changes_of_machine
@@ -67,6 +68,7 @@ class Chooser:
         control_tokens: what the objective adds to the tokenizer.
         ask: asks a person; None where there is nobody to ask.
         notice: hears what a person should know: of damaged checkpoints, of a run that was killed.
+        initial: what a new run begins with; None: random weights.
     """
 
     project: Project
@@ -76,6 +78,11 @@ class Chooser:
     control_tokens: tuple[str, ...] = ()
     ask: Ask | None = None
     notice: Callable[[str], None] = lambda message: None
+    initial: InitialModel | None = None
+
+    def identity(self) -> dict[str, object]:
+        """What is known of it before any work: all but the hashes of the text and the tokenizer."""
+        return {**self.config.identity(), **initial_identity(self.initial)}
 
     @property
     def logs(self) -> Path:
@@ -207,7 +214,7 @@ def _changes_before_work(chooser: Chooser, run: RunFolder) -> list[str]:
     """How a run differs from what is asked for now, as far as it can be told without working."""
     before = _identity(run)
     text = {key: before[key] for key in _TEXT if key in before}
-    changed = _differences(chooser, run, {**chooser.config.identity(), **text})
+    changed = _differences(chooser, run, {**chooser.identity(), **text})
     if changed or not all(key in before for key in _TEXT):
         return changed
     return changes_of_text(

@@ -69,6 +69,31 @@ def combined(remedies: Sequence[Remedy]) -> Overrides:
     )
 
 
+def done_otherwise(overrides: Overrides) -> list[str]:
+    """In plain words."""
+    told = []
+    if overrides.learning_rate != 1:
+        told.append(f"{overrides.learning_rate:.3g} times the learning rate")
+    if overrides.gradient_clip is not None:
+        told.append(f"gradients no longer than {overrides.gradient_clip:g}")
+    if overrides.divided > 1:
+        told.append(f"micro-batches divided by {overrides.divided}")
+    return told
+
+
+def went_back(remedy: Remedy) -> str:
+    """What a run does otherwise, and since when."""
+    to, changes = remedy.from_step, remedy.overrides
+    told = ["its beginning" if to == 0 else f"step {to:,}"]
+    told += [f"with {each}" for each in done_otherwise(changes)]
+    if changes.end_at_best:
+        told.append("its best, and ends there")
+    return (
+        f"this run went back at step {remedy.at_step:,} ({remedy.reason}) and goes on from "
+        f"{', '.join(told)}"
+    )
+
+
 def go_back(
     run: RunFolder,
     store: CheckpointStore,
@@ -76,13 +101,15 @@ def go_back(
     *,
     at_step: int,
     divided: int,
+    divisible: int,
     damaged: Callable[[DataError], None],
 ) -> int:
     """Write down what is done otherwise, and leave what came after the step to go on from.
 
     Args:
         at_step: where the run is.
-        divided: into how many parts each micro-batch is from here on.
+        divided: into how many parts each micro-batch is now.
+        divisible: into how many it can be.
 
     Returns:
         That step; 0 is the beginning.
@@ -93,12 +120,24 @@ def go_back(
     changes: dict[str, Any] = {
         _REMEDIES: [*manifest.get(_REMEDIES, []), asdict(remedy)],
         _REWIND: to,
-        "divided": divided,
+        "divided": min(divided * overrides.divided, divisible),
         "looked": min(manifest.get("looked", 0), to),
     }
     run.write_manifest({**manifest, **changes})
     finish_rewind(run, store)
     return to
+
+
+def follow(run: RunFolder, held: Sequence[Remedy], *, divided: int, divisible: int) -> None:
+    """Go on with the remedies of another run, from where this one is."""
+    manifest = run.manifest()
+    new = held[len(manifest.get(_REMEDIES, [])) :]
+    divided *= math.prod(remedy.overrides.divided for remedy in new)
+    changes: dict[str, Any] = {
+        _REMEDIES: [asdict(remedy) for remedy in held],
+        "divided": min(divided, divisible),
+    }
+    run.write_manifest({**manifest, **changes})
 
 
 def finish_rewind(run: RunFolder, store: CheckpointStore) -> None:
@@ -139,13 +178,13 @@ def _where_to(
 ) -> tuple[int, Overrides]:
     """The newest whole checkpoint that is not later than what was asked for, and what is done
     otherwise from there. Where the best is not whole, nothing is given up for it."""
-    latest = at_step if retry.step is None else retry.step
+    latest = at_step if retry.step is None or retry.overrides.end_at_best else retry.step
     best = _recalled_best(store, damaged)
-    if not retry.overrides.end_at_best:
-        return store.newest_valid(damaged, latest) or 0, retry.overrides
-    if best and store.newest_valid(damaged, best) == best:
+    if retry.overrides.end_at_best and best and store.newest_valid(damaged, best) == best:
         return best, retry.overrides
-    return store.newest_valid(damaged) or 0, replace(retry.overrides, end_at_best=False)
+    to = store.newest_valid(damaged, latest) or 0
+    overrides = retry.overrides if to else retry.from_beginning or retry.overrides
+    return to, replace(overrides, end_at_best=False)
 
 
 def _recalled_best(store: CheckpointStore, damaged: Callable[[DataError], None]) -> int | None:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import signal
 import time
+from collections.abc import Set
 from dataclasses import dataclass
 from types import FrameType, TracebackType
 from typing import Any
 
 from create_llm import interrupts
 from create_llm.runs.control import Control, Request
-from create_llm.training.callbacks import Retry
+from create_llm.training.callbacks import Answer, Pause, Retry, Signal
 
 # A closing terminal and service managers send two signals at once, wrappers pass on a Ctrl-C that
 # has come already: nobody who means a second one is that fast.
@@ -29,12 +30,14 @@ class Stop:
         by: for `stopped_by` in the summary.
         signal_number: of the signal, where one did it.
         retry: how the run goes on, where it was rewound.
+        pause: why it was paused, where a callback gave a reason.
     """
 
     status: str
     by: str
     signal_number: int | None = None
     retry: Retry | None = None
+    pause: Pause | None = None
 
 
 class Abandoned(Exception):
@@ -42,18 +45,22 @@ class Abandoned(Exception):
 
 
 class StopWatch:
-    """Collects requests while a run is live; asked between micro-batches.
+    """Collects requests while a run is live, in all of its sessions; asked between micro-batches.
 
-    The first signal only sets a flag: the run saves at the next step boundary. The second leaves
-    at once, which committed checkpoints survive.
+    From `listen` on signals are requests too, until the end of its `with`. The first one only sets
+    a flag: the run saves at the next step boundary. The second leaves at once, which committed
+    checkpoints survive.
+
+    Args:
+        heeding: whether callbacks may end the run, or send it back.
 
     Attributes:
         going_back: whether a callback has asked for that, also where somebody then asked for
             another end: what there is now is to be left, and not to be saved.
     """
 
-    def __init__(self, control: Control) -> None:
-        self._control = control
+    def __init__(self, control: Control, *, heeding: bool = True) -> None:
+        self._control, self._heeding = control, heeding
         self.going_back = False
         self._stop: Stop | None = None
         self._checkpoint = False
@@ -62,7 +69,6 @@ class StopWatch:
         self._previous: dict[int, Any] = {}
 
     def __enter__(self) -> StopWatch:
-        self._previous = interrupts.take_over(self._on_signal)
         return self
 
     def __exit__(
@@ -72,6 +78,10 @@ class StopWatch:
         traceback: TracebackType | None,
     ) -> None:
         interrupts.give_back(self._previous)
+
+    def listen(self) -> None:
+        if not self._previous:
+            self._previous = interrupts.take_over(self._on_signal)
 
     def poll(self) -> Stop | None:
         """The request to stop, if there is one by now."""
@@ -95,13 +105,31 @@ class StopWatch:
         if self._stop is None or (self._stop.retry is not None and stop.retry is None):
             self._stop = stop
 
-    def ask_checkpoint(self) -> None:
-        self._checkpoint = True
+    def hear(self, answers: Set[Answer], step: int) -> None:
+        """Remember what callbacks ask for after `step` steps: of several ends the mildest."""
+        self._checkpoint = self._checkpoint or Signal.CHECKPOINT in answers
+        if not self._heeding:
+            return
+        for pause in (answer for answer in answers if isinstance(answer, Pause)):
+            self.ask(Stop("paused", "callback", pause=pause))
+        if Signal.PAUSE in answers:
+            self.ask(Stop("paused", "callback"))
+        if Signal.STOP in answers:
+            # Before the first step there is no model that could complete the run.
+            self.ask(Stop("completed" if step else "interrupted", "callback"))
+        for retry in (answer for answer in answers if isinstance(answer, Retry)):
+            self.ask(Stop("rewound", "callback", retry=retry))
 
     def take_checkpoint(self) -> bool:
         """Whether a checkpoint was asked for since the last time this was called."""
         asked, self._checkpoint = self._checkpoint, False
         return asked
+
+    def gone_back(self) -> None:
+        """What a callback asked for is done; any other end, come since, is for the next session."""
+        self.going_back = False
+        if self._stop is not None and self._stop.retry is not None:
+            self._stop = None
 
     def finishing(self) -> None:
         """No more steps are taken: a signal does not keep the rest from being written."""

@@ -53,6 +53,7 @@ def summarize(job: Job, run: Assembled, stop: Stop, model: Path | None) -> dict[
         "device": run.frozen.device,
         "seed": job.config.training.seed,
         "stopped_by": stop.by,
+        **({"paused_for": asdict(stop.pause)} if stop.pause else {}),
         "remedies": [asdict(remedy) for remedy in remedies_of(run.run)],
         "model_sha256": ModelBundle.open(model).weights_sha256() if model else None,
     }

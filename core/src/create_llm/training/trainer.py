@@ -13,7 +13,6 @@ from create_llm.config.intervals import Interval
 from create_llm.errors import DivergedError, MemoryExhausted
 from create_llm.runs.events import Diverged, Event, SampleGenerated
 from create_llm.training import words
-from create_llm.training.callbacks import Retry, Signal
 from create_llm.training.checkpointing import TrainState
 from create_llm.training.epochs import Epochs
 from create_llm.training.eta import Eta, Pause
@@ -54,6 +53,7 @@ class Trainer:
 
     def _steps(self) -> Stop | None:
         settings, stop = self.settings, self.parts.watch.poll() or self._at_best()
+        stop = stop or self._followed()
         if stop is None and self.state.looked < self.state.step:
             self._look()
             stop = self.parts.watch.poll()
@@ -68,11 +68,14 @@ class Trainer:
             self._keeper.tell()
             if self.parts.watch.take_checkpoint():
                 self._save("request")
-            stop = self.parts.watch.poll() or self._out_of_time()
+            stop = self.parts.watch.poll() or self._followed() or self._out_of_time()
         return stop
 
     def _at_best(self) -> Stop | None:
         return Stop("completed", "early_stop") if self.settings.at_best else None
+
+    def _followed(self) -> Stop | None:
+        return self.settings.followed.get(self.state.step)
 
     def _out_of_time(self) -> Stop | None:
         deadline = self.settings.deadline
@@ -293,14 +296,4 @@ class Trainer:
 
     def emit(self, event: Event) -> None:
         """Send an event, and remember what is asked for in answer."""
-        answers = self.parts.outside.emit(event)
-        if Signal.CHECKPOINT in answers:
-            self.parts.watch.ask_checkpoint()
-        if Signal.PAUSE in answers:
-            self.parts.watch.ask(Stop("paused", "callback"))
-        if Signal.STOP in answers:
-            # Before the first step there is no model that could complete the run.
-            status = "completed" if self.state.step else "interrupted"
-            self.parts.watch.ask(Stop(status, "callback"))
-        for retry in (answer for answer in answers if isinstance(answer, Retry)):
-            self.parts.watch.ask(Stop("rewound", "callback", retry=retry))
+        self.parts.watch.hear(self.parts.outside.emit(event), self.state.step)

@@ -6,7 +6,6 @@ from collections.abc import Sequence
 
 from create_llm.errors import DivergedError, MemoryExhausted
 from create_llm.runs.events import RunWarning
-from create_llm.training.remedies import Remedy
 from create_llm.training.schedule import Schedule
 from create_llm.training.step import StepSettings
 
@@ -62,22 +61,4 @@ def shorter_warmup(schedule: Schedule) -> str:
     return (
         f"training.warmup_steps = {schedule.warmup_steps:,} is more than a tenth of the "
         f"{schedule.total_steps:,} steps of this run: {used}"
-    )
-
-
-def went_back(remedy: Remedy) -> str:
-    """What a run does otherwise, and since when."""
-    to, changes = remedy.from_step, remedy.overrides
-    told = ["its beginning" if to == 0 else f"step {to:,}"]
-    if changes.learning_rate != 1:
-        told.append(f"with {changes.learning_rate:g} times the learning rate")
-    if changes.gradient_clip is not None:
-        told.append(f"with gradients no longer than {changes.gradient_clip:g}")
-    if changes.divided > 1:
-        told.append(f"with micro-batches divided by {changes.divided}")
-    if changes.end_at_best:
-        told.append("its best, and ends there")
-    return (
-        f"this run went back at step {remedy.at_step:,} ({remedy.reason}) and goes on from "
-        f"{', '.join(told)}"
     )
