@@ -13,10 +13,11 @@ from datetime import datetime, timedelta
 import pytest
 
 from create_llm.errors import LockedError
+from create_llm.runs.again import resume_command
 from create_llm.runs.control import Control, Request
 from create_llm.runs.events import EpochStart, EventLog, RunWarning, StepEnd, read_events
 from create_llm.runs.lock import RunLock, is_held
-from create_llm.runs.report import disk_bytes, progress_of, report, resume_command
+from create_llm.runs.report import disk_bytes, progress_of, report
 from create_llm.runs.run import new_run, run_folder, runs_of
 from create_llm.storage.checkpoints import CheckpointStore
 from create_llm.storage.durable import Storage

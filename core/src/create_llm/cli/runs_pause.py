@@ -58,7 +58,8 @@ def _only_live(runs: list[RunFolder]) -> RunFolder:
 
 
 def _refuse_unless_live(run: RunFolder) -> None:
-    from create_llm.runs.report import LIVE, resume_command
+    from create_llm.runs.again import resume_command
+    from create_llm.runs.report import LIVE
 
     status = run.status()
     if status == _PAUSED:

@@ -179,7 +179,7 @@ def _ask(question: str) -> bool:
 def _raise_if_cut_short(ended: Ended, run: RunFolder) -> None:
     if ended.stop.status not in ("paused", "interrupted"):
         return
-    from create_llm.runs.report import resume_command
+    from create_llm.runs.again import resume_command
 
     step, saved = ended.summary["steps"], max(run.steps(), default=None)
     fixes = (f"go on from there: {resume_command(run)}",)

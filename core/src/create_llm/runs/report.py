@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import shlex
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from create_llm.runs.again import resume_command
 from create_llm.runs.events import read_events
 from create_llm.runs.lock import holder_of
 from create_llm.runs.run import RunFolder
@@ -146,21 +146,6 @@ def report(run: RunFolder, *, newest: bool = True) -> dict[str, object]:
         "warnings": list(progress.warnings),
         "resume": resume_command(run, newest=newest) if status not in ("completed", LIVE) else None,
     }
-
-
-def resume_command(run: RunFolder, *, newest: bool = True) -> str:
-    """The command line that goes on with a run: the one that it was started with last.
-
-    Its flags are part of its configuration, and another configuration would be another run.
-    """
-    words, kept = iter(run.manifest().get("command", [])[1:]), []
-    for word in words:
-        if word == "--resume":
-            next(words, None)
-        elif not word.startswith("--resume="):
-            kept.append(word)
-    named = [] if newest else ["--resume", run.name]
-    return shlex.join(["llm", *(kept or ["train"]), *named])
 
 
 def disk_bytes(*folders: Path) -> int:

@@ -30,6 +30,7 @@ class LoopSettings:
         set_by: which key settled `total_steps`: max_steps, epochs or max_seconds.
         deadline: when the run ends at the latest (seconds of `time.monotonic`), or None.
         at_best: the run went back to its best step, to end there.
+        command: that the run was begun with, for advice.
         followed: how the run that this one follows went on at a step, where that was otherwise.
     """
 
@@ -43,6 +44,7 @@ class LoopSettings:
     set_by: str = "max_steps"
     deadline: float | None = None
     at_best: bool = False
+    command: tuple[str, ...] = ()
     followed: Mapping[int, Stop] = field(default_factory=dict)
 
     def intervals(self) -> dict[Pause, Interval]:

@@ -167,7 +167,8 @@ class Trainer:
         batches, numbers = self.parts.batches, self.step.samples(step)
         windows = [batches.order.index(n) for micro in numbers for n in micro]
         self.parts.outside.keep("diverged", {"step": step + 1, "windows": windows})
-        return words.diverged(step + 1, windows, self.parts.schedule.peak, self._keeper.last_good())
+        rate, command = self.parts.schedule.peak, self.settings.command
+        return words.diverged(step + 1, windows, rate, self._keeper.last_good(), command)
 
     def _rewound(self, error: DivergedError) -> Stop:
         """Whether a callback knows how to go on; else the run ends here."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from create_llm.errors import DivergedError, MemoryExhausted
+from create_llm.runs.again import rerun_command
 from create_llm.runs.events import RunWarning
 from create_llm.training.schedule import Schedule
 from create_llm.training.step import StepSettings
@@ -39,16 +40,26 @@ def exhausted(step: int, what: str, length: int, where: str | None) -> MemoryExh
 
 
 def diverged(
-    step: int, windows: Sequence[int], learning_rate: float, where: str | None
+    step: int,
+    windows: Sequence[int],
+    learning_rate: float,
+    where: str | None,
+    command: Sequence[str] = (),
 ) -> DivergedError:
-    """`windows`: of the training text, those of the step's batch."""
+    """
+    Args:
+        windows: of the training text, those of the step's batch.
+        where: the last checkpoint that is good.
+        command: that the run was begun with.
+    """
+    slower = rerun_command(command, {"training.learning_rate": learning_rate / 3})
     named = ", ".join(map(str, windows[:_NAMED])) + (", …" if len(windows) > _NAMED else "")
     return DivergedError(
         f"the loss or a gradient stopped being a number at step {step}, in the batch of windows "
         f"{named} of the training text; that update was not made",
         where=where,
         fixes=(
-            f"learn more slowly: llm train --resume never --learning-rate {learning_rate / 3:.2g}",
+            f"learn more slowly: {slower}",
             "warm up for longer: --set training.warmup_steps=…",
             "run.json in the run's folder names all windows of the batch",
         ),

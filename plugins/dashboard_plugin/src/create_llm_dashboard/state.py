@@ -8,9 +8,10 @@ from pathlib import PurePath
 from typing import Literal
 
 from create_llm.cli.units import bits, count, counted, duration
+from create_llm.runs.again import resume_command
 from create_llm.runs.control import Control
 from create_llm.runs.page import printable
-from create_llm.runs.report import LIVE, resume_command
+from create_llm.runs.report import LIVE
 from create_llm_dashboard.history import Event
 from create_llm_dashboard.panel import Json
 from create_llm_dashboard.reading import ReadRun

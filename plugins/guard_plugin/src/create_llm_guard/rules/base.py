@@ -6,10 +6,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
+from create_llm.runs.again import rerun_command
 from create_llm.runs.events import EvalEnd, StepEnd, TrainStart
 from create_llm.runs.yardsticks import guessing
-from create_llm_guard.advice import rerun, usual_rate
 from create_llm_guard.findings import Finding
+from create_llm_guard.usual import usual_rate
 
 SLOWER = 0.3
 """By what the learning rate is multiplied; three times makes a fortieth of it."""
@@ -66,7 +67,7 @@ class Run:
 
     def again_with(self, changes: Mapping[str, object]) -> str:
         """Likewise, by the keys of any section."""
-        return rerun(self.command, changes)
+        return rerun_command(self.command, changes)
 
     @property
     def far_above_usual(self) -> bool:

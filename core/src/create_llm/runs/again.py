@@ -1,19 +1,27 @@
-"""What to do, as a command that can be copied: the one of the run with what is to be changed."""
+"""The command of a run, to go on with it or to try it again otherwise."""
 
 from __future__ import annotations
 
 import shlex
-from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+from collections.abc import Iterator, Mapping, Sequence, Set
 
-from create_llm.config.layers import installed_templates
-from create_llm.kernel.plugins import default_plugins
+from create_llm.runs.run import RunFolder
 
 _FLAGS = {"training.learning_rate": "--learning-rate", "training.max_steps": "--max-steps"}
 """Keys that have a flag of their own, by which a person knows them."""
 
 
-def rerun(command: Sequence[str], changes: Mapping[str, object]) -> str:
+def resume_command(run: RunFolder, *, newest: bool = True) -> str:
+    """The command line that goes on with a run: the one that it was started with last.
+
+    Its flags are part of its configuration, and another configuration would be another run.
+    """
+    kept = list(_without({"--resume"}, set(), run.manifest().get("command", [])[1:]))
+    named = [] if newest else ["--resume", run.name]
+    return shlex.join(["llm", *(kept or ["train"]), *named])
+
+
+def rerun_command(command: Sequence[str], changes: Mapping[str, object]) -> str:
     """The command for a new run with other values, and all that the person had asked for beside.
 
     Args:
@@ -29,19 +37,7 @@ def rerun(command: Sequence[str], changes: Mapping[str, object]) -> str:
     return f"llm {kept} --resume never {changed}"
 
 
-def usual_rate(config: Mapping[str, Any]) -> float | None:
-    """The learning rate of the template that the run's configuration names; None where that
-    template is not installed, or where it is meant for another optimizer."""
-    name, training = config.get("project", {}).get("template"), config.get("training", {})
-    known = {one.name: one.values for one in installed_templates(default_plugins().registry)}
-    usual = known.get(name, {}).get("training", {})
-    if usual.get("optimizer") != training.get("optimizer"):
-        return None
-    rate = usual.get("learning_rate")
-    return float(rate) if rate else None
-
-
-def _without(flags: set[str], keys: set[str], words: Sequence[str]) -> Iterator[str]:
+def _without(flags: Set[str], keys: Set[str], words: Sequence[str]) -> Iterator[str]:
     """The words that set none of these, be it as `--flag value`, `--flag=value` or by `--set`."""
     queue = iter(words)
     for word in queue:
