@@ -16,11 +16,9 @@ from plugins.notify_plugin.tests.service import Service, serving
 from plugins.notify_plugin.tests.story import (
     SECONDS,
     all_sent,
-    eval_end,
     play,
     progress,
     senders,
-    step_end,
     train_end,
     train_start,
     whole_run,
@@ -29,6 +27,7 @@ from pydantic import ValidationError
 
 from create_llm.kernel.plugins import load_plugins
 from create_llm.runs.events import Event
+from create_llm.testing.events import eval_end, step_end
 from create_llm.training.callbacks import Warn
 from create_llm_notify.callback import Notify
 from create_llm_notify.config import NotifyConfig
@@ -91,7 +90,9 @@ def test_only_urgency_and_sound_are_hinted_so_that_the_system_decides(
 
 
 def test_a_milestone_has_the_latest_figures(tmp_path: Path, service: Service):
-    play([train_start(tmp_path), eval_end(4), step_end(5), train_end(6, "interrupted")])
+    play(
+        [train_start(tmp_path), eval_end(4), step_end(5, loss=5.4321), train_end(6, "interrupted")]
+    )
     figures = "1 min 05 s left, loss 5.4321, validation loss 5.1000, 2.345 bits/byte"
     assert service.next().body == f"step 5 of 20; {figures}"
 

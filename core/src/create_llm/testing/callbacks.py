@@ -18,16 +18,15 @@ from create_llm.runs.events import (
     Diverged,
     EpochEnd,
     EpochStart,
-    EvalEnd,
     Event,
     ProgressMade,
     RunWarning,
     SampleGenerated,
-    StepEnd,
     TrainEnd,
     TrainStart,
 )
 from create_llm.testing.base import PartContract
+from create_llm.testing.events import eval_end, step_end, train_end, train_start
 from create_llm.training.callbacks import Callback, Pause, Retry, Signal, Warn
 from create_llm.training.dispatch import METHODS, Dispatcher, Dropped
 
@@ -154,7 +153,7 @@ def _story(root: Path) -> list[Event]:
         ProgressMade(step=1, doing="train", done=1, total=30, eta_seconds=None),
         *_figures(step=10),
         ProgressMade(step=10, doing="evaluate", done=8, total=20, eta_seconds=4.5),
-        EvalEnd(step=10, train_loss=4.5, val_loss=5.0, val_bits_per_byte=None, best=False),
+        eval_end(10, train_loss=4.5, val_loss=5.0, val_bits_per_byte=None, best=False),
         ProgressMade(step=10, doing="sample", done=0, total=None, eta_seconds=4.5),
         SampleGenerated(step=10, prompt="", text="\x1b[31m[bold]¡olé!\u2028 <b>\x00"),
         RunWarning(step=10, message="the disk is nearly full", suggestion="delete something"),
@@ -166,18 +165,8 @@ def _story(root: Path) -> list[Event]:
 
 
 def _figures(step: int, value: float = 4.5) -> Iterator[Event]:
-    yield StepEnd(
-        step=step,
-        loss=value,
-        learning_rate=1e-3,
-        tokens_per_second=value,
-        grad_norm=value,
-        eta_seconds=value,
-        epoch=0.5,
-        tokens=1000,
-        memory_bytes=10**8,
-    )
-    yield EvalEnd(step=step, train_loss=value, val_loss=value, val_bits_per_byte=value, best=True)
+    yield step_end(step, loss=value, tokens_per_second=value, grad_norm=value, eta_seconds=value)
+    yield eval_end(step, train_loss=value, val_loss=value, val_bits_per_byte=value)
     yield SampleGenerated(step=step, prompt="Once upon a time", text=" there was a ship.\n\nEnd.")
     yield CheckpointSaved(step=step, path="checkpoints/run/step", reason="interval", seconds=0.1)
     yield EpochEnd(
@@ -189,36 +178,11 @@ def _train_start(root: Path, step: int = 0) -> TrainStart:
     """`step` above 0 makes it the start of a resumed session."""
     folder = root / "logs" / "run-1"
     folder.mkdir(parents=True, exist_ok=True)
-    return TrainStart(
-        step=step,
-        run="run-1",
-        folder=str(folder),
-        model="model",
-        parameters=1234,
-        total_steps=30,
-        steps_per_epoch=20.0,
-        tokens_per_step=64,
-        train_tokens=1280,
-        val_tokens=128,
-        device="cpu",
-        precision="fp32",
-        optimizer="adamw",
-        seed=1,
-        resumed_from=step or None,
-        config={"training": {"seed": 1}, "plugins": ["console"]},
-    )
+    config = {"training": {"seed": 1}, "plugins": ["console"]}
+    return train_start(folder, step=step, resumed_from=step or None, total_steps=30, config=config)
 
 
 def _train_end(step: int, status: str = "completed", error: str | None = None) -> TrainEnd:
     value = None if error else 4.5
-    return TrainEnd(
-        step=step,
-        status=status,
-        stopped_by=error or "max_steps",
-        seconds=2.0,
-        train_loss=value,
-        val_loss=value,
-        val_bits_per_byte=value,
-        model=None if error else "models/v1",
-        error=error,
-    )
+    scores = {"train_loss": value, "val_loss": value, "val_bits_per_byte": value}
+    return train_end(step, status, stopped_by=error or "max_steps", error=error, **scores)
