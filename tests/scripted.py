@@ -83,7 +83,6 @@ class Scripted(Callback):
 
 def _made(kind: str, fields: dict[str, Any]) -> Answer:
     made = {name: Overrides(**v) if isinstance(v, dict) else v for name, v in fields.items()}
-    made = {name: tuple(v) if isinstance(v, list) else v for name, v in made.items()}
     return _ANSWERS[kind](**made)
 
 

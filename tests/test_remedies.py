@@ -75,7 +75,7 @@ def test_a_pause_is_told_with_its_reason_and_what_to_do(scripted):
     told = scripted("train", *QUICK, script=[PAUSE], code=78).stderr
     assert "saved step 5 and stopped: the loss only rises\n" in told
     assert "try: a lower learning rate\n  try: more text\n" in told
-    assert "try: or go on with it as it is: llm train" in told
+    assert "try: or go on from there: llm train" in told
     assert shown(scripted)["paused_for"] == WHY
     lines = scripted("runs", "show").stdout
     assert "paused for         the loss only rises\n" in lines
@@ -130,6 +130,15 @@ def starts(project):
     (events,) = project.glob("logs/*/events.jsonl")
     lines = map(json.loads, events.read_text().splitlines())
     return [event for event in lines if event["event"] == "train_start"]
+
+
+def test_a_run_whose_remedies_are_damaged_is_shown_all_the_same(scripted, project):
+    scripted("train", *QUICK, script=[BACK])
+    (manifest,) = project.glob("logs/*/run.json")
+    manifest.write_text(json.dumps({**json.loads(manifest.read_text()), "remedies": [5]}))
+    told = scripted("runs", "show").stdout
+    assert "cannot be read" in told
+    assert "status" in told
 
 
 def test_each_session_tells_with_what_it_learns(scripted, project):
@@ -207,7 +216,10 @@ def test_a_run_that_went_back_is_reproduced_byte_for_byte(scripted, project, scr
     assert then
     found, now = reproduced(scripted, project)
     assert found["verdict"] == "bytes"
-    assert now == then
+    assert now == [{**each, "at_step": each["from_step"]} for each in then]
+    told = scripted("runs", "show").stdout
+    assert "went back" not in told
+    assert "otherwise" in told
 
 
 def test_a_run_that_was_left_alone_is_left_alone_when_it_is_reproduced(scripted, project):

@@ -44,3 +44,12 @@ def test_what_a_shell_would_take_apart_is_quoted_and_what_a_person_fills_in_is_n
         "llm train --corpus-path 'my book.txt' --resume never --set model.layers=… "
         "--set training.gradient_clip=0.25"
     )
+
+
+def test_what_is_to_be_changed_may_be_nothing():
+    assert rerun_command(["llm", "train", "--json"], {}) == "llm train --json --resume never"
+
+
+def test_a_secret_is_not_repeated():
+    command = ["llm", "train", "--set", "wandb.api_key=abc", "--set=hf.token=abc"]
+    assert "abc" not in rerun_command(command, {})

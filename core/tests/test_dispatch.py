@@ -97,3 +97,15 @@ def test_who_wants_every_step_is_known():
 
     callbacks, _ = dispatcher(Callback(), Eager())
     assert callbacks.every_step == ["c1"]
+
+
+def test_suggestions_may_come_as_any_sequence_or_as_one():
+    assert Pause("why", ["one", "two"]) == Pause("why", ("one", "two"))
+    assert Pause("why", "one").suggestions == ("one",)
+
+
+def test_an_answer_that_cannot_be_kept_drops_its_callback_alone():
+    odd, after = Recorder(Retry(["no words"])), Recorder(Signal.STOP)
+    callbacks, dropped = dispatcher(odd, after)
+    assert callbacks.emit(EVENT) == {Signal.STOP}
+    assert "unhashable" in dropped[0].error

@@ -40,9 +40,10 @@ def command(app: App, source: str, out: Path | None, as_json: bool) -> None:
     from create_llm.models.importing import find_importer
 
     target, before = _target(app, out), _active(app)  # before anything is fetched
+    named = _named(app) if target is None else frozenset()
     part, name = find_importer(source, app.root, app.plugins.registry)
     imported: Imported = part.load()().read(name, app.root, app.plugins.registry, say)
-    bundle = _written(app, imported, target)
+    bundle = _written(app, imported, target, named)
     if as_json:
         click.echo(json.dumps(_as_dict(bundle)))
         return
@@ -75,7 +76,18 @@ def _target(app: App, out: Path | None) -> Path | None:
     return folder
 
 
-def _written(app: App, imported: Imported, target: Path | None) -> ModelBundle:
+def _named(app: App) -> frozenset[str]:
+    """The versions that the project's runs and models speak of."""
+    from create_llm.cli.found_runs import runs_of_project
+    from create_llm.project.folder import find_project
+    from create_llm.runs.origin import versions_named
+
+    return versions_named(find_project(app.root).models, runs_of_project(app))
+
+
+def _written(
+    app: App, imported: Imported, target: Path | None, named: frozenset[str]
+) -> ModelBundle:
     from create_llm.models.importing import import_as_version, import_into
     from create_llm.models.versions import set_active
     from create_llm.project.folder import find_project
@@ -83,7 +95,7 @@ def _written(app: App, imported: Imported, target: Path | None) -> ModelBundle:
     if target is not None:
         return import_into(imported, target, app.plugins.registry)
     models = find_project(app.root).models
-    bundle = import_as_version(imported, models, app.plugins.registry)
+    bundle = import_as_version(imported, models, app.plugins.registry, named)
     set_active(models, bundle.name)
     return bundle
 

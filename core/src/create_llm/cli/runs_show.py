@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
@@ -18,11 +19,12 @@ from create_llm.cli.found_runs import (
 )
 from create_llm.cli.terminal import steady
 from create_llm.cli.units import duration, rate, size
-from create_llm.errors import ConfigError
+from create_llm.errors import ConfigError, DataError
 
 if TYPE_CHECKING:
     from create_llm.runs.history import Entry
     from create_llm.runs.run import RunFolder
+    from create_llm.training.remedies import Remedy
 
 _MORE = (
     ("val bits per byte", "val_bits_per_byte"),
@@ -114,17 +116,26 @@ def _run_lines(entry: Entry, facts: Mapping[str, object]) -> list[tuple[str, obj
 
 def _remedy_lines(run: RunFolder, facts: Mapping[str, object]) -> list[tuple[str, object]]:
     """Each time that the run went back, why, and what it did otherwise then."""
-    from create_llm.training.remedies import done_otherwise, remedies_of
+    from create_llm.training.remedies import remedies_of
 
-    lines: list[tuple[str, object]] = []
-    for each in remedies_of(run):
-        ends = ["an end where it was best"] if each.overrides.end_at_best else []
-        with_what = ", ".join([*done_otherwise(each.overrides), *ends])
-        lines += [
-            ("went back", f"from step {each.at_step:,} to {each.from_step:,}: {each.reason}"),
-            ("from there", with_what or None),
-        ]
+    try:
+        remedies = remedies_of(run)
+    except DataError as error:
+        return [("went back", f"cannot be read: {error.where}")]
+    lines = [line for each in remedies for line in _remedy_line(each)]
     return [*lines, *(_changed(run, facts) if lines else ())]
+
+
+def _remedy_line(remedy: Remedy) -> Iterator[tuple[str, object]]:
+    from create_llm.training.remedies import done_otherwise
+
+    if remedy.at_step == remedy.from_step:
+        yield "otherwise", f"from step {remedy.from_step:,}: {remedy.reason}"
+    else:
+        told = f"from step {remedy.at_step:,} to {remedy.from_step:,}: {remedy.reason}"
+        yield "went back", told
+    ends = ["an end where it was best"] if remedy.overrides.end_at_best else []
+    yield "from there", ", ".join([*done_otherwise(remedy.overrides), *ends]) or None
 
 
 def _changed(run: RunFolder, facts: Mapping[str, object]) -> Iterator[tuple[str, object]]:
@@ -141,8 +152,9 @@ def _warning_lines(run: RunFolder, facts: Mapping[str, object]) -> list[tuple[st
     from create_llm.training.remedies import remedies_of, went_back
 
     warnings, pause = facts.get("warnings"), facts.get("paused_for")
-    told = {went_back(remedy) for remedy in remedies_of(run)}
-    told |= {pause.get("reason", "")} if isinstance(pause, Mapping) else set()
+    told = {pause.get("reason", "")} if isinstance(pause, Mapping) else set()
+    with contextlib.suppress(DataError):  # told by the lines of remedies
+        told |= {went_back(remedy) for remedy in remedies_of(run)}
     lines: list[tuple[str, object]] = []
     for each in warnings if isinstance(warnings, list) else []:
         if each["message"] in told:

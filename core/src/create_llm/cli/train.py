@@ -182,7 +182,7 @@ def _raise_if_cut_short(ended: Ended, run: RunFolder) -> None:
     from create_llm.runs.again import resume_command
 
     step, saved = ended.summary["steps"], max(run.steps(), default=None)
-    fixes = (f"go on from there: {resume_command(run)}",)
+    fixes: tuple[str, ...] = (f"go on from there: {resume_command(run)}",)
     if saved is None:
         what = f"run {run.name} stopped after step {count(step)} and has no checkpoint"
         fixes = (f"begin again: {resume_command(run)}",)
@@ -192,10 +192,7 @@ def _raise_if_cut_short(ended: Ended, run: RunFolder) -> None:
     else:
         what = f"run {run.name} saved step {count(step)} and stopped"
     if (pause := ended.stop.pause) is not None:
-        raise Paused(
-            f"{what}: {pause.reason}",
-            fixes=(*pause.suggestions, f"or go on with it as it is: {resume_command(run)}"),
-        )
+        what, fixes = f"{what}: {pause.reason}", (*pause.suggestions, f"or {fixes[0]}")
     if ended.stop.status == "paused":
         raise Paused(what, fixes=fixes)
     number = told_as(ended.stop.signal_number or signal.SIGINT)

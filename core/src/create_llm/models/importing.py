@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from importlib.metadata import version
 from pathlib import Path
@@ -118,15 +118,20 @@ def _reading(path: Path, registry: Registry) -> Part:
     )
 
 
-def import_as_version(imported: Imported, models: Path, registry: Registry) -> ModelBundle:
+def import_as_version(
+    imported: Imported, models: Path, registry: Registry, named: Collection[str] = ()
+) -> ModelBundle:
     """Write the next version of a project's model.
+
+    Args:
+        named: as `next_version` takes it.
 
     Raises:
         DataError: as `import_into`.
     """
     while True:
         try:
-            return import_into(imported, models / next_version(models), registry)
+            return import_into(imported, models / next_version(models, named), registry)
         except FileExistsError:  # a run has just taken this number
             continue
 

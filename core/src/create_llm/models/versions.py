@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 import shlex
+from collections.abc import Collection
 from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, ValidationError
@@ -51,10 +52,15 @@ def versions(models: Path) -> list[str]:
     return [name for name in numbered(models) if (models / name / INFO).is_file()]
 
 
-def next_version(models: Path) -> str:
-    """One above every folder of that form, also those that hold no model (any more)."""
-    taken = numbered(models)
-    return f"v{int(taken[-1][1:]) + 1}" if taken else "v1"
+def next_version(models: Path, named: Collection[str] = ()) -> str:
+    """One above every folder of that form, also those that hold no model (any more).
+
+    Args:
+        named: what else has or had a number, as `runs.origin.versions_named` finds it; names of
+            another form are none.
+    """
+    known = (_VERSION.fullmatch(name) for name in (*numbered(models), *named))
+    return f"v{max((int(match[1]) for match in known if match), default=0) + 1}"
 
 
 def retire(models: Path, version: str, gone: Gone) -> None:

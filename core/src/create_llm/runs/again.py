@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shlex
 from collections.abc import Iterator, Mapping, Sequence, Set
 
@@ -9,6 +10,8 @@ from create_llm.runs.run import RunFolder
 
 _FLAGS = {"training.learning_rate": "--learning-rate", "training.max_steps": "--max-steps"}
 """Keys that have a flag of their own, by which a person knows them."""
+
+_SECRET_SETTING = re.compile(r"(?i)^((?:--set=)?[\w.-]*(?:token|key|secret|password))=.*$", re.S)
 
 
 def resume_command(run: RunFolder, *, newest: bool = True) -> str:
@@ -29,12 +32,18 @@ def rerun_command(command: Sequence[str], changes: Mapping[str, object]) -> str:
             `llm train`, the answer names the changes alone.
         changes: by their keys in llm.toml; "…" for a value that only a person can choose.
     """
-    words = list(command[1:]) if "train" in command[1:] else ["train"]
+    command = without_secrets(command)
+    words = command[1:] if "train" in command[1:] else ["train"]
     own = {"--resume", *(_FLAGS[key] for key in changes if key in _FLAGS)}
     kept = shlex.join(_without(own, set(changes), words))
     # Not through shlex, which would quote "…".
-    changed = " ".join(_spelt(key, value) for key, value in changes.items())
-    return f"llm {kept} --resume never {changed}"
+    changed = (_spelt(key, value) for key, value in changes.items())
+    return " ".join(["llm", kept, "--resume never", *changed])
+
+
+def without_secrets(command: Sequence[str]) -> list[str]:
+    """As it may be kept and shown."""
+    return [_SECRET_SETTING.sub(r"\1=***", word) for word in command]
 
 
 def _without(flags: Set[str], keys: Set[str], words: Sequence[str]) -> Iterator[str]:

@@ -14,6 +14,7 @@ from create_llm.models.bundle import ModelBundle
 from create_llm.models.versions import Gone, active_version, gone_version, numbered
 from create_llm.runs.events import read_events
 from create_llm.runs.lock import holder_of
+from create_llm.runs.origin import Origin, origin_of
 from create_llm.runs.recipe import parent_of
 from create_llm.runs.report import LIVE, disk_bytes, read_progress
 from create_llm.runs.run import RunFolder
@@ -99,14 +100,14 @@ class Entry:
             "data": identity.get("data", data.get("key")),
             "tokenizer": identity.get("tokenizer"),
             "parent": parent_of(self.config),
-            "init": self._init(),
+            "init": self.origin.model if self.origin else None,
         }
 
-    def _init(self) -> str | None:
-        """The model whose weights it began with, if it did not begin with random ones."""
+    @property
+    def origin(self) -> Origin | None:
+        """The model whose weights it began with; None for random ones."""
         made = self.bundle.info.get("init") if self.bundle else None
-        began = made or self.manifest.get("init") or {}
-        return began.get("model")
+        return origin_of(made) or origin_of(self.manifest.get("init"))
 
     @property
     def folders(self) -> tuple[Path, ...]:

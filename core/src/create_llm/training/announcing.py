@@ -48,6 +48,9 @@ def _train_start(job: Job, picked: Picked, trainer: Trainer, frozen: Frozen) -> 
 def announce(job: Job, picked: Picked, run: Assembled) -> None:
     """The first event of a session, and what a person should know from the start."""
     run.trainer.emit(_train_start(job, picked, run.trainer, run.frozen))
+    if job.initial is not None:
+        verb = "began" if picked.step else "begins"
+        run.session.warn(f"this run {verb} with {job.initial.origin}", level="note")
     for remedy in remedies_of(picked.run)[-1:]:
         run.session.warn(went_back(remedy), level="note")
     before = {} if picked.step is None else picked.run.manifest().get("code", {})
@@ -58,13 +61,13 @@ def announce(job: Job, picked: Picked, run: Assembled) -> None:
             "on with the new one",
             "to begin anew: llm train --resume never",
         )
-    _warn(job, run.session, run.trainer)
+    _warn(job, run.session, run.trainer, new=picked.step is None)
 
 
-def _warn(job: Job, session: Session, trainer: Trainer) -> None:
+def _warn(job: Job, session: Session, trainer: Trainer, *, new: bool) -> None:
     """Say at the start what a person would otherwise find out late."""
     schedule, training = trainer.parts.schedule, job.config.training
-    if schedule.warmup < training.warmup_steps:
+    if new and schedule.warmup < training.warmup_steps:
         session.warn(words.shorter_warmup(schedule), level="note")
     if trainer.settings.set_by == "max_seconds" and trainer.settings.total_steps < _FEW:
         session.warn(

@@ -46,11 +46,15 @@ class Pause:
 
     Attributes:
         reason: in plain words.
-        suggestions: what to do about it, one or more.
+        suggestions: what to do about it, one or more; any sequence will do.
     """
 
     reason: str
-    suggestions: tuple[str, ...] = ()
+    suggestions: Sequence[str] = ()
+
+    def __post_init__(self) -> None:
+        given = [self.suggestions] if isinstance(self.suggestions, str) else self.suggestions
+        object.__setattr__(self, "suggestions", tuple(given))
 
 
 @dataclass(frozen=True, slots=True)

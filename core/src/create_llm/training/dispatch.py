@@ -64,10 +64,9 @@ class Dispatcher:
         for name, callback in list(self._callbacks):
             try:
                 answer = getattr(callback, METHODS[event.name])(event)
+                answers.update(dict.fromkeys(_understood(answer)))
             except (Exception, SystemExit) as error:
                 self._failed(name, callback, event, error)
-                continue
-            answers.update(dict.fromkeys(_understood(answer)))
         return answers.keys()
 
     def _failed(self, name: str, callback: Callback, event: Event, error: BaseException) -> None:

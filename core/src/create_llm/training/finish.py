@@ -15,6 +15,8 @@ from create_llm.models.bundle import FORMAT, INFO, WEIGHTS
 from create_llm.models.card import model_card
 from create_llm.models.versions import active_version, bundle_of_run, next_version, set_active
 from create_llm.runs.events import TrainEnd
+from create_llm.runs.origin import versions_named
+from create_llm.runs.run import runs_of
 from create_llm.storage.durable import Storage, read_manifest
 from create_llm.training.assemble import Assembled
 from create_llm.training.frozen import versions
@@ -89,8 +91,10 @@ def _save_bundle(job: Job, run: Assembled) -> Path:
     if made is not None and made.info["metrics"]["steps"] == run.trainer.state.step:
         set_active(models, made.path.name)  # its session was killed right after, or before this
         return made.path
+    logs = job.project.root / job.config.logging.log_dir
+    named = versions_named(models, list(runs_of(logs, job.project.checkpoints)))
     while True:
-        folder = models / next_version(models)
+        folder = models / next_version(models, named)
         try:
             _write_bundle(job, run, folder)
         except FileExistsError:  # another run has just taken this number

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import platform
-import re
 from dataclasses import asdict, dataclass
 from importlib.metadata import version
 from typing import Any
@@ -16,12 +15,11 @@ from create_llm import __version__
 from create_llm.config.hardware import resolve_device, resolve_precision
 from create_llm.data.preparation.ingredients import tokenizer_files
 from create_llm.errors import DataError
+from create_llm.runs.again import without_secrets
 from create_llm.runs.run import RunFolder
 from create_llm.training.code import code_of
 from create_llm.training.job import Job, Surroundings
 from create_llm.training.pick_run import Picked
-
-_SECRET_SETTING = re.compile(r"(?i)^((?:--set=)?[\w.-]*(?:token|key|secret|password))=.*$", re.S)
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +60,7 @@ def write_manifest(job: Job, picked: Picked, around: Surroundings) -> tuple[Froz
     manifest = {
         **(before or fresh),
         "sessions": number,
-        "command": _without_secrets(around.command),
+        "command": without_secrets(around.command),
     }
     picked.run.write_manifest(manifest)
     if job.initial is not None and not before:
@@ -85,10 +83,6 @@ def _read(run: RunFolder, stored: dict[str, Any]) -> Frozen:
             where=f"{run.path / 'run.json'}, frozen",
             fixes=("start a new run: llm train --resume never",),
         ) from error
-
-
-def _without_secrets(command: tuple[str, ...]) -> list[str]:
-    return [_SECRET_SETTING.sub(r"\1=***", word) for word in command]
 
 
 def decide(job: Job) -> Frozen:

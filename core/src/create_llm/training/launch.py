@@ -102,6 +102,7 @@ def _chooser(project: Project, config: Config, plugins: Plugins, around: Surroun
         around.ask,
         around.notice,
         around.initial,
+        around.command,
     )
 
 

@@ -23,6 +23,7 @@ from create_llm.config.values import DEFAULT
 from create_llm.data.pipeline import changes_of_text
 from create_llm.errors import ConfigError, DataError, LockedError, did_you_mean
 from create_llm.project.folder import Project
+from create_llm.runs.again import rerun_command
 from create_llm.runs.lock import RunLock, is_held, locked, refuse_if_live
 from create_llm.runs.report import read_progress
 from create_llm.runs.run import RunFolder, new_run, runs_of
@@ -35,7 +36,6 @@ from create_llm.training.killed import words_of_killed
 from create_llm.training.machine import changes_of_machine
 from create_llm.training.remedies import began_again, finish_rewind, rewinding_to
 
-_NEW = "start a new run: llm train --resume never"
 _MICRO_BATCH = ("training.batch_size", "training.gradient_accumulation_steps")
 _TEXT = ("data", "tokenizer")
 _LENGTH = ("max_seconds", "max_steps", "epochs")
@@ -69,6 +69,7 @@ class Chooser:
         ask: asks a person; None where there is nobody to ask.
         notice: hears what a person should know: of damaged checkpoints, of a run that was killed.
         initial: what a new run begins with; None: random weights.
+        command: the command line, for advice.
     """
 
     project: Project
@@ -79,6 +80,12 @@ class Chooser:
     ask: Ask | None = None
     notice: Callable[[str], None] = lambda message: None
     initial: InitialModel | None = None
+    command: tuple[str, ...] = ()
+
+    @property
+    def anew(self) -> str:
+        """What to do where a run cannot go on."""
+        return f"start a new run: {rerun_command(self.command, {})}"
 
     def identity(self) -> dict[str, object]:
         """What is known of it before any work: all but the hashes of the text and the tokenizer."""
@@ -112,14 +119,14 @@ def find_unfinished(chooser: Chooser) -> Picked | None:
         raise DataError(
             f"run {run.name} has no checkpoint that can be used",
             where=str(run.checkpoints),
-            fixes=(_NEW, "see the others: llm runs list"),
+            fixes=(chooser.anew, "see the others: llm runs list"),
         )
     if run.status() == "killed":
         for words in words_of_killed(run, found.step):
             chooser.notice(words)
     if found.step is None or not _wanted(found, chooser.ask):
         return None
-    _refuse_if_different(found, _changes_before_work(chooser, run))
+    _refuse_if_different(chooser, found, _changes_before_work(chooser, run))
     _refuse_other_device(chooser, found)
     _refuse_other_length(chooser, found)
     _say_what_changes_bits(chooser, found)
@@ -152,7 +159,7 @@ def refuse_if_another(chooser: Chooser, picked: Picked, identity: Mapping[str, o
         ConfigError: data or tokenizer are not those that the run began with.
     """
     if picked.step is not None:
-        _refuse_if_different(picked, _differences(chooser, picked.run, identity))
+        _refuse_if_different(chooser, picked, _differences(chooser, picked.run, identity))
 
 
 def _candidate(chooser: Chooser) -> RunFolder | None:
@@ -180,7 +187,7 @@ def _candidate(chooser: Chooser) -> RunFolder | None:
             ),
         )
     if named.status() == "completed":
-        raise ConfigError(f"run {named.name} is complete", fixes=(_NEW, "llm runs list"))
+        raise ConfigError(f"run {named.name} is complete", fixes=(chooser.anew, "llm runs list"))
     return named
 
 
@@ -242,7 +249,17 @@ def _differences(chooser: Chooser, run: RunFolder, now: Mapping[str, Any]) -> li
     if _effective_batch(before) == _effective_batch(now):
         # However it is divided, each step learns from the same samples.
         changed = [key for key in changed if key not in _MICRO_BATCH]
-    return [f"{key}: {before.get(key)!r} then, {now.get(key)!r} now" for key in changed]
+    changes = {key: (repr(before.get(key)), repr(now.get(key))) for key in changed}
+    if "init" in changes:
+        began = chooser.initial.as_dict() if chooser.initial else None
+        changes["init"] = (_begun_with(run.manifest().get("init")), _begun_with(began))
+    return [f"{key}: {then} then, {today} now" for key, (then, today) in changes.items()]
+
+
+def _begun_with(initial: Mapping[str, object] | None) -> str:
+    if initial is None:
+        return "random weights"
+    return f"{initial['model']} ({str(initial['weights_sha256'])[:8]})"
 
 
 def _effective_batch(identity: Mapping[str, Any]) -> int:
@@ -250,12 +267,12 @@ def _effective_batch(identity: Mapping[str, Any]) -> int:
     return math.prod(identity.get(key, 0) for key in _MICRO_BATCH)
 
 
-def _refuse_if_different(found: Picked, changed: list[str]) -> None:
+def _refuse_if_different(chooser: Chooser, found: Picked, changed: list[str]) -> None:
     if changed:
         raise ConfigError(
             f"run {found.run.name} (step {found.step:,}) was made with another configuration, so "
             f"it cannot go on as the same run: {'; '.join(changed[:8])}",
-            fixes=(_NEW, "or set these back and run the same command again"),
+            fixes=(chooser.anew, "or set these back and run the same command again"),
         )
 
 
@@ -271,7 +288,7 @@ def _refuse_other_device(chooser: Chooser, found: Picked) -> None:
             f"{now} now",
             fixes=(
                 f"go on with it where there is {then}",
-                f"start a new run on {now}: llm train --resume never",
+                chooser.anew,
             ),
         )
 
@@ -284,7 +301,7 @@ def _refuse_other_length(chooser: Chooser, found: Picked) -> None:
         raise ConfigError(
             f"run {found.run.name} (step {found.step:,}) cannot be given another length, since a "
             f"time limit settles it at a run's start: {'; '.join(told)}",
-            fixes=(_NEW, "or set these back and run the same command again"),
+            fixes=(chooser.anew, "or set these back and run the same command again"),
         )
 
 

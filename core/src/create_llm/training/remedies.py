@@ -25,10 +25,10 @@ _REMEDIES, _REWIND = "remedies", "rewind"
 
 @dataclass(frozen=True, slots=True)
 class Remedy:
-    """One time that a run went back.
+    """One time that a run went back, or went on otherwise from where it was.
 
     Attributes:
-        at_step: where it was.
+        at_step: where it was; that it went on from, where it left nothing.
         from_step: where it went on from; 0 is the beginning.
     """
 
@@ -88,10 +88,8 @@ def went_back(remedy: Remedy) -> str:
     told += [f"with {each}" for each in done_otherwise(changes)]
     if changes.end_at_best:
         told.append("its best, and ends there")
-    return (
-        f"this run went back at step {remedy.at_step:,} ({remedy.reason}) and goes on from "
-        f"{', '.join(told)}"
-    )
+    back = "" if remedy.at_step == to else f" went back at step {remedy.at_step:,} and"
+    return f"this run{back} goes on from {', '.join(told)} ({remedy.reason})"
 
 
 def go_back(
@@ -129,12 +127,13 @@ def go_back(
 
 
 def follow(run: RunFolder, held: Sequence[Remedy], *, divided: int, divisible: int) -> None:
-    """Go on with the remedies of another run, from where this one is."""
+    """Go on with the remedies of another run, from where this one is, which leaves nothing."""
     manifest = run.manifest()
     new = held[len(manifest.get(_REMEDIES, [])) :]
     divided *= math.prod(remedy.overrides.divided for remedy in new)
+    own = [replace(remedy, at_step=remedy.from_step) for remedy in held]
     changes: dict[str, Any] = {
-        _REMEDIES: [asdict(remedy) for remedy in held],
+        _REMEDIES: [asdict(remedy) for remedy in own],
         "divided": min(divided, divisible),
     }
     run.write_manifest({**manifest, **changes})

@@ -37,6 +37,7 @@ class Notify(Callback):
     def on_train_start(self, event: TrainStart) -> Warn | None:
         self._leave()  # a start without an end
         self._run, self._figures = event, Figures()
+        self._said = event.remedies > 0
         notes = Notes(Path(event.folder))
         self._milestones = ahead(self._config.milestones, event, notes.told_until())
         quiet = why_quiet(os.environ, sys.platform)
@@ -77,7 +78,7 @@ class Notify(Callback):
         notes.quiet(why)
 
     def _note(self) -> Warn | None:
-        """Once, however often the run begins again: why nothing will be seen."""
+        """Once, and not again where the run has gone back: why nothing will be seen."""
         if self._quiet is None or self._said:
             return None
         self._said = True
