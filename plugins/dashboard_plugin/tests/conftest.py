@@ -163,8 +163,8 @@ def _events(answer: http.client.HTTPResponse) -> Iterator[dict[str, Any]]:
 
 
 @contextmanager
-def served(root: Path, *, inside: bool = True, **options: Any) -> Iterator[Served]:
-    with listen("127.0.0.1", 0) as listener:
+def served(root: Path, *, inside: bool = True, port: int = 0, **options: Any) -> Iterator[Served]:
+    with listen("127.0.0.1", port) as listener:
         serving = Serving(
             registry=load_plugins().registry,
             project=root.name,

@@ -1,4 +1,4 @@
-"""Many pages of one browser: they share a stream, and a hidden one reads nothing."""
+"""Many pages of one browser: they share a stream, and a hidden one draws nothing."""
 
 from __future__ import annotations
 
@@ -8,7 +8,9 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
-from .conftest import RUN, Seen, Served, Story
+from create_llm_dashboard.__main__ import _Over
+
+from .conftest import RUN, Seen, Served, Story, served
 
 Look = Callable[..., Seen]
 Serve = Callable[..., Served]
@@ -40,14 +42,6 @@ def more(seen: Seen, served: Served, count: int) -> list[Any]:
     return [seen.page, *pages]
 
 
-def streams(served: Served, count: int) -> None:
-    for _ in range(400):
-        if served.serving.service.streams == count:
-            return
-        time.sleep(0.05)
-    raise AssertionError(f"{served.serving.service.streams} streams, not {count}")
-
-
 def test_eight_windows_take_one_stream_and_their_buttons_answer(
     story: Story, serve: Serve, look: Look
 ):
@@ -69,7 +63,7 @@ def test_eight_windows_take_one_stream_and_their_buttons_answer(
     assert seen.errors == []
 
 
-def test_when_the_page_that_reads_is_closed_or_hidden_another_reads_on(
+def test_when_the_page_that_reads_is_closed_another_reads_on(
     story: Story, serve: Serve, look: Look
 ):
     story.start()
@@ -83,24 +77,52 @@ def test_when_the_page_that_reads_is_closed_or_hidden_another_reads_on(
         story.step(2)
         says(second, 2)
         says(third, 2)
-        second.evaluate(HIDE, True)
-        story.step(3)
-        says(third, 3)
-        assert "Step 2 of" in second.evaluate(STEP)
-        third.evaluate(HIDE, True)
-        story.step(4)
-        streams(served, 0)
-        second.evaluate(HIDE, False)
-        says(second, 4)
-        assert "Step 3 of" in third.evaluate(STEP)
-        third.evaluate(HIDE, False)
-        says(third, 4)
         assert served.serving.service.streams == 1
 
 
-def test_all_pages_say_that_the_dashboard_has_ended(tmp_path: Path, serve: Serve, look: Look):
-    from .conftest import served
+def test_a_hidden_page_draws_nothing_and_shows_the_end_when_it_is_seen(
+    story: Story, serve: Serve, look: Look
+):
+    story.start()
+    story.step(1)
+    served = serve(inside=False)
+    over = _Over(served.serving, story.folder.path)
+    with story.live():
+        first = look(served.serving.link).page
+        says(first, 1)
+        first.evaluate(HIDE, True)
+        second = first.context.new_page()
+        second.goto(f"{served.url}/runs/{RUN}")
+        story.step(2)
+        says(second, 2)
+        assert "Step 1 of" in first.evaluate(STEP)
+        second.close()
+        story.end(3)
+    over._since = -1e9
+    assert not over(), "a page that is open, seen or not, is somebody who looks"
+    first.evaluate(HIDE, False)
+    until(first, f"{STATUS} === 'completed'")
 
+
+def test_a_page_that_is_not_known_any_more_leaves_the_reading_to_one_that_is(
+    tmp_path: Path, serve: Serve, look: Look
+):
+    """The dashboard was started again at the same port, and its new link opened beside."""
+    story = Story(tmp_path)
+    story.start()
+    story.step(1)
+    with served(tmp_path, inside=False) as before, story.live():
+        old = look(before.serving.link).page
+        says(old, 1)
+    with served(tmp_path, inside=False, port=before.port) as after, story.live():
+        until(old, f"{TROUBLE}.includes('does not know')")
+        new = old.context.new_page()
+        new.goto(after.serving.link)
+        says(new, 1)
+        assert new.evaluate(TROUBLE) == ""
+
+
+def test_all_pages_say_that_the_dashboard_has_ended(tmp_path: Path, serve: Serve, look: Look):
     story = Story(tmp_path)
     story.start()
     story.step(1)

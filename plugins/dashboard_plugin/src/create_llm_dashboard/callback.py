@@ -36,8 +36,9 @@ class Dashboard(Callback):
             "open_browser": self._config.open_browser,
         }
         page = _PAGES.get(event.folder)
-        if page is None or not page.is_alive():
-            self._child = _PAGES[event.folder] = Child(Path(event.folder), asked)
+        if page is None or (page.told and not page.is_alive()):
+            page = _PAGES[event.folder] = Child(Path(event.folder), asked)
+        self._child = page
 
     def on_progress(self, event: ProgressMade) -> None:
         self._look()
@@ -54,8 +55,9 @@ class Dashboard(Callback):
         Raises:
             PluginError: the process could not start; the run tells it as a warning.
         """
-        if self._child is not None and (answer := self._child.answer()) is not None:
-            self._child = None
+        page = self._child
+        if page is not None and not page.told and (answer := page.answer()) is not None:
+            page.told = True
             if "link" not in answer:
                 raise PluginError(f"the dashboard could not start: {answer['failed']}")
             print(f"dashboard: {answer['link']}{answer['note']}", file=sys.stderr, flush=True)
@@ -66,6 +68,9 @@ class Child:
 
     Args:
         folder: of the run; the process's own troubles are told in dashboard.log there.
+
+    Attributes:
+        told: whether its answer has been passed on.
     """
 
     def __init__(self, folder: Path, asked: dict[str, object]) -> None:
@@ -82,6 +87,7 @@ class Child:
                 creationflags=getattr(subprocess, "CREATE_NEW_PROCESS_GROUP", 0),
             )
         self._answer: dict[str, str] | None = None
+        self.told = False
         self._reader = threading.Thread(target=self._read, args=(json.dumps(asked),), daemon=True)
         self._reader.start()
         # Somebody has to, or it stays in the system's table, dead, for as long as the training.

@@ -1,80 +1,89 @@
 // News of a run, as server-sent events. A browser opens six connections to a host and a stream keeps
 // one, so the pages of a run share theirs: the one that has the lock reads, and passes on to the
-// others. A hidden page neither reads nor draws; one that went away leaves the lock to the next.
+// others; when it goes away the next one reads. A hidden page draws nothing, and all when it is seen
+// again; it reads on, for the dashboard ends when nobody does.
 
 const AGAIN_MS = 5000;
 const UNKNOWN = "The dashboard does not know this browser any more. For a new link: llm dashboard";
 const AWAY = "The dashboard has ended, or cannot be reached; training goes on without it. Trying again …";
 
 /**
- * Tell `news(panel, data)` what is new for as long as the page is seen, and `lost(text)` why nothing
- * comes, "" when it does again.
+ * Tell `news(panel, data)` what is new while the page is seen, and `lost(text)` why nothing comes,
+ * "" when it does again.
  */
-export function listen(address, { news, lost }) {
+export function listen(address, page) {
+  const board = new Board(page);
   const channel = new BroadcastChannel(address);
-  const latest = new Map();
-  let trouble = "";
-  let source = null; // where this page reads for all
-  let visit = null; // for as long as it is seen
+  let reads = false;
 
-  const take = ({ text, line }) => {
-    if (text !== undefined) {
-      if (text) latest.clear(); // so that all is shown when the news come again
-      return lost((trouble = text));
-    }
-    const { panel, data } = JSON.parse(line);
-    if (latest.get(panel) === line) return;
-    latest.set(panel, line);
-    news(panel, data);
-  };
   const pass = (message) => {
     channel.postMessage(message); // first: what goes wrong here is of this page alone
-    take(message);
+    board.take(message);
   };
   channel.onmessage = ({ data }) => {
-    if (!visit) return;
-    if (!data.hello) return take(data);
-    if (!source) return;
-    channel.postMessage({ text: trouble });
-    for (const line of latest.values()) channel.postMessage({ line });
+    if (!data.hello) board.take(data);
+    else if (reads) for (const message of board.all()) channel.postMessage(message);
   };
+  const reading = async () => {
+    reads = true;
+    await new Promise((done) => read(address, pass, done));
+    reads = false;
+  };
+  channel.postMessage({ hello: true });
+  document.addEventListener("visibilitychange", () => board.draw());
+  // Pages that came without TLS from another machine have no locks: each reads for itself.
+  if (navigator.locks) navigator.locks.request(address, reading);
+  else reading();
+}
 
-  function read(signal) {
-    source = new EventSource(address);
-    source.onopen = () => pass({ text: "" });
-    source.onmessage = ({ data }) => pass({ line: data });
-    source.onerror = async ({ target }) => {
-      if (target.readyState !== EventSource.CLOSED) return pass({ text: AWAY });
-      const { text, final } = await refusal(address);
-      if (signal.aborted) return;
-      if (text) pass({ text });
-      if (!final) setTimeout(() => signal.aborted || read(signal), AGAIN_MS);
-    };
+/** The latest news of each panel, and which of them are on the page. */
+class Board {
+  #page;
+  #latest = new Map();
+  #drawn = new Map();
+  #trouble = "";
+
+  constructor(page) {
+    this.#page = page;
   }
 
-  async function look({ signal }) {
-    channel.postMessage({ hello: true });
-    const gone = new Promise((resolve) => signal.addEventListener("abort", resolve));
-    const reading = async () => {
-      if (signal.aborted) return;
-      read(signal);
-      await gone;
-      source.close();
-      source = null;
-    };
-    // Pages that came without TLS from another machine have no locks: each reads for itself.
-    if (navigator.locks) await navigator.locks.request(address, { signal }, reading);
-    else await reading();
+  take({ text, line }) {
+    if (line !== undefined) this.#latest.set(JSON.parse(line).panel, line);
+    else if ((this.#trouble = text)) {
+      this.#latest.clear(); // so that all is drawn when the news come again
+      this.#drawn.clear();
+    }
+    this.draw();
   }
 
-  function turn() {
-    visit?.abort();
-    visit = document.hidden ? null : new AbortController();
-    latest.clear();
-    if (visit) look(visit).catch((error) => error.name === "AbortError" || console.error(error));
+  draw() {
+    if (document.hidden) return;
+    this.#page.lost(this.#trouble);
+    for (const [panel, line] of this.#latest) {
+      if (this.#drawn.get(panel) === line) continue;
+      this.#drawn.set(panel, line);
+      this.#page.news(panel, JSON.parse(line).data);
+    }
   }
-  document.addEventListener("visibilitychange", turn);
-  turn();
+
+  /** What a page needs that has just come. */
+  all() {
+    return [{ text: this.#trouble }, ...[...this.#latest.values()].map((line) => ({ line }))];
+  }
+}
+
+/** Pass on what comes; `done` where nothing will come any more. */
+function read(address, pass, done) {
+  const source = new EventSource(address);
+  source.onopen = () => pass({ text: "" });
+  source.onmessage = ({ data }) => pass({ line: data });
+  source.onerror = async () => {
+    if (source.readyState !== EventSource.CLOSED) return pass({ text: AWAY });
+    const { text, final } = await refusal(address);
+    if (text) pass({ text });
+    if (final) done();
+    else setTimeout(() => read(address, pass, done), AGAIN_MS);
+  };
 }
 
 /** Why a stream was refused, in words, and whether that is final. */
