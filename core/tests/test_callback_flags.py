@@ -31,7 +31,8 @@ def callback(name: str, dist: str = "d1") -> Part:
 
 @click.command(cls=CommandWithCallbacks)
 @click.option("--like", help="A flag of its own.")
-def command(like: str | None) -> None:
+@click.option("--no-bear", is_flag=True, help="And one against something.")
+def command(like: str | None, no_bear: bool) -> None:
     """Train."""
     click.echo(dict(attached(click.get_current_context())))
 
@@ -53,8 +54,9 @@ def test_each_callback_has_a_flag_that_switches_it_on():
 
 
 def test_a_flag_of_the_command_and_a_name_of_two_are_left_alone():
-    known = app(callback("like"), callback("two"), callback("two", "d2"))
+    known = app(callback("like"), callback("bear"), callback("two"), callback("two", "d2"))
     assert run(known, "--like", "v1") == "{}\n"
+    assert run(known, "--no-bear") == "{}\n"
     help_text = run(known, "--help")
     assert "A flag of its own." in help_text
     assert "--two" not in help_text
