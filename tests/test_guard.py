@@ -66,18 +66,30 @@ ABSURD = {"training.learning_rate": 30, "training.max_steps": 60}
 
 def test_an_absurd_learning_rate_is_lowered_from_the_beginning(project):
     report, manifest, lines, said = train(project, **ABSURD)
-    assert rules(report)[0] == "divergence"
+    assert rules(report)[:2] == ["learning_rate", "divergence"]
+    assert "warning: the learning rate is 30" not in said
+    assert "the learning rate is 30, and 0.003 in the template of this project" in said
     first = manifest["remedies"][0]
-    assert (first["from_step"], first["overrides"]["learning_rate"]) == (0, 0.1)
+    assert first["from_step"] == 0
+    assert first["overrides"]["learning_rate"] == pytest.approx(1e-4)
     assert "rewind" not in manifest
     assert manifest["identity"]["training.learning_rate"] == 30
     assert manifest["sessions"] == len(manifest["remedies"]) + 1
     told = [json.loads(line) for line in lines]
     assert [e["status"] for e in told if e["event"] == "train_end"][::-1][0] == "completed"
-    assert report["score"] > 10
+    assert len(manifest["remedies"]) == 1
+    assert report["score"] >= 30
     (made,) = project.glob("models/v*/create_llm.json")
     assert json.loads(made.read_text())["remedies"] == manifest["remedies"]
-    assert "0.1 times the learning rate" in said
+    assert "0.0001 times the learning rate" in said
+
+
+def test_a_rate_far_above_the_usual_is_answered_by_the_usual(project):
+    settings = {"training.learning_rate": 5, "training.max_steps": 80}
+    report, manifest, _, _ = train(project, **settings)
+    (remedy,) = manifest["remedies"]
+    assert 5 * remedy["overrides"]["learning_rate"] == pytest.approx(3e-3)
+    assert report["score"] >= 30
 
 
 LOST = {**ABSURD, "training.save_interval": 2, "training.precision": "fp32"}
@@ -121,9 +133,9 @@ def test_a_run_that_blows_up_before_its_first_log_is_found(project):
         "logging.log_interval": 10,
     }
     report, manifest, _, _ = train(project, **settings)
-    assert rules(report)[0] == "divergence"
-    first = report["findings"][0]
-    assert (first["step"], first["remedy"]["learning_rate"]) == (30, 0.1)
+    assert rules(report)[:2] == ["learning_rate", "divergence"]
+    first = report["findings"][1]
+    assert (first["step"], first["remedy"]["learning_rate"]) == (30, pytest.approx(3e-4))
     assert manifest["remedies"][0]["from_step"] == 0
 
 
@@ -153,10 +165,13 @@ NOT_A_NUMBER = {
 def test_a_batch_that_gives_no_number_is_gone_back_from(project, tmp_path_factory, policy, code):
     overlay = install_plugin(tmp_path_factory.mktemp("plugin"))
     spoil = {VARIABLE: json.dumps({"what": "loss", "value": "nan", "call": 25})}
-    report, manifest, lines, _ = train(
+    report, manifest, lines, said = train(
         project, policy, code, spoil, [overlay, ROOT], **NOT_A_NUMBER
     )
     assert rules(report) == ["not_a_number"]
+    assert "in the batch of windows" not in json.dumps(report)
+    assert policy == "warn" or "in the batch of windows" not in said
+    assert "became no number (NaN) at step" in said
     assert any('"event": "diverged"' in line for line in lines)
     if policy == "auto":
         assert [each["from_step"] for each in manifest["remedies"]] == [20]
@@ -192,9 +207,22 @@ def test_a_text_that_is_learnt_by_heart_ends_at_its_best(project):
 
 def test_a_dead_learning_rate_is_told(project):
     settings = {"training.learning_rate": 1e-12, "training.max_steps": 60}
-    report, _, _, _ = train(project, **settings)
-    assert rules(report) == ["learning_rate"]
-    assert report["score"] <= 10
+    report, _, _, said = train(project, **settings)
+    assert rules(report) == ["learning_rate", "learning_rate"]
+    assert [each["level"] for each in report["findings"]] == ["note", "warning"]
+    assert report["findings"][1]["step"] == 14
+    assert report["score"] == 0
+    assert "it has learnt nothing" in said
+
+
+def test_a_young_run_that_is_well_is_told_to_go_on_by_a_command_that_runs(project):
+    report, _, _, said = train(project, **{"training.max_steps": 24})
+    assert rules(report) == []
+    (todo,) = report["suggestions"]
+    label, command = todo.split(": ", 1)
+    assert (label, command[:9]) == ("more steps", "llm train")
+    assert f"quality {report['score']} of 100, {report['word']}: it has learnt" in said
+    llm(project, *command.split()[1:], "--plan")
 
 
 def test_it_is_on_for_a_project_that_does_not_name_it_and_off_where_it_is_switched_off(project):

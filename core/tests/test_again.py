@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from create_llm.runs.again import rerun_command
+from create_llm.cli.train import command as train
+from create_llm.runs.again import FLAGS, rerun_command
 
 RATE = {"training.learning_rate": 0.0009}
 
@@ -53,3 +54,8 @@ def test_what_is_to_be_changed_may_be_nothing():
 def test_a_secret_is_not_repeated():
     command = ["llm", "train", "--set", "wandb.api_key=abc", "--set=hf.token=abc"]
     assert "abc" not in rerun_command(command, {})
+
+
+def test_each_flag_is_one_of_the_command():
+    known = {option for param in train.params for option in param.opts}
+    assert set(FLAGS.values()) <= known

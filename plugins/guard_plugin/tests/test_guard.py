@@ -47,6 +47,10 @@ def guard(policy="auto", **options):
     return Guard(GuardConfig(on_anomaly=policy, **options))
 
 
+def report_of(folder):
+    return json.loads((folder / "guard.json").read_text())
+
+
 def start_at(folder, **changes):
     return train_start(folder, **{"total_steps": 120, **changes})
 
@@ -236,21 +240,108 @@ def test_who_learns_by_heart_is_not_told_to_learn_longer_or_with_more(tmp_path):
 
 def test_the_words_of_a_reason_agree_with_its_points(tmp_path):
     (verdict,) = tell(guard(), start_at(tmp_path), eval_end(120, 0.79 * GUESS), end(120))
-    assert "quality 0 of 100: it has learnt little more than how often" in verdict.message
-    assert "at its best at the end, which is worth nothing yet (0 of 15)" in verdict.message
+    assert "quality 0 of 100, of no use yet: it has learnt little more than how" in verdict.message
+    why = [each["why"] for each in report_of(tmp_path)["reasons"]]
+    assert "it was at its best at the end, which is worth nothing yet" in why
     (verdict,) = tell(guard(), start_at(tmp_path), eval_end(120, 0.55 * GUESS), end(120))
-    assert "quality 89 of 100: it has learnt some of what follows on what" in verdict.message
-    assert "nothing went wrong (15 of 15)" in verdict.message
+    assert "quality 89 of 100, good for its size: it has learnt some of what" in verdict.message
+    assert report_of(tmp_path)["reasons"][-1]["why"] == "nothing went wrong"
+
+
+@pytest.mark.parametrize(
+    ("share", "word"), [(0.9, "of no use yet"), (0.66, "young"), (0.6, "fair"), (0.5, "good for")]
+)
+def test_a_score_is_told_with_what_it_means_in_two_lines(tmp_path, share, word):
+    scores = [eval_end(60, 0.95 * GUESS), eval_end(120, share * GUESS)]
+    (verdict,) = tell(guard(), start_at(tmp_path), *scores, end(120))
+    assert f"of 100, {word}" in verdict.message
+    assert len(verdict.message) <= 200
+    assert report_of(tmp_path)["word"].startswith(word)
+
+
+@pytest.mark.parametrize("share", [0.98, 1.0, 1.015])
+def test_a_model_as_good_as_guessing_has_learnt_nothing(tmp_path, share):
+    (verdict,) = tell(guard(), start_at(tmp_path), eval_end(120, share * GUESS), end(120))
+    assert "quality 0 of 100, of no use yet: it has learnt nothing: " in verdict.message
+
+
+@pytest.mark.parametrize("share", [0.72, 0.66, 0.6])
+def test_a_young_run_that_is_well_is_told_to_take_more_steps_and_no_more(tmp_path, share):
+    scores = [eval_end(60, 0.9 * GUESS), eval_end(120, share * GUESS)]
+    (verdict,) = tell(guard(), start_at(tmp_path), *scores, end(120))
+    assert verdict.suggestion == "more steps: llm train --resume never --max-steps 240"
+
+
+def test_what_is_weak_in_a_young_model_is_told_instead_of_more_steps(tmp_path):
+    scores = [eval_end(60, 0.66 * GUESS), eval_end(120, 0.72 * GUESS)]
+    tell(guard(), start_at(tmp_path), *scores, end(120))
+    assert report_of(tmp_path)["suggestions"] == [
+        "end where it was best: llm train --resume never --max-steps 60"
+    ]
+    tell(guard(), start_at(tmp_path), eval_end(120, 0.72 * GUESS, 0.4 * GUESS), end(120))
+    assert report_of(tmp_path)["suggestions"][0].startswith("more text")
+
+
+def test_a_model_worse_than_guessing_is_not_told_to_take_more_steps(tmp_path):
+    tell(guard("warn"), start_at(tmp_path), eval_end(10, 1.1 * GUESS), end(120))
+    (todo,) = report_of(tmp_path)["suggestions"]
+    assert todo.startswith("a lower learning rate")
+
+
+def test_a_note_about_the_rate_costs_no_points_and_is_no_suggestion(tmp_path):
+    config = {
+        "project": {"template": "nano"},
+        "training": {"learning_rate": 0.1, "optimizer": "adamw"},
+    }
+    note, _ = tell(guard(), start_at(tmp_path, config=config), eval_end(120, 0.5 * GUESS), end(120))
+    assert note.level == "note"
+    report = report_of(tmp_path)
+    assert (report["score"], report["suggestions"][0][:10]) == (100, "more steps")
+
+
+@pytest.mark.parametrize(("rate", "slower"), [(5.0, 6e-4), (30.0, 1e-4), (0.01, 0.3)])
+def test_far_above_the_usual_rate_the_remedy_leads_to_it(tmp_path, rate, slower):
+    training = {"learning_rate": rate, "optimizer": "adamw", "warmup_steps": 10}
+    config = {"project": {"template": "nano"}, "training": training}
+    wild = [step_end(n, grad_norm=1e4 if n > 30 else 1.0) for n in range(1, 40)]
+    for events in (SPOILT, wild, [Diverged(step=27, message="nan")], [eval_end(20, math.nan)]):
+        retry = tell(guard(), start_at(tmp_path, config=config), *events)[-1]
+        assert retry.overrides.learning_rate == pytest.approx(slower)
+        assert retry.from_beginning.learning_rate == pytest.approx(min(slower, 0.1))
+    again = start_at(tmp_path, config=config, learning_rate=3e-3, remedies=1)
+    retry = tell(guard(), again, *SPOILT)[-1]
+    assert (retry.overrides.learning_rate, retry.from_beginning.learning_rate) == (0.3, 0.1)
+
+
+def test_of_no_number_it_says_in_its_own_words_when_it_came(tmp_path):
+    core = "stopped being a number at step 1034, in the batch of windows 1203, 1036, …"
+    told, *_ = tell(guard("warn"), start_at(tmp_path), Diverged(step=1034, message=core))
+    seen = "the loss, a gradient or a weight became no number (NaN) at step 1,034"
+    assert told.message.startswith(f"{seen}. Numbers grew")
+    (verdict,) = tell(guard("warn"), start_at(tmp_path), Diverged(step=1034, message=core),
+                      end(1034, "diverged", core)) [1:] or [None]  # fmt: skip
+    assert verdict.message == f"quality 0 of 100, of no use yet: {seen}"
+    assert "windows" not in (tmp_path / "guard.json").read_text()
+    later, *_ = tell(guard("warn"), start_at(tmp_path), Diverged(step=1040, message=core))
+    assert "(NaN) by step 1,040." in later.message
+
+
+def test_of_a_score_that_is_no_number_a_checkpoint_may_be_there(tmp_path):
+    told, *_ = tell(guard("warn"), start_at(tmp_path), eval_end(20, math.nan))
+    assert told.message.startswith("the validation loss became no number (NaN) at step 20. ")
+    assert "saved" not in told.message
+    assert "a checkpoint of this step is of no use" in told.message
 
 
 @pytest.mark.parametrize(
     ("rate", "first"),
-    [(1.0, "a lower learning rate:"), (1e-6, "a higher"), (3e-3, "it has learnt little yet")],
+    [(1.0, "a lower learning rate:"), (1e-6, "a higher"), (3e-3, "more steps: ")],
 )
 def test_who_learnt_little_at_a_rate_far_off_is_told_the_usual_one(tmp_path, rate, first):
     training = {"learning_rate": rate, "optimizer": "adamw", "warmup_steps": 10}
     config = {"project": {"template": "nano"}, "training": training}
-    tell(guard("warn"), start_at(tmp_path, config=config), eval_end(120, 0.74 * GUESS), end(120))
+    score = eval_end(120, 0.74 * GUESS)
+    tell(guard("warn"), start_at(tmp_path, config=config), score, end(120))
     todo = json.loads((tmp_path / "guard.json").read_text())["suggestions"]
     assert todo[0].startswith(first)
     assert ("--learning-rate 0.003" in todo[0]) == (rate != 3e-3)

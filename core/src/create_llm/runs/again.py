@@ -8,8 +8,11 @@ from collections.abc import Iterator, Mapping, Sequence, Set
 
 from create_llm.runs.run import RunFolder
 
-_FLAGS = {"training.learning_rate": "--learning-rate", "training.max_steps": "--max-steps"}
-"""Keys that have a flag of their own, by which a person knows them."""
+FLAGS = {
+    f"training.{name.replace('-', '_')}": f"--{name}"
+    for name in ("learning-rate", "max-steps", "epochs", "max-seconds", "batch-size", "seed")
+}
+"""Keys that have a flag of `llm train`, by which a person knows them, and which beats --set."""
 
 _SECRET_SETTING = re.compile(r"(?i)^((?:--set=)?[\w.-]*(?:token|key|secret|password))=.*$", re.S)
 
@@ -34,7 +37,7 @@ def rerun_command(command: Sequence[str], changes: Mapping[str, object]) -> str:
     """
     command = without_secrets(command)
     words = command[1:] if "train" in command[1:] else ["train"]
-    own = {"--resume", *(_FLAGS[key] for key in changes if key in _FLAGS)}
+    own = {"--resume", *(FLAGS[key] for key in changes if key in FLAGS)}
     kept = shlex.join(_without(own, set(changes), words))
     # Not through shlex, which would quote "…".
     changed = (_spelt(key, value) for key, value in changes.items())
@@ -63,4 +66,4 @@ def _without(flags: Set[str], keys: Set[str], words: Sequence[str]) -> Iterator[
 
 def _spelt(key: str, value: object) -> str:
     shown = f"{value:.2g}" if isinstance(value, float) else str(value)
-    return f"{_FLAGS[key]} {shown}" if key in _FLAGS else f"--set {key}={shown}"
+    return f"{FLAGS[key]} {shown}" if key in FLAGS else f"--set {key}={shown}"

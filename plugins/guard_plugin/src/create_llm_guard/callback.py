@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 import sys
 from collections.abc import Callable
 from dataclasses import replace
@@ -24,12 +25,15 @@ from create_llm_guard.findings import Finding
 from create_llm_guard.replay import measured
 from create_llm_guard.report import earlier_findings, with_what_was_done, write_report
 from create_llm_guard.rules import rules_of
-from create_llm_guard.rules.base import SLOWER, Rule, Run
-from create_llm_guard.score import Quality, quality
+from create_llm_guard.rules.advice import longer_warmup
+from create_llm_guard.rules.base import Rule, Run
+from create_llm_guard.score import NOTHING, Quality, quality
 from create_llm_guard.suggestions import suggestions_for
 
 FROM_THE_START = 0.1
-"""By what the learning rate is multiplied where not even the first checkpoint was stable."""
+"""The greatest factor of the learning rate where not even the first checkpoint was stable."""
+
+NOT_A_NUMBER = "not_a_number"
 
 
 class Guard(Callback):
@@ -87,14 +91,18 @@ class Guard(Callback):
         return self._answers(self._hear(event))
 
     def on_diverged(self, event: Diverged) -> list[Answer]:
-        return self._answers([self._not_a_number(event.step, event.message, event.step)])
+        # A device that is not read at each step tells of it later.
+        when = "at" if re.search(rf"\bstep {event.step}\b", event.message) else "by"
+        seen = f"the loss, a gradient or a weight became no number (NaN) {when} step {event.step:,}"
+        meaning = "Numbers grew beyond what the machine can hold; nothing of that was saved"
+        return self._answers([self._not_a_number(event.step, seen, meaning, event.step)])
 
     def on_train_end(self, event: TrainEnd) -> Answer | None:
         if self._run is None or event.status == "rewound":
             return None
         told = quality(self._run, self._scores, self._findings, spoilt=self._spoilt(event))
         known = with_what_was_done(self._findings, self._done)
-        todo = suggestions_for(self._run, told, known)
+        todo = suggestions_for(self._run, told, known, self._scores)
         self._write(told, todo, status=event.status)
         judged = event.status in ("completed", "diverged") and told.score is not None
         return _verdict(told, todo) if judged else None
@@ -102,14 +110,15 @@ class Guard(Callback):
     def _spoilt(self, event: TrainEnd) -> str | None:
         """What the model is of no use for, if anything."""
         if event.status == "diverged":
-            return event.error
+            seen = [each.seen for each in self._findings if each.rule == NOT_A_NUMBER]
+            return seen[-1] if seen else event.error
         lasting = next((rule.lasting.seen for rule in self._rules if rule.lasting), None)
         return lasting or self._worse_than_guessing()
 
     def _worse_than_guessing(self) -> str | None:
         guess = self._run.guess if self._run else None
         last = self._scores[-1].val_loss if self._scores else 0.0
-        if guess is None or not last > guess:
+        if guess is None or not last > (2 - NOTHING) * guess:
             return None
         return f"its validation loss is {last:.4g}, and blind guessing gives {guess:.2f}"
 
@@ -120,29 +129,33 @@ class Guard(Callback):
         if isinstance(event, EvalEnd):
             self._scores.append(event)
             if not math.isfinite(event.val_loss):
-                # What was saved at this step, before it was scored, gives none either.
-                began = max(event.step - 1, 0)
-                return [
-                    self._not_a_number(event.step, "the validation loss is not a number", began)
-                ]
+                return [self._score_of_none(event.step)]
             return [rule.scored(event) for rule in self._rules]
         return []
 
-    def _not_a_number(self, step: int, message: str, began: int) -> Finding:
+    def _score_of_none(self, step: int) -> Finding:
+        # What was saved at this step, before it was scored, gives none either.
+        seen = f"the validation loss became no number (NaN) at step {step:,}"
+        meaning = (
+            "Numbers grew beyond what the machine can hold; a checkpoint of this step is of no use"
+        )
+        return self._not_a_number(step, seen, meaning, max(step - 1, 0))
+
+    def _not_a_number(self, step: int, seen: str, meaning: str, began: int) -> Finding:
         assert self._run is not None
         return Finding(
-            "not_a_number",
+            NOT_A_NUMBER,
             step,
-            message,
-            "Numbers grew beyond what the machine can hold; nothing of that was saved",
+            seen,
+            meaning,
             (
                 self._run.slower(),
-                "a longer warm-up: --set training.warmup_steps=…",
+                *longer_warmup(self._run),
                 "look for odd lines in the text: llm data check",
             ),
             "serious",
             began=began,
-            remedy=Overrides(SLOWER, None if self._run.clip > 0 else 1.0),
+            remedy=Overrides(self._run.slowing, None if self._run.clip > 0 else 1.0),
         )
 
     def _answers(self, found: list[Finding | None]) -> list[Answer]:
@@ -186,13 +199,17 @@ def _retry(finding: Finding) -> Retry:
     assert finding.remedy is not None
     anew = None
     if finding.remedy.learning_rate != 1:
-        anew = replace(finding.remedy, learning_rate=FROM_THE_START)
+        slower = min(finding.remedy.learning_rate, FROM_THE_START)
+        anew = replace(finding.remedy, learning_rate=slower)
     return Retry(finding.reason, finding.began, finding.remedy, anew)
 
 
 def _verdict(told: Quality, todo: list[str]) -> Warn:
-    why = "; ".join(f"{each.why} ({each.points} of {each.of})" for each in told.reasons)
-    return Warn(f"quality {told.score} of 100: {why}", "; ".join(todo), "note")
+    """With the first reason, and what weighs most beside it; guard.json has them all."""
+    first, *others = told.reasons
+    beside = sorted((each for each in others if each.weak), key=lambda each: -each.lost)
+    why = "; ".join(each.why for each in (first, *beside[:1]))
+    return Warn(f"quality {told.score} of 100, {told.word}: {why}", "; ".join(todo), "note")
 
 
 def _at_terminal() -> bool:

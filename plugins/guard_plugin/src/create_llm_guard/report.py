@@ -57,6 +57,7 @@ def write_report(
         "schema": SCHEMA,
         **facts,
         "score": quality.score if quality else None,
+        "word": quality.word if quality else None,
         "reasons": [asdict(reason) for reason in quality.reasons] if quality else [],
         "suggestions": list(suggestions),
         "findings": [asdict(finding) for finding in findings],

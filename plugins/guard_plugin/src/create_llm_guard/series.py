@@ -18,8 +18,21 @@ def noise(values: Sequence[float]) -> float:
     """
     if len(values) < 3:
         return math.inf
-    steps = [abs(after - before) for before, after in pairwise(values)]
-    return _TO_SIGMA * median(steps) / math.sqrt(2)
+    return _TO_SIGMA * median(_steps(values)) / math.sqrt(2)
+
+
+def noise_at_most(values: Sequence[float]) -> float:
+    """What the noise is hardly above (2.5 %), however few the values that it is measured by.
+
+    By that of the differences which their median is hardly above: of so many, this order statistic.
+    """
+    steps = sorted(_steps(values))
+    rank = math.ceil((len(steps) + 1.96 * math.sqrt(len(steps))) / 2)
+    return _TO_SIGMA * steps[min(rank, len(steps)) - 1] / math.sqrt(2) if steps else math.inf
+
+
+def _steps(values: Sequence[float]) -> list[float]:
+    return [abs(after - before) for before, after in pairwise(values)]
 
 
 class Series:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
 from create_llm.runs.again import rerun_command
@@ -29,6 +29,7 @@ class Run:
         usual_rate: what models of that kind are trained with; None where that is not known.
         clip: the greatest length of a gradient, likewise; 0 for any.
         command: that the run was begun with; empty where it was none.
+        config: all of its settings, by section and key.
     """
 
     total_steps: int
@@ -42,6 +43,7 @@ class Run:
     clip: float
     on_gpu: bool
     command: tuple[str, ...] = ()
+    config: Mapping[str, Any] = field(default_factory=dict)
 
     @classmethod
     def of(cls, event: TrainStart, command: tuple[str, ...] = ()) -> Run:
@@ -59,6 +61,7 @@ class Run:
             clip=float(training.get("gradient_clip", 1.0)) if clip is None else clip,
             on_gpu=event.device != "cpu",
             command=command,
+            config=event.config,
         )
 
     def again(self, **training: object) -> str:
@@ -79,14 +82,17 @@ class Run:
         return self.usual_rate is not None and self.learning_rate < self.usual_rate / _FAR_OFF
 
     @property
-    def lower_rate(self) -> float:
-        """Against one that is too high: a third, or what is usual if it is far above that."""
-        usual = self.usual_rate if self.far_above_usual else None
-        return usual or SLOWER * self.learning_rate
+    def slowing(self) -> float:
+        """The factor against a rate that is too high: a third, or what leads to the usual one from
+        far above it."""
+        if self.usual_rate is not None and self.far_above_usual:
+            return self.usual_rate / self.learning_rate
+        return SLOWER
 
     def slower(self) -> str:
-        """What to do against a rate that is too high."""
-        return f"a lower learning rate: {self.again(learning_rate=self.lower_rate)}"
+        """What to do against such a rate."""
+        rate = self.slowing * self.learning_rate
+        return f"a lower learning rate: {self.again(learning_rate=rate)}"
 
     def faster(self) -> str:
         """Against one that is too low: ten times, or what is usual if it is far below that."""

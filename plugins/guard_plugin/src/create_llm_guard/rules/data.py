@@ -5,6 +5,12 @@ from __future__ import annotations
 from typing import ClassVar
 
 from create_llm_guard.findings import Finding
+from create_llm_guard.rules.advice import (
+    LEAST_STEPS,
+    MORE_TEXT,
+    read_too_often,
+    smaller_model,
+)
 from create_llm_guard.rules.base import Rule
 
 
@@ -20,24 +26,26 @@ class TooLittleText(Rule):
     """
 
     name: ClassVar[str] = "too_little_text"
-    PASSES, TIMES = 20.0, 200.0
+    TIMES = 200.0
 
     def begin(self) -> Finding | None:
         run = self.run
         passes = run.total_steps * run.tokens_per_step / max(run.train_tokens, 1)
         ratio = run.parameters / max(run.train_tokens, 1)
-        if not (passes > self.PASSES and ratio > 1) and ratio <= self.TIMES:
+        if not read_too_often(run, run.total_steps) and ratio <= self.TIMES:
             return None
-        steps = max(round(4 * run.train_tokens / max(run.tokens_per_step, 1)), 1)
         return Finding(
             self.name,
             0,
             f"{run.train_tokens:,} tokens to learn from, read {passes:,.1f} times, for a model of "
             f"{run.parameters:,} parameters",
             "The model is likely to learn this text by heart rather than its language",
-            (
-                "more text: put files into data/raw",
-                "a smaller model: --set model.layers=… --set model.dim=…",
-                f"fewer passes: --max-steps {steps}",
-            ),
+            (MORE_TEXT, smaller_model(run), *self._fewer_passes()),
         )
+
+    def _fewer_passes(self) -> tuple[str, ...]:
+        """4 of them, unless a run so short is none, or not shorter."""
+        steps = round(4 * self.run.train_tokens / max(self.run.tokens_per_step, 1))
+        if not LEAST_STEPS <= steps < self.run.total_steps:
+            return ()
+        return (f"fewer passes: {self.run.again(max_steps=steps)}",)

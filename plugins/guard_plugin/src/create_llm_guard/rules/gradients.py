@@ -8,7 +8,8 @@ from typing import ClassVar
 from create_llm.runs.events import StepEnd
 from create_llm.training.callbacks import Overrides
 from create_llm_guard.findings import Finding
-from create_llm_guard.rules.base import SLOWER, Rule, Run
+from create_llm_guard.rules.advice import smaller_model
+from create_llm_guard.rules.base import Rule, Run
 from create_llm_guard.series import Series
 
 _CLIP = 1.0
@@ -57,12 +58,12 @@ class Exploding(Rule):
             "Single updates are about to throw the model far off",
             (
                 f"a limit: {self.run.again(gradient_clip=clip)}",
-                f"a lower learning rate: --learning-rate {self.run.lower_rate:.2g}",
+                self.run.slower(),
                 "look for odd lines in the text: llm data check",
             ),
             "serious",
             began=self._calm.steps[-1],
-            remedy=Overrides(learning_rate=SLOWER, gradient_clip=clip),
+            remedy=Overrides(self.run.slowing, clip),
         )
 
 
@@ -102,7 +103,7 @@ class Vanishing(Rule):
             "Nothing tells the model any more how to get better",
             (
                 f"numbers with more digits: {self.run.again(precision='fp32')}",
-                "fewer layers: --set model.layers=…",
-                f"a lower learning rate: --learning-rate {self.run.lower_rate:.2g}",
+                smaller_model(self.run),
+                self.run.slower(),
             ),
         )

@@ -1,4 +1,4 @@
-"""The loss while it is learnt: divergence, spikes, a plateau, no learning at all."""
+"""The loss while it is learnt: divergence, spikes, a plateau."""
 
 from __future__ import annotations
 
@@ -9,8 +9,9 @@ from typing import ClassVar
 from create_llm.runs.events import EvalEnd, StepEnd
 from create_llm.training.callbacks import Overrides
 from create_llm_guard.findings import Finding
-from create_llm_guard.rules.base import SLOWER, Rule, Run
-from create_llm_guard.series import Series, noise
+from create_llm_guard.rules.advice import larger_model, longer_warmup
+from create_llm_guard.rules.base import Rule, Run
+from create_llm_guard.series import Series, noise, noise_at_most
 
 
 class Divergence(Rule):
@@ -18,8 +19,9 @@ class Divergence(Rule):
 
     It climbs: the median of the last 5 logged losses (of 25 where there are hundreds) against its
     lowest so far: a rise of a quarter of all that was learnt since guessing, of 0.5 nats, and of 4
-    times the noise from one logged loss to the next. Of a healthy run the last is the one that
-    matters: by its noise alone the median strays by less than 3.5 times it in a thousand logs.
+    times the noise from one logged loss to the next, after 10 logs. Of a healthy run the last is
+    the one that matters: by its noise alone the median strays by less than 3.5 times it in a
+    thousand logs. That noise is itself measured by few logs at first, so its upper bound counts.
 
     It is worse than guessing: past the warm-up each of the last 5 logged losses is above 1.25 times
     that; after 20 steps 3 logs above twice that, or both losses of an evaluation above 1.25 times,
@@ -33,7 +35,7 @@ class Divergence(Rule):
     """
 
     name: ClassVar[str] = "divergence"
-    NATS, SHARE, NOISES = 0.5, 0.25, 4.0
+    NATS, SHARE, NOISES, LOGS = 0.5, 0.25, 4.0, 10
     BEGINS, FAR, FALLING, STEPS = 1.25, 2.0, 0.2, 20
 
     def __init__(self, run: Run) -> None:
@@ -49,9 +51,10 @@ class Divergence(Rule):
             return self._at_once(event.step)
         now = self._losses.middle(max(5, min(len(self._losses) // 20, 25)))
         self._best = min(now, self._best)
-        climbs = now - self._best >= self._much(self._best)
+        rises = now - self._best >= self._much(self._best)
+        climbs = rises and len(self._losses) >= self.LOGS
         from_nonsense = self._best > self.BEGINS * (self.run.guess or math.inf)
-        if (climbs and from_nonsense) or self._stays_above(event.step, 5, self.BEGINS):
+        if (rises and from_nonsense) or self._stays_above(event.step, 5, self.BEGINS):
             return self._once(self._nonsense(event.step, now))
         if climbs:
             return self._once(self._climbs(event.step, now))
@@ -97,7 +100,7 @@ class Divergence(Rule):
 
     def _much(self, best: float) -> float:
         learnt = max((self.run.guess or self._losses.first[0]) - best, 0.0)
-        calm = noise(self._losses.values[:-5][-200:])
+        calm = noise_at_most(self._losses.values[:-5][-200:])
         return max(self.NATS, self.SHARE * learnt, self.NOISES * calm)
 
     def _nonsense(self, step: int, now: float) -> Finding:
@@ -126,12 +129,12 @@ class Divergence(Rule):
             meaning,
             (
                 self.run.slower(),
-                "a longer warm-up: --set training.warmup_steps=…",
+                *longer_warmup(self.run),
                 "look at the text of these steps, if it happens at the same step again",
             ),
             "serious",
             began=began,
-            remedy=Overrides(learning_rate=SLOWER),
+            remedy=Overrides(learning_rate=self.run.slowing),
         )
 
     def _last_below(self, loss: float) -> int:
@@ -249,76 +252,8 @@ class Plateau(Rule):
             "half of that)",
             "The model has learnt what it can with these settings; more of the same changes little",
             (
-                f"a larger model: {self.run.again_with({'model.layers': '…'})}",
+                larger_model(self.run),
                 "more, or other, text",
-                f"use what there is: --resume never --max-steps {event.step}",
-            ),
-        )
-
-
-class NotLearning(Rule):
-    """The loss never fell: a learning rate that is dead, or a text without a pattern.
-
-    Said at once for a learning rate of 0 after the warm-up. Else after a tenth of the run and 20
-    logs past the warm-up: the lowest median of 10 logged losses is above 0.95 of guessing, and
-    below that of the first 5, or below guessing where they were above it, by less than 0.05 nats
-    and by less than twice their noise. A loss above 1.25 times guessing is for `Divergence`.
-
-    A rate below 1e-5, or below a tenth of what is usual, is taken for too low; any other for too
-    high: with too low a one a model learns slowly still.
-    """
-
-    name: ClassVar[str] = "learning_rate"
-    NATS, NOISES, LOGS = 0.05, 2.0, 20
-    LEARNT, THROWN_OFF = 0.95, 1.25
-    LOW, LOW_SHARE = 1e-5, 0.1
-
-    def __init__(self, run: Run) -> None:
-        super().__init__(run)
-        self._losses = Series()
-        self._best, self._highest_rate = math.inf, 0.0
-        self._told = False
-
-    def step(self, event: StepEnd) -> Finding | None:
-        self._highest_rate = max(self._highest_rate, event.learning_rate)
-        if event.step <= self.run.warmup_steps or self._told:
-            return None
-        if self._losses.add(event.step, event.loss):
-            self._best = min(self._best, self._losses.middle(10))
-        if event.learning_rate <= 0.0 and event.step < self.run.total_steps:
-            return self._finding(event, "the learning rate is 0", low=True)
-        early = event.step < 0.1 * self.run.total_steps or len(self._losses) < self.LOGS
-        if early or self._fell():
-            return None
-        low = self._highest_rate < max(self.LOW, self.LOW_SHARE * (self.run.usual_rate or 0.0))
-        return self._finding(event, self._seen(event), low=low)
-
-    def _fell(self) -> bool:
-        first, guess = self._losses.first, self.run.guess
-        if guess is not None and not self.LEARNT <= self._best / guess <= self.THROWN_OFF:
-            return True
-        began = min(median(first[:5]), guess or math.inf)
-        return began - self._best > max(self.NATS, self.NOISES * noise(first) / 10**0.5)
-
-    def _seen(self, event: StepEnd) -> str:
-        first, now = median(self._losses.first[:5]), self._losses.middle(10)
-        guess = f", and guessing gives {self.run.guess:.3f}" if self.run.guess else ""
-        return (
-            f"after {event.step:,} steps the loss is {now:.3f}; it began at {first:.3f}{guess}; "
-            f"the learning rate is {event.learning_rate:.2g}"
-        )
-
-    def _finding(self, event: StepEnd, seen: str, *, low: bool) -> Finding:
-        self._told = True
-        size = "small to matter" if low else "large, so that each undoes what others did"
-        return Finding(
-            self.name,
-            event.step,
-            seen,
-            f"The model does not learn: its steps are too {size}, or the text holds no pattern",
-            (
-                self.run.faster() if low else self.run.slower(),
-                "see what the model reads: llm data preview",
-                "after a fine-tuning: see that some weights are not frozen",
+                f"end here: {self.run.again(max_steps=event.step)}",
             ),
         )

@@ -92,7 +92,7 @@ class Memory(Rule):
             (
                 "smaller micro-batches, as many samples a step: halve training.batch_size and "
                 "double training.gradient_accumulation_steps",
-                "keep less of each layer: --set training.gradient_checkpointing=true",
+                f"keep less of each layer: {self.run.again(gradient_checkpointing='true')}",
                 "close what else needs memory",
             ),
             remedy=Overrides(divided=2) if self.run.on_gpu else None,

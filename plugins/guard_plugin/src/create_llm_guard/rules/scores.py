@@ -8,6 +8,7 @@ from typing import ClassVar
 from create_llm.runs.events import EvalEnd
 from create_llm.training.callbacks import Overrides
 from create_llm_guard.findings import Finding
+from create_llm_guard.rules.advice import more_dropout
 from create_llm_guard.rules.base import Rule, Run
 
 _BEGINS = "The model begins to learn its text by heart, and gets worse at everything else"
@@ -67,7 +68,7 @@ class Overfitting(Rule):
             _SURE if sure else _BEGINS,
             (
                 f"end where it was best: {self.run.again(max_steps=best.step)}",
-                "hold it back: --set model.dropout=0.1",
+                more_dropout(self.run),
                 "more text, or a smaller model",
             ),
             began=best.step,
