@@ -25,6 +25,7 @@ from create_llm.runs.chart import Line, line_chart, svg_file, ticks
 from create_llm.runs.curves import MAX_POINTS, curves_of
 from create_llm.runs.history import entry_called, history
 from create_llm.runs.lock import RunLock
+from create_llm.runs.origin import Origin, origin_of, versions_named
 from create_llm.runs.page import figure, render
 from create_llm.runs.recipe import exact, parent_of, recipe_of, save_recipe
 from create_llm.runs.removal import archive, refuse_unless_spare, remove, room_of, spare
@@ -427,3 +428,31 @@ def test_a_reproduction_names_what_has_changed_around_it(made):
 def test_a_forced_removal_of_the_active_version_leaves_the_newest_as_active(made):
     remove(made.called("v3"), made.models, force=True)
     assert active_version(made.models) == "v2"
+
+
+def test_a_number_that_anybody_names_is_not_given_again(made):
+    """Folders that were deleted by hand leave no note."""
+    runs = list(runs_of(made.project.logs, made.project.checkpoints))
+    assert next_version(made.models, versions_named(made.models, runs)) == "v4"
+    began = {"model": "v7", "weights_sha256": "7" * 64}
+    runs[0].write_manifest({**runs[0].manifest(), "init": began})
+    assert next_version(made.models, versions_named(made.models, runs)) == "v8"
+    runs[1].write_summary({"status": "completed", "model": "/elsewhere/models/v11"})
+    assert next_version(made.models, versions_named(made.models, runs)) == "v12"
+    info = json.loads((made.models / "v1" / INFO).read_text())
+    (made.models / "v1" / INFO).write_text(json.dumps({**info, "init": {**began, "model": "v20"}}))
+    (made.models / "v2" / INFO).write_text("{")
+    assert next_version(made.models, versions_named(made.models, runs)) == "v21"
+    runs[2].write_manifest({**runs[2].manifest(), "init": {**began, "model": "/others/models/v90"}})
+    assert next_version(made.models, versions_named(made.models, runs)) == "v21"
+
+
+@pytest.mark.parametrize("stored", [None, 5, [], "v1", {"model": "v1"}, {"model": 1}])
+def test_what_does_not_say_what_a_run_began_with_says_nothing(stored):
+    assert origin_of(stored) is None
+
+
+def test_what_a_run_began_with_is_read_and_told():
+    origin = origin_of({"model": "v1", "weights_sha256": "ab" * 32, "later": 1})
+    assert origin == Origin("v1", "ab" * 32)
+    assert str(origin) == "v1 (abababab)"

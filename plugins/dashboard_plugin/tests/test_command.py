@@ -83,7 +83,11 @@ def test_a_version_without_a_run_and_what_is_neither_are_told(
 ):
     version(tmp_path, "v1", None)
     version(tmp_path, "v2", RUN)
-    for word, told in (("v1", "v1 has no run to watch"), ("v3", "no run or version called 'v3'")):
+    for word, told in (
+        ("v1", "v1 has no run to watch"),
+        ("v3", "there is no version v3: the versions are v1, v2"),
+        ("3", "no run or version called '3'"),
+    ):
         done = dashboard(word)
         assert isinstance(done.exception, ConfigError)
         assert told in done.exception.what

@@ -25,6 +25,8 @@ class TestDashboardCallback(CallbackContract):
 
 
 class _NoChild:
+    told = False
+
     def __init__(self, folder: Path, asked: dict[str, object]) -> None:
         pass
 

@@ -146,6 +146,32 @@ def test_a_stream_goes_on_over_any_files(story: Story, serve: Serve, name: str):
         told(news, 50)
 
 
+@pytest.mark.parametrize("panel", ["speed", "configuration", "progress", "curves"])
+@pytest.mark.parametrize("content", CONTENTS)
+def test_a_panel_that_is_asked_for_by_itself_says_why_it_failed(
+    story: Story, serve: Serve, panel: str, content: bytes
+):
+    story.start()
+    story.step(1)
+    (story.folder.path / "run.json").write_bytes(content)
+    answer = serve().ask(f"/runs/{RUN}/panels/{panel}")
+    assert answer.status == 200
+    if panel == "configuration" and b'"config": []' in content:
+        assert "not iterable" in answer.json["failed"]
+
+
+def test_a_panel_says_that_events_cannot_be_opened(
+    story: Story, serve: Serve, monkeypatch: pytest.MonkeyPatch
+):
+    story.start()
+    monkeypatch.setattr(module, "blocks", _refused)
+    answer = serve().ask(f"/runs/{RUN}/panels/speed")
+    assert (answer.status, answer.json) == (
+        200,
+        {"failed": "OSError: [Errno 5] Input/output error"},
+    )
+
+
 def test_events_that_cannot_be_opened_are_told_and_seen_when_they_can(
     story: Story, serve: Serve, monkeypatch: pytest.MonkeyPatch
 ):

@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Mapping
+from typing import TYPE_CHECKING
 
 import click
 
 from create_llm.cli.app import App
 from create_llm.cli.found_runs import history_of_project
-from create_llm.errors import ConfigError
+from create_llm.errors import ConfigError, CreateLLMError
+
+if TYPE_CHECKING:
+    from create_llm.project.folder import Project
+    from create_llm.runs.history import Entry
 
 _KEY = "project.preset"
 
@@ -32,8 +38,10 @@ def flags_like(
             where=f"--like {name} --preset {flags[_KEY][0]}",
             fixes=("leave one of them out", "change single keys beside it: --set section.key=…"),
         )
-    entry = entry_called(name, history_of_project(app))
-    preset = save_recipe(find_project(app.root), name, entry.config)
+    project, entry = find_project(app.root), entry_called(name, history_of_project(app))
+    preset = save_recipe(project, name, entry.config)
+    if "training.init" not in flags:
+        _say_if_it_began_otherwise(project, entry)
     if times := len(entry.manifest.get("remedies", [])):
         click.echo(
             f"note: the run of {name} went back {'once' if times == 1 else f'{times} times'} to "
@@ -42,3 +50,18 @@ def flags_like(
             err=True,
         )
     return {_KEY: (preset, "--like"), **flags}
+
+
+def _say_if_it_began_otherwise(project: Project, entry: Entry) -> None:
+    from create_llm.cli.models import say
+    from create_llm.training.initial import origin_now
+
+    if (then := entry.origin) is None:
+        return
+    with contextlib.suppress(CreateLLMError):  # what is not there is told where it is read
+        now = origin_now(project, entry.config, then)
+        if now.weights_sha256 != then.weights_sha256:
+            say(
+                f"{entry.name} began with {then}, and that is {now} now: this run begins with "
+                "another model than that did"
+            )

@@ -11,7 +11,7 @@ import click
 from create_llm.cli.app import App
 from create_llm.cli.found_runs import history_of_project
 from create_llm.cli.tables import show_table
-from create_llm.errors import ConfigError, DataError
+from create_llm.errors import ConfigError, CreateLLMError, DataError
 
 if TYPE_CHECKING:
     from create_llm.models.bundle import ModelBundle
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from create_llm.runs.reproduction import Pair, Reproduction
     from create_llm.training.course import Course
 
+_NEVER = "never"
 _UNFINISHED = ("paused", "interrupted", "killed")
 _WORDS = {
     "bytes": "the same model, byte for byte",
@@ -47,11 +48,13 @@ def reproduce(app: App, version: str, as_json: bool) -> None:
     project, entries = find_project(app.root), history_of_project(app)
     first = entry_called(version, entries)
     bundle = _reproducible(first)
-    flags = _flags(project, first)
+    flags, resume = _flags(project, first), _unfinished(entries, version)
+    if resume == _NEVER:  # else the unfinished run knows for itself what it needs
+        _refuse_other_beginning(project, first)
     _refuse_other_text(app, project, bundle, flags)
     _compute_alike(first)
     active = active_version(project.models)
-    ended = run_training(app, flags, resume=_unfinished(entries, version), course=_course(first))
+    ended = run_training(app, flags, resume=resume, course=_course(first))
     if active is not None:
         set_active(project.models, active)
     found = compare_runs(first, entry_called(ended.run, history_of_project(app)))
@@ -95,6 +98,33 @@ def _flags(project: Project, entry: Entry) -> dict[str, tuple[object, str]]:
     return {key: (value, f"runs reproduce {entry.name}") for key, value in decided.items()}
 
 
+def _refuse_other_beginning(project: Project, entry: Entry) -> None:
+    """
+    Raises:
+        DataError: the model that the version began with is gone, or another one by now.
+    """
+    from create_llm.training.initial import origin_now
+
+    if (then := entry.origin) is None:
+        return
+    reason, where = None, str(project.models)
+    try:
+        now = origin_now(project, entry.config, then)
+        if now.weights_sha256 != then.weights_sha256:
+            reason = f"that is {now} now"
+    except CreateLLMError as error:
+        reason, where = error.what, error.where or where
+    if reason is not None:
+        raise DataError(
+            f"{entry.name} cannot be reproduced: it began with {then}, and {reason}",
+            where=where,
+            fixes=(
+                f"put {then.model} back as it was then",
+                f"begin its recipe with what there is: llm train --like {entry.name} --init MODEL",
+            ),
+        )
+
+
 def _refuse_other_text(
     app: App, project: Project, bundle: ModelBundle, flags: Mapping[str, tuple[object, str]]
 ) -> None:
@@ -131,8 +161,8 @@ def _unfinished(entries: list[Entry], version: str) -> str:
     newest = next((entry.run for entry in reversed(entries) if entry.run), None)
     asked = ["runs", "reproduce", version]
     if newest and newest.status() in _UNFINISHED and newest.steps():
-        return newest.name if newest.manifest().get("command", [])[1:4] == asked else "never"
-    return "never"
+        return newest.name if newest.manifest().get("command", [])[1:4] == asked else _NEVER
+    return _NEVER
 
 
 def _show(found: Reproduction) -> None:

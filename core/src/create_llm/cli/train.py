@@ -98,7 +98,7 @@ def command(
     if plan:
         from create_llm.cli.train_plan import plan_training
 
-        plan_training(app, flags, as_json=as_json)
+        plan_training(app, flags, resume=resume, as_json=as_json)
         return
     ended = run_training(app, flags, resume=resume)
     before = against_the_one_before(ended)
@@ -167,9 +167,13 @@ def _flags(options: dict[str, Any]) -> Flags:
 
 
 def _from_here(app: App, model: str) -> str:
-    """A folder given on the command line, seen from where `-C` says the command runs."""
-    folder = app.root / model
-    return str(folder.resolve()) if folder.is_dir() else model
+    """A folder given on the command line, seen from where `-C` says the command runs; what is the
+    name of a version is none."""
+    from create_llm.project.folder import find_project
+
+    folder, version = app.root / model, find_project(app.root).models / model
+    is_folder = model.strip() and folder.is_dir() and not version.is_dir()
+    return str(folder.resolve()) if is_folder else model
 
 
 def _ask(question: str) -> bool:

@@ -31,13 +31,13 @@ _SET_BY = {
 }
 
 
-def plan_training(app: App, flags: Flags, *, as_json: bool) -> None:
+def plan_training(app: App, flags: Flags, *, resume: str, as_json: bool) -> None:
     """Print what a run in the project at `app.root` would take."""
     from create_llm.project.folder import find_project
 
     project = find_project(app.root)
     say_on_terminal(STARTING)
-    beginning = beginning_with(app, project, flags, "never")
+    beginning = beginning_with(app, project, flags, resume)
 
     with leaving_at_once(f"Interrupted: {_BEFORE}"):
         from create_llm.training.job import Surroundings

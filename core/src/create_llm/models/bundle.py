@@ -50,13 +50,18 @@ class ModelBundle:
                 fixes=("train one: llm train", "see what there is: ls models/"),
             )
         try:
-            info: dict[str, Any] = json.loads((path / INFO).read_text(encoding="utf-8"))
-            bundle_format = info["format"]
-        except (ValueError, KeyError, TypeError) as error:
+            info: object = json.loads((path / INFO).read_text(encoding="utf-8"))
+        except (ValueError, RecursionError) as error:
             raise DataError(f"the bundle is damaged: {error}", where=str(path / INFO)) from error
-        if bundle_format != FORMAT:
+        if not isinstance(info, dict) or info.get("format") is None:
             raise DataError(
-                f"the bundle has format {bundle_format}; this version reads {FORMAT}",
+                f"the bundle is damaged: its {INFO} says no format",
+                where=str(path / INFO),
+                fixes=(f"put {path.name} back from a copy",),
+            )
+        if info["format"] != FORMAT:
+            raise DataError(
+                f"the bundle has format {info['format']!r:.40}; this version reads {FORMAT}",
                 where=str(path / INFO),
                 fixes=("update: llm plugins install create-llm-core --upgrade",),
             )

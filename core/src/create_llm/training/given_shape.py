@@ -1,11 +1,10 @@
 """What a bundle says of its shape and its tokenizer, for a run that takes both over.
 
-It is read as what anybody may have written: its own program checks nothing of it before.
+Anybody may have written or changed it: what is not of the kind it should be is refused in words.
 """
 
 from __future__ import annotations
 
-import json
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict, ValidationError
@@ -20,9 +19,15 @@ Sections = dict[str, dict[str, Any]]
 """[model] and [tokenizer], as llm.toml would nest them."""
 
 
+class _Section(BaseModel):
+    model_config = ConfigDict(strict=True, extra="allow")
+
+    name: str
+
+
 class _Recipe(BaseModel):
-    model: dict[str, Any]
-    tokenizer: dict[str, Any]
+    model: _Section
+    tokenizer: _Section
 
 
 class _Info(BaseModel):
@@ -81,7 +86,7 @@ def damaged(bundle: ModelBundle, file: str, reason: str) -> DataError:
 
 def _info(bundle: ModelBundle) -> _Info:
     try:
-        return _Info.model_validate_json(json.dumps(bundle.info))
+        return _Info.model_validate(bundle.info)
     except ValidationError as error:
         first = error.errors()[0]
         key = ".".join(map(str, first["loc"]))

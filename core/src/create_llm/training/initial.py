@@ -7,23 +7,24 @@ stays as it is. Nothing here imports torch before weights are asked for.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pydantic import ValidationError
-
 from create_llm.config import Config
+from create_llm.config.problems import ConfigProblems
 from create_llm.config.values import Entries, Layer, Source, Value, dotted, leaves
 from create_llm.data.chat.template import FILE as CHAT_TEMPLATE_FILE
 from create_llm.data.tokenizer_files import TOKENIZER_FILE
-from create_llm.errors import ConfigError, CreateLLMError
-from create_llm.kernel.registry import Part, Registry
-from create_llm.models.bundle import WEIGHTS, ModelBundle
+from create_llm.errors import ConfigError, CreateLLMError, DataError
+from create_llm.kernel.registry import Registry
+from create_llm.models.bundle import INFO, WEIGHTS, ModelBundle
 from create_llm.models.versions import find_bundle
 from create_llm.project.folder import Project
+from create_llm.runs.origin import Origin, origin_of
 from create_llm.runs.run import RunFolder, runs_of
 from create_llm.storage.durable import Storage, verify
+from create_llm.training.given_shape import CONFIG, damaged, hf_config, sections_of
 
 if TYPE_CHECKING:
     from torch import nn
@@ -34,7 +35,7 @@ FOLDER = "init"
 """Of a run's folder: the tokenizer that it was given, so that going on needs no V."""
 
 _SECTIONS = ("model", "tokenizer")
-_TOLD = 6
+_TOLD, _SAID = 6, 200
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,34 +58,73 @@ class InitialModel:
     bundle: ModelBundle | None
     gone: CreateLLMError | None = None
 
+    @property
+    def origin(self) -> Origin:
+        return Origin(self.name, self.weights_sha256)
+
     def as_dict(self) -> dict[str, object]:
         """As run.json and the new model's create_llm.json keep it."""
-        return {"model": self.name, "weights_sha256": self.weights_sha256}
+        return asdict(self.origin)
+
+    @property
+    def source(self) -> Source:
+        """Of the keys of the configuration that it settles."""
+        return Source(f"init {self.name}", Layer.FLAG)
 
     def entries(self) -> Entries:
         """The keys of the configuration that it settles."""
-        source = Source(f"init {self.name}", Layer.FLAG)
-        return {path: Value(value, source) for path, value in leaves(self.sections)}
+        return {path: Value(value, self.source) for path, value in leaves(self.sections)}
+
+    def refuse_if_gone(self, why: str) -> None:
+        """
+        Args:
+            why: what makes it needed, in words.
+
+        Raises:
+            CreateLLMError: it is not there.
+        """
+        if self.gone is not None:
+            raise type(self.gone)(
+                f"{why}, and so it begins with {self.name} again: {self.gone.what}",
+                where=self.gone.where,
+                fixes=self.gone.fixes,
+            )
 
     def check(self) -> None:
         """
         Raises:
-            CreateLLMError: it is gone, or a file of it differs from what was written.
+            CreateLLMError: it is gone, it is another model by now, or a file of it differs from
+                what was written.
         """
-        verify(self._there().path)
+        bundle = self._there()
+        if not bundle.path.is_dir():
+            raise _another(self, "is not there any more", bundle)
+        verify(bundle.path)
+        if (now := bundle.weights_sha256()) != self.weights_sha256:
+            raise _another(self, f"is another model now: {Origin(self.name, now)}", bundle)
 
     def fill(self, module: nn.Module, architecture: Architecture) -> None:
         """Copy its weights into a module.
 
+        It is checked once more, which costs about a second for a gigabyte: a tokenizer and a text
+        may have taken hours since, and a run that goes back to its beginning comes here days later.
+
         Raises:
-            CreateLLMError: it is gone, damaged, or of another shape.
+            CreateLLMError: it is gone, another one, damaged, or of another shape.
         """
         from create_llm.models.weights import load_weights
         from create_llm.storage.tensors import load_tensors
 
+        self.check()
         bundle = self._there()
-        tensors = load_tensors(bundle.path / WEIGHTS)
-        _, _, state = architecture.from_hf(bundle.hf_config(), tensors)
+        tensors, config = load_tensors(bundle.path / WEIGHTS), hf_config(bundle)
+        try:
+            _, _, state = architecture.from_hf(config, tensors)
+        except (CreateLLMError, MemoryError):
+            raise
+        except Exception as error:  # whatever keys and names that are not there lead to
+            said = f"{type(error).__name__}: {error}".partition("\n")[0]
+            raise damaged(bundle, CONFIG, said[:_SAID]) from error
         load_weights(module, state, str(bundle.path))
 
     def keep_tokenizer(self, run: RunFolder, files: Mapping[str, bytes]) -> None:
@@ -154,7 +194,7 @@ def begin_with(
     given = initial.entries()
     return Beginning(
         _WithTokenizer(project.root, initial.tokenizer),
-        load(given),
+        _load_with(initial, load, given),
         initial,
         _taken(config, given, initial.name),
     )
@@ -178,38 +218,61 @@ def _find(
 
 
 def _bundle(project: Project, name: str) -> ModelBundle:
+    """The bundle that training.init names.
+
+    Raises:
+        ConfigError: there is none.
+        DataError: it is damaged.
+    """
+    if not name.strip():
+        raise ConfigError(
+            "training.init is empty, which names no model",
+            fixes=("name one: --init v1", "or begin with random weights: leave --init out"),
+        )
     folder = project.root / name
     is_version = (project.models / name).is_dir()
     return find_bundle(str(folder) if folder.is_dir() and not is_version else name, project.models)
 
 
-def _of_bundle(bundle: ModelBundle, project: Project, registry: Registry) -> InitialModel:
-    info = bundle.info
-    bundle.part("architectures", info["architecture"], registry)
-    tokenizer = bundle.part("tokenizers", info["tokenizer"], registry)
-    sections = {section: dict(info["recipe"][section]) for section in _SECTIONS}
-    if "vocab_size" not in sections["model"]:  # another program made it
-        for section, size in _vocabulary(bundle, tokenizer).items():
-            sections[section]["vocab_size"] = size
+def origin_now(project: Project, config: Mapping[str, Any], then: Origin) -> Origin:
+    """What a run with the settings of another would begin with now.
+
+    Args:
+        then: what that one began with.
+
+    Raises:
+        ConfigError: nothing of that name.
+        DataError: it is damaged.
+    """
+    name = config.get("training", {}).get("init") or then.model
+    return _origin(_bundle(project, name), project)
+
+
+def _origin(bundle: ModelBundle, project: Project) -> Origin:
     path = bundle.path.resolve()
     name = bundle.name if path.parent == project.models.resolve() else str(path)
-    return InitialModel(name, bundle.weights_sha256(), path, sections, bundle)
+    return Origin(name, bundle.weights_sha256())
 
 
-def _vocabulary(bundle: ModelBundle, tokenizer: Part) -> dict[str, int | None]:
-    """Section → vocab_size: the model's where it has rows to spare, the tokenizer's where that
-    is an option of it."""
-    rows = int(bundle.hf_config()["vocab_size"])
-    tokens: int = tokenizer.load().load(bundle.path).vocab_size
-    sizes: dict[str, int | None] = {"model": rows if rows > tokens else None}
-    options = tokenizer.config_model()
-    if options is not None and "vocab_size" in options.model_fields:
-        try:
-            options(vocab_size=tokens)
-        except ValidationError:  # fewer than training one would make
-            return sizes
-        sizes["tokenizer"] = tokens
-    return sizes
+def _of_bundle(bundle: ModelBundle, project: Project, registry: Registry) -> InitialModel:
+    sections, origin = sections_of(bundle, registry), _origin(bundle, project)
+    path = bundle.path.resolve()
+    return InitialModel(origin.model, origin.weights_sha256, path, sections, bundle)
+
+
+def _load_with(initial: InitialModel, load: Callable[[Entries], Config], given: Entries) -> Config:
+    """
+    Raises:
+        DataError: what V says of itself is nothing that its parts take.
+    """
+    try:
+        return load(given)
+    except ConfigProblems as error:
+        label = str(initial.source)
+        own = [problem for problem in error.problems if problem.where == label]
+        if not own or initial.bundle is None:
+            raise
+        raise damaged(initial.bundle, INFO, own[0].what) from error
 
 
 def _kept(
@@ -218,14 +281,14 @@ def _kept(
     """What the unfinished run that is to go on kept of the V that it began with."""
     run = _unfinished(project, config, resume)
     manifest: dict[str, Any] = run.manifest() if run else {}
-    began, settings = manifest.get("init"), manifest.get("config", {})
-    if run is None or not began or settings.get("training", {}).get("init") != name:
+    began, settings = origin_of(manifest.get("init")), manifest.get("config", {})
+    if run is None or began is None or settings.get("training", {}).get("init") != name:
         return None
     folder = run.path / FOLDER
     if not (folder / TOKENIZER_FILE).is_file():
         return None
     sections = {section: settings[section] for section in _SECTIONS}
-    return InitialModel(began["model"], began["weights_sha256"], folder, sections, None, gone)
+    return InitialModel(began.model, began.weights_sha256, folder, sections, None, gone)
 
 
 def _unfinished(project: Project, config: Config, resume: str) -> RunFolder | None:
@@ -234,6 +297,17 @@ def _unfinished(project: Project, config: Config, resume: str) -> RunFolder | No
     runs = list(runs_of(project.root / config.logging.log_dir, project.checkpoints))
     meant = runs[-1:] if resume == "auto" else [run for run in runs if run.name == resume]
     return next((run for run in meant if run.status() != "completed"), None)
+
+
+def _another(initial: InitialModel, what: str, bundle: ModelBundle) -> DataError:
+    return DataError(
+        f"{initial.name}, which this run begins with, {what}",
+        where=str(bundle.path),
+        fixes=(
+            f"put back what it was when the run began: {initial.origin}",
+            "or start a new run: llm train --resume never",
+        ),
+    )
 
 
 def _taken(config: Config, given: Entries, name: str) -> str | None:

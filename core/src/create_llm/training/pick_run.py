@@ -25,6 +25,7 @@ from create_llm.errors import ConfigError, DataError, LockedError, did_you_mean
 from create_llm.project.folder import Project
 from create_llm.runs.again import rerun_command
 from create_llm.runs.lock import RunLock, is_held, locked, refuse_if_live
+from create_llm.runs.origin import origin_of
 from create_llm.runs.report import read_progress
 from create_llm.runs.run import RunFolder, new_run, runs_of
 from create_llm.storage.checkpoints import CheckpointStore
@@ -36,6 +37,7 @@ from create_llm.training.killed import words_of_killed
 from create_llm.training.machine import changes_of_machine
 from create_llm.training.remedies import began_again, finish_rewind, rewinding_to
 
+_RANDOM = "random weights"
 _MICRO_BATCH = ("training.batch_size", "training.gradient_accumulation_steps")
 _TEXT = ("data", "tokenizer")
 _LENGTH = ("max_seconds", "max_steps", "epochs")
@@ -121,6 +123,9 @@ def find_unfinished(chooser: Chooser) -> Picked | None:
             where=str(run.checkpoints),
             fixes=(chooser.anew, "see the others: llm runs list"),
         )
+    if not found.step and chooser.initial is not None:
+        did = "left no checkpoint" if found.step is None else "went back to its beginning"
+        chooser.initial.refuse_if_gone(f"run {run.name} {did}")
     if run.status() == "killed":
         for words in words_of_killed(run, found.step):
             chooser.notice(words)
@@ -252,14 +257,9 @@ def _differences(chooser: Chooser, run: RunFolder, now: Mapping[str, Any]) -> li
     changes = {key: (repr(before.get(key)), repr(now.get(key))) for key in changed}
     if "init" in changes:
         began = chooser.initial.as_dict() if chooser.initial else None
-        changes["init"] = (_begun_with(run.manifest().get("init")), _begun_with(began))
+        then, today = origin_of(run.manifest().get("init")), origin_of(began)
+        changes["init"] = (str(then or _RANDOM), str(today or _RANDOM))
     return [f"{key}: {then} then, {today} now" for key, (then, today) in changes.items()]
-
-
-def _begun_with(initial: Mapping[str, object] | None) -> str:
-    if initial is None:
-        return "random weights"
-    return f"{initial['model']} ({str(initial['weights_sha256'])[:8]})"
 
 
 def _effective_batch(identity: Mapping[str, Any]) -> int:

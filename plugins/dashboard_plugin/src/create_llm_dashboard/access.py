@@ -11,6 +11,7 @@ from starlette.datastructures import Headers, MutableHeaders, QueryParams
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from create_llm_dashboard.connections import LET_IN
 from create_llm_dashboard.pages import page
 
 TOKEN_BYTES = 32
@@ -40,6 +41,8 @@ _HEADERS: Mapping[str, str] = {
     "cross-origin-opener-policy": "same-origin",
     "cross-origin-resource-policy": "same-origin",
 }
+# Of those who are refused, one request is answered: whatever they sent after it is not looked at.
+_LAST: Mapping[str, str] = {"cache-control": "no-store", "connection": "close"}
 
 
 class Door:
@@ -92,8 +95,10 @@ class Guard:
             return
         if scope["type"] != "http":  # there are no sockets here
             return
-        answer = self._answer(scope, Headers(scope=scope)) or self._app
-        await answer(scope, receive, _with_headers(send))
+        answer = self._answer(scope, Headers(scope=scope))
+        if answer is None:
+            scope["state"][LET_IN]()
+        await (answer or self._app)(scope, receive, _with_headers(send))
 
     def _answer(self, scope: Scope, headers: Headers) -> Response | None:
         """What to say instead, or None for a request that may pass."""
@@ -119,7 +124,7 @@ class Guard:
         # page itself asks.
         outside = headers.get("sec-fetch-site") == "cross-site"
         if outside and scope["path"] == "/" and headers.get("sec-fetch-mode") == "navigate":
-            return HTMLResponse(page("again.html"), headers={"cache-control": "no-store"})
+            return HTMLResponse(page("again.html"), headers=_LAST)
         return _refused(401, "Open the link that the terminal shows.")
 
     def _is_own(self, headers: Headers) -> bool:
@@ -138,7 +143,7 @@ def hosts_of(names: Iterable[str]) -> tuple[str, ...]:
 
 
 def _refused(status: int, why: str) -> Response:
-    return HTMLResponse(page("refused.html", why=why), status, {"cache-control": "no-store"})
+    return HTMLResponse(page("refused.html", why=why), status, _LAST)
 
 
 def _with_headers(send: Send) -> Send:

@@ -6,10 +6,10 @@ import asyncio
 import json
 from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import cache
+from functools import cache, partial
 from importlib.metadata import distribution
 from pathlib import Path
-from urllib.parse import quote
+from urllib.parse import quote, urlencode
 
 from starlette.applications import Starlette
 from starlette.concurrency import run_in_threadpool
@@ -27,9 +27,9 @@ from starlette.routing import Route
 
 from create_llm_dashboard.access import Door, Guard
 from create_llm_dashboard.asking import Asking
-from create_llm_dashboard.looks import AT_A_TIME, LOOK_SECONDS, Look, Looks, encoded
+from create_llm_dashboard.looks import AT_A_TIME, LOOK_SECONDS, Look, Looks, attempted, encoded
 from create_llm_dashboard.pages import STATIC, page
-from create_llm_dashboard.panel import Panel, View
+from create_llm_dashboard.panel import Json, Panel, View
 from create_llm_dashboard.reading import ReadRun, Runs
 from create_llm_dashboard.system import System
 
@@ -104,8 +104,8 @@ class _Endpoints:
         run = service.first()
         if run is None:
             return self._page(None, ())
-        others = ",".join(quote(name, safe="") for name in service.others if name != run.name)
-        query = f"?with={others}" if others else ""
+        others = urlencode([("with", name) for name in service.others if name != run.name])
+        query = f"?{others}" if others else ""
         return RedirectResponse(f"/runs/{quote(run.name, safe='')}{query}", 303)
 
     def run(self, request: Request) -> Response:
@@ -115,11 +115,8 @@ class _Endpoints:
         return _file(self._panel(request).script)
 
     def panel(self, request: Request) -> Response:
-        view = self._view(request)
-        view.run.history.refresh()
-        for other in view.others:
-            other.history.refresh()
-        return _json(self._panel(request).data(view))
+        panel, view = self._panel(request), self._view(request)
+        return _json(attempted(partial(_read_and_told, panel, view)))
 
     async def stream(self, request: Request) -> Response:
         """News of all panels, for as long as somebody reads."""
@@ -134,7 +131,7 @@ class _Endpoints:
 
     async def control(self, request: Request) -> Response:
         asked = await self._asking.send(request, lambda: self._run(request))
-        return _json({"asked": asked.value})
+        return _json(encoded({"asked": asked.value}))
 
     async def _news(self, look: Look) -> AsyncIterator[bytes]:
         """What has changed since this reader was told last; looked up when it can take more, so
@@ -182,9 +179,9 @@ class _Endpoints:
         return run
 
     def _others(self, request: Request) -> tuple[ReadRun, ...]:
-        names = request.query_params.get("with", "").split(",")
         own = request.path_params["run"]
-        wanted = dict.fromkeys(name for name in names if name and name != own)
+        names = request.query_params.getlist("with")
+        wanted = dict.fromkeys(name for name in names if name != own)
         found = (self._service.runs.called(name) for name in list(wanted)[:_MOST_OTHERS])
         return tuple(run for run in found if run is not None)
 
@@ -236,9 +233,15 @@ async def _told(request: Request, error: Exception) -> Response:
     return JSONResponse({"error": error.detail}, error.status_code, error.headers)
 
 
-def _json(value: Mapping[str, object]) -> Response:
+def _read_and_told(panel: Panel, view: View) -> Json:
+    for run in (view.run, *view.others):
+        run.history.refresh()
+    return panel.data(view)
+
+
+def _json(data: bytes) -> Response:
     headers = {"cache-control": "no-store"}
-    return Response(encoded(value), media_type="application/json", headers=headers)
+    return Response(data, media_type="application/json", headers=headers)
 
 
 def _event(panel: str, data: bytes) -> bytes:

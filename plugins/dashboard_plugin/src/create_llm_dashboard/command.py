@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
@@ -20,6 +21,9 @@ if TYPE_CHECKING:
 
 _FILE = click.Path(path_type=Path, dir_okay=False, exists=True)
 _LAID_OVER = 9
+_VERSION = re.compile(r"v\d+")
+_NAMED = 10
+"""Versions, the latest, where the one that was asked for is not there."""
 
 
 @click.command(
@@ -112,13 +116,22 @@ def _run_of(app: App, name: str, runs: list[RunFolder]) -> str:
     from create_llm.cli.found_runs import history_of_project
     from create_llm.runs.history import entry_called
 
-    entry = entry_called(name, history_of_project(app))
+    entries = history_of_project(app)
+    versions = [entry.version.name for entry in entries if entry.version]
+    if _VERSION.fullmatch(name) and name not in versions:
+        there = f"the versions are {_latest(versions)}" if versions else "none has been made yet"
+        raise ConfigError(f"there is no version {name}: {there}", fixes=("llm runs list",))
+    entry = entry_called(name, entries)
     if entry.run is None:
         raise ConfigError(
             f"{name} has no run to watch: it was not trained here, or its run was removed",
             fixes=("see the runs there are: llm runs list",),
         )
     return entry.run.name
+
+
+def _latest(versions: list[str]) -> str:
+    return ("… " if len(versions) > _NAMED else "") + ", ".join(versions[-_NAMED:])
 
 
 def _tls(certificate: Path | None, key: Path | None) -> Tls | None:

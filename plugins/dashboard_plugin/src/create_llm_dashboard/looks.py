@@ -9,13 +9,14 @@ from __future__ import annotations
 import asyncio
 import json
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
+from functools import partial
 from weakref import WeakValueDictionary
 
 from starlette.concurrency import run_in_threadpool
 
-from create_llm_dashboard.panel import Panel, View
+from create_llm_dashboard.panel import Json, Panel, View
 from create_llm_dashboard.reading import ReadRun
 from create_llm_dashboard.state import Said, state_of
 
@@ -62,10 +63,7 @@ class Look:
             return Found(True, {"": _damaged(view, error)})
         data = {"": _state(view)}
         for name, panel in self._panels.items():
-            try:
-                data[name] = encoded(panel.data(view))
-            except Exception as error:  # anybody's code: the other panels go on
-                data[name] = encoded({"failed": f"{type(error).__name__}: {error}"})
+            data[name] = attempted(partial(panel.data, view))
         return Found(whole, data)
 
 
@@ -107,6 +105,14 @@ class Looks:
         if look is None:
             look = self._held[runs] = Look(replace(view, query={}), panels)
         return look
+
+
+def attempted(data: Callable[[], Json]) -> bytes:
+    """A panel's data as JSON, or why there is none."""
+    try:
+        return encoded(data())
+    except Exception as error:  # anybody's code, on files with anything in them: the page goes on
+        return encoded({"failed": f"{type(error).__name__}: {error}"})
 
 
 def encoded(value: Mapping[str, object]) -> bytes:

@@ -21,12 +21,17 @@ from create_llm.errors import ConfigError, CreateLLMError
 from create_llm.kernel.registry import Registry
 from create_llm_dashboard.access import Door, hosts_of
 from create_llm_dashboard.app import Service, create_app
-from create_llm_dashboard.connections import HEAD_BYTES, Connection
+from create_llm_dashboard.connections import HEAD_BYTES, MOST_STRANGERS, Connection
 from create_llm_dashboard.panel import Panel
 
 _TRIED = 50
 """Ports after the one that was asked for."""
 _LOOK_SECONDS = 1.0
+_AT_ONCE = max(MOST_STRANGERS // 4, 1)
+"""Connections taken in one go. Whoever may see the page has said so within the next two, when there
+are still fewer new ones than would close theirs."""
+_IN_LINE = 2048
+"""Connections that wait to be taken; where there is no room, one is tried again after seconds."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,6 +139,7 @@ def server_of(
         server_header=False,
         proxy_headers=False,
         timeout_graceful_shutdown=2,
+        backlog=_AT_ONCE,
         ssl_certfile=tls.certificate if tls else None,
         ssl_keyfile=tls.key if tls else None,
     )
@@ -155,6 +161,11 @@ class _Server(uvicorn.Server):
             if await asyncio.to_thread(self._is_over):
                 return True
         return await super().on_tick(counter)
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        for listener in sockets or ():  # asyncio has one number for the line and for one go
+            listener.listen(_IN_LINE)
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         self._service.stopping = True  # streams end when they next look

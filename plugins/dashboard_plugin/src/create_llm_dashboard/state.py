@@ -5,24 +5,21 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass, replace
 from pathlib import PurePath
-from typing import Literal
 
 from create_llm.cli.units import bits, count, counted, duration
 from create_llm.runs.again import resume_command
 from create_llm.runs.control import Control
-from create_llm.runs.page import printable
 from create_llm.runs.report import LIVE
+from create_llm_dashboard.advice import advice
 from create_llm_dashboard.history import Event
 from create_llm_dashboard.panel import Json
 from create_llm_dashboard.reading import ReadRun
 from create_llm_dashboard.series import finite
-from create_llm_dashboard.zones import verdict_on
+from create_llm_dashboard.words import nats, shown
+from create_llm_dashboard.zones import Tone, verdict_on
 
 _WITH_A_MODEL = ('llm generate --prompt "Once upon a time"', "llm chat", "llm evaluate")
 _MOST_TO_DO = 5
-_HUGE = 1e5
-
-Tone = Literal["good", "acceptable", "problematic", "quiet"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,14 +44,27 @@ def state_of(run: ReadRun, status: str, *, newest: bool) -> Json:
     """As the page's own script takes it."""
     asked = sorted(request.value for request in Control(run.folder.path).pending())
     said = None if status == LIVE else asdict(_noted(run, _said(run, status, newest=newest)))
-    return {"status": status, "live": status == LIVE, "asked": asked, "said": said}
+    return {
+        "status": status,
+        "live": status == LIVE,
+        "asked": asked,
+        "step": run.step(),
+        "saved": _saved(run),
+        "said": said,
+    }
+
+
+def _saved(run: ReadRun) -> Json | None:
+    """The latest checkpoint; its time tells it from another of the same step."""
+    last = run.history.latest("checkpoint")
+    return {key: last.get(key) for key in ("step", "time", "reason")} if last else None
 
 
 def _said(run: ReadRun, status: str, *, newest: bool) -> Said:
     if status == "completed":
         return _completed(run)
     go_on = (resume_command(run.folder, newest=newest),)
-    at, error = _at(run), _text(run.history.latest("train_end").get("error"))
+    at, error = _at(run), shown(run.history.latest("train_end").get("error"))
     match status:
         case "paused":
             return _paused(run, at, go_on)
@@ -62,7 +72,7 @@ def _said(run: ReadRun, status: str, *, newest: bool) -> Said:
             return Said("quiet", "Interrupted", (f"The run was stopped {at}.",), next=go_on)
         case "diverged":
             what = error or f"The loss stopped being a number {at}."
-            return Said("problematic", "It went wrong", (what, *_back(run)))
+            return Said("problematic", "It went wrong", (_sentence(what), *_back(run)))
         case "killed":
             text = f"The run ended {at} without a word: power, memory, or somebody killed it."
             return Said("problematic", "The run was killed", (text,), next=go_on)
@@ -84,7 +94,7 @@ def _paused(run: ReadRun, at: str, go_on: tuple[str, ...]) -> Said:
     halted = f"The run halted {at} and saved what it learnt."
     told = run.summary().get("paused_for")
     given = told if isinstance(told, dict) else {}
-    reason = _text(given.get("reason"))
+    reason = shown(given.get("reason"))
     if not reason:
         return Said("quiet", "Paused", (halted,), next=go_on)
     todo = _texts(given.get("suggestions"))
@@ -100,7 +110,7 @@ def _completed(run: ReadRun) -> Said:
     if told is None or told.zone != "problematic":
         return Said(told.zone if told else "good", "Training is complete", text, next=commands)
     title, lead = "Training is over, but not well", "To try it as it is:"
-    why = () if _closing(run) else (told.reason,)
+    why = () if closing_note(run) else (told.reason,)
     return Said(told.zone, title, (*text, *why), next=commands, lead=lead)
 
 
@@ -112,11 +122,10 @@ def _facts(run: ReadRun, model: object) -> Iterable[str]:
     yield f"{counted(_steps(run), 'step')} in {duration(seconds)}."
     if loss is not None:
         better = f" ({bits(per_byte)})" if per_byte is not None else ""
-        shown = f"{loss:.3f}" if abs(loss) < _HUGE else f"{loss:.3g}"
-        yield f"Validation loss {shown}{better}."
+        yield f"Validation loss {nats(loss, 3)}{better}."
     if isinstance(model, str):
         saved = "/".join(PurePath(model).parts[-2:])
-        yield f"The model is saved as {_text(saved)}."
+        yield f"The model is saved as {shown(saved)}."
 
 
 def _back(run: ReadRun) -> Iterable[str]:
@@ -131,24 +140,24 @@ def _back(run: ReadRun) -> Iterable[str]:
 
 def _noted(run: ReadRun, said: Said) -> Said:
     """With the note that a callback closed the session with, such as its verdict on the model."""
-    note = _closing(run)
-    if not (text := _text(note.get("message"))):
+    note = closing_note(run)
+    if not (text := shown(note.get("message"))):
         return said
-    todo = (*said.todo, *_texts([note.get("suggestion")]))
-    return replace(said, text=(*said.text, text[:1].upper() + text[1:]), todo=todo)
+    todo = (*said.todo, *advice(note.get("suggestion")))
+    return replace(said, text=(*said.text, _sentence(text)), todo=todo)
 
 
-def _closing(run: ReadRun) -> Event:
+def closing_note(run: ReadRun) -> Event:
     """The last note of the session, if it was told at its end; or nothing."""
     ended, last = run.history.latest("train_end"), run.history.latest("warning")
     at_the_end = all(last.get(key) == ended.get(key) for key in ("session", "step"))
     return last if last.get("level") == "note" and at_the_end else {}
 
 
+def _sentence(text: str) -> str:
+    return text[:1].upper() + text[1:]
+
+
 def _texts(given: object) -> tuple[str, ...]:
-    texts = map(_text, given) if isinstance(given, list | tuple) else ()
+    texts = map(shown, given) if isinstance(given, list | tuple) else ()
     return tuple(filter(None, texts))[:_MOST_TO_DO]
-
-
-def _text(given: object) -> str:
-    return printable(given) if isinstance(given, str) else ""

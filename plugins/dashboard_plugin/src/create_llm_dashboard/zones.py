@@ -11,9 +11,11 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 from create_llm.runs.yardsticks import ACCEPTABLE, GOOD, Zone, guessing, zone_of
 from create_llm_dashboard.reading import ReadRun
+from create_llm_dashboard.words import nats
 
 _GAP = 0.1
 _RISING = 3
@@ -21,7 +23,12 @@ _ABOVE_BEST = 0.02
 _AS_GUESSING = 0.05
 """So near to guessing, below it or above, a model is that has learnt nothing yet."""
 
-_HUGE = 1e5
+_YOUNG = 0.1
+"""The share of a run that may pass without a verdict, where nothing has been scored."""
+
+
+Tone = Literal[Zone, "quiet"]
+"""quiet: there is nothing to say yet."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +45,7 @@ class Band:
 class Verdict:
     """Where a run stands, and why, in one or two sentences."""
 
-    zone: Zone
+    zone: Tone
     reason: str
 
 
@@ -74,7 +81,34 @@ def verdict_on(run: ReadRun, *, unfinished: bool) -> Verdict | None:
     if vocabulary is None:
         return None
     loss = float(losses[-1]) if len(losses) else None
+    if run.history.latest("train_end").get("status") == "diverged":
+        return verdict((), math.nan, vocabulary, unfinished=False)
+    if unfinished and (begun := _just_begun(run, loss, vocabulary)):
+        return begun
     return verdict(scores_of(run), loss, vocabulary, unfinished=unfinished)
+
+
+def _just_begun(run: ReadRun, loss: float | None, vocabulary: int) -> Verdict | None:
+    """Of a run that is too young for a verdict: where it is now, every run begins. Not of one whose
+    loss is above guessing after the warm-up, or no number."""
+    total, step = run.total_steps(), run.step()
+    if loss is None or not math.isfinite(loss) or len(run.history.evals):
+        return None
+    if total is None or step >= _YOUNG * total:
+        return None
+    guess = guessing(vocabulary)
+    if loss > (1 + _AS_GUESSING) * guess and step > _warmup(run):
+        return None
+    where = f"The training loss is {nats(loss)}; guessing blindly among {vocabulary:,} tokens"
+    return Verdict("quiet", f"{where} gives {guess:.2f}, and there every training begins.")
+
+
+def _warmup(run: ReadRun) -> int:
+    """Steps in which the learning rate rises: a tenth of the run at most."""
+    config = run.manifest().get("config")
+    training = config.get("training") if isinstance(config, dict) else None
+    steps = training.get("warmup_steps") if isinstance(training, dict) else None
+    return min(steps, (run.total_steps() or 0) // 10) if isinstance(steps, int) else 0
 
 
 def scores_of(run: ReadRun) -> list[Score]:
@@ -108,8 +142,8 @@ def verdict(
     if latest is None or not math.isfinite(latest):
         return Verdict(
             "problematic",
-            "The loss is no number any more: training went wrong. Learn more slowly: a third of "
-            "the learning rate is a good try.",
+            "The loss is no number any more: training went wrong. A lower learning rate is "
+            "the first thing to try.",
         )
     zone, where = zone_of(latest, vocabulary), _where(latest, vocabulary, measured=bool(scores))
     doing = _doing(scores, vocabulary, unfinished=unfinished)
@@ -123,7 +157,7 @@ def verdict(
 
 def _where(loss: float, vocabulary: int, *, measured: bool) -> str:
     """The loss beside what it can be measured by."""
-    of = f"The {'validation' if measured else 'training'} loss is {_nats(loss)}"
+    of = f"The {'validation' if measured else 'training'} loss is {nats(loss)}"
     guess = guessing(vocabulary)
     among = f"among {vocabulary:,} tokens gives {guess:.2f}."
     if loss > (1 + _AS_GUESSING) * guess:
@@ -164,10 +198,6 @@ def _little(share: float, *, unfinished: bool) -> str:
     return f"{knows} Train for longer, or with another learning rate."
 
 
-def _nats(loss: float) -> str:
-    return f"{loss:.2f}" if abs(loss) < _HUGE else f"{loss:.2g}"
-
-
 def _doing(scores: Sequence[Score], vocabulary: int, *, unfinished: bool) -> Verdict | None:
     """What is wrong with how the losses move, if anything."""
     if not scores:
@@ -189,7 +219,7 @@ def _doing(scores: Sequence[Score], vocabulary: int, *, unfinished: bool) -> Ver
     )
     return Verdict(
         "acceptable",
-        f"On text it has not seen it is {_nats(gap)} worse than on text it learnt from: {heart}",
+        f"On text it has not seen it is {nats(gap)} worse than on text it learnt from: {heart}",
     )
 
 
@@ -197,14 +227,14 @@ def _worse(best: Score, last: Score, *, unfinished: bool) -> str:
     """Of losses that were better for a while."""
     it, end = ("It gets worse", "now") if unfinished else ("It got worse", "at the end")
     return (
-        f"{it}: the validation loss was {_nats(best.val)} at step {best.step:,}, "
-        f"{_nats(last.val)} {end}. A lower learning rate is the first thing to try."
+        f"{it}: the validation loss was {nats(best.val)} at step {best.step:,}, "
+        f"{nats(last.val)} {end}. A lower learning rate is the first thing to try."
     )
 
 
 def _by_heart(best: Score, last: Score, *, unfinished: bool) -> str:
     """Of a validation loss that was better for a while, and a training loss that was not."""
-    step, was, now = f"step {best.step:,}", _nats(best.val), _nats(last.val)
+    step, was, now = f"step {best.step:,}", nats(best.val), nats(last.val)
     unseen, own = "on text it has not seen", "on text it learns from"
     if unfinished:
         return (

@@ -14,6 +14,7 @@ def data(view: View) -> Json:
     view.system.look(holder.pid if holder is not None and here else None)
     return {
         "every_seconds": EVERY_SECONDS,
+        "live": view.is_live,
         "elsewhere": holder.host if holder is not None and not here else None,
         "readings": view.system.as_json(),
     }

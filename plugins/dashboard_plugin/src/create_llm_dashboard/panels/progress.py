@@ -15,21 +15,34 @@ from create_llm_dashboard.timeleft import time_left
 
 def data(view: View) -> Json:
     run, steps = view.run, view.run.history.steps
-    left, evals = time_left(run) if view.is_live else None, run.history.evals
-    best = run.history.evals["val_loss"]
+    evals, finishing = run.history.evals, _finishing(run) if view.is_live else ""
+    left = time_left(run) if view.is_live and not finishing else None
+    best, per_byte = evals["val_loss"], evals["val_bits_per_byte"]
     return {
         "step": run.step(),
         "total_steps": run.total_steps(),
         "went_back": [{"at": at, "to": to} for at, to in run.history.went_back],
-        "awaited": " ".join(_awaited(run)) if view.is_live else "",
+        "awaited": (finishing or " ".join(_awaited(run))) if view.is_live else "",
         "left": {name: round(value) for name, value in asdict(left).items()} if left else None,
         "loss": finite(float(steps["loss"][-1])) if len(steps) else None,
         "val_loss": finite(float(best[-1])) if len(evals) else None,
+        "bits_per_byte": finite(float(per_byte[-1])) if len(evals) else None,
         "best_val_loss": finite(float(best.min())) if len(evals) else None,
         "tokens_per_second": finite(float(steps["tokens_per_second"][-1])) if len(steps) else None,
         "memory_bytes": finite(float(steps["memory_bytes"][-1])) if len(steps) else None,
         "parameters": run.history.latest("train_start").get("parameters"),
     }
+
+
+def _finishing(run: ReadRun) -> str:
+    """What a run does that has taken all its steps. The file of events has no word of it: it is
+    told from what is still to come."""
+    total = run.total_steps()
+    if not total or run.step() < total:
+        return ""
+    if len(run.history.evals) and run.history.evals["step"][-1] >= total:
+        return "All steps are taken: saving the model …"
+    return "All steps are taken: evaluating for the last time, then the model is saved …"
 
 
 def _awaited(run: ReadRun) -> Iterable[str]:

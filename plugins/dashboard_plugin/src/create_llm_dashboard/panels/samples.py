@@ -2,26 +2,25 @@
 
 from __future__ import annotations
 
-from create_llm.runs.page import printable
 from create_llm_dashboard.panel import Json, Panel, View
 from create_llm_dashboard.panels import SCRIPTS
 from create_llm_dashboard.panels.due import due
+from create_llm_dashboard.words import shown
 
 _SHOWN = 30
-_LONGEST = 4000
 
 
 def data(view: View) -> Json:
     samples = view.run.history.events("sample")[-_SHOWN:]
-    shown = [
+    written = [
         {
             "step": sample["step"],
-            "prompt": _text(sample.get("prompt")),
-            "text": _text(sample.get("text")),
+            "prompt": shown(sample.get("prompt")),
+            "text": shown(sample.get("text")),
         }
         for sample in reversed(samples)
     ]
-    return {"samples": shown, "none": _none(view)}
+    return {"samples": written, "none": _none(view)}
 
 
 def _none(view: View) -> str:
@@ -32,11 +31,6 @@ def _none(view: View) -> str:
         return "None so far."
     when = due(view.run, "training", "sample_interval")
     return f"None yet. A model that writes text does so first {when}."
-
-
-def _text(value: object) -> str:
-    text = printable(str(value or ""))
-    return text if len(text) <= _LONGEST else f"{text[:_LONGEST]}…"
 
 
 PANEL = Panel("Samples", 30, data, SCRIPTS / "samples.js")

@@ -1,17 +1,17 @@
 // The page of one run: news come as server-sent events, one for each panel that has some.
-import { el, say } from "/static/kit.js";
+import { advice, el, say } from "/static/kit.js";
 import { listen } from "/static/news.js";
+import { requests } from "/static/requests.js";
 
 const main = document.getElementById("main");
 const run = main.dataset.run;
-const others = main.dataset.others;
+const others = new URLSearchParams(location.search).getAll("with");
 const updates = new Map();
 const latest = new Map();
-let live = false;
 
 const address = (path, query = {}) => {
   const given = new URLSearchParams(query);
-  if (others) given.set("with", others);
+  for (const other of others) given.append("with", other);
   return `/runs/${encodeURIComponent(run)}/${path}?${given}`;
 };
 
@@ -25,7 +25,9 @@ async function mount(section) {
     ask: async (query) => {
       const answer = await fetch(address(`panels/${encodeURIComponent(name)}`, query));
       if (!answer.ok) throw new Error(`${answer.status}`);
-      return answer.json();
+      const data = await answer.json();
+      if (data.failed) throw new Error(data.failed);
+      return data;
     },
   };
   try {
@@ -48,8 +50,6 @@ const WORDS = {
   running: "running", completed: "completed", paused: "paused", interrupted: "interrupted",
   failed: "failed", diverged: "went wrong", killed: "killed", unreadable: "unreadable",
 };
-const ASKED = { pause: "Pausing …", stop: "Stopping …", checkpoint: "Saving …" };
-const LABELS = { pause: "Pause", stop: "Stop", checkpoint: "Checkpoint now" };
 const ANSWER_MS = 10_000;
 const controls = document.getElementById("controls");
 const said = document.getElementById("said");
@@ -60,13 +60,8 @@ function show(state) {
   say(badge, WORDS[state.status] ?? state.status);
   badge.dataset.status = state.status;
   badge.dataset.tone = state.said?.tone ?? "";
-  live = state.live;
   controls.hidden = !state.live;
-  for (const button of controls.children) {
-    const asked = state.asked.includes(button.dataset.request);
-    button.disabled = asked;
-    say(button, (asked ? ASKED : LABELS)[button.dataset.request]);
-  }
+  asking(state);
   document.title = `${WORDS[state.status] ?? state.status} – ${run}`;
   tell(state.said);
 }
@@ -78,27 +73,19 @@ function tell(message) {
   if (!message) return;
   const { tone, title, text, todo = [], next = [], lead = "Next:" } = message;
   said.dataset.tone = tone;
-  const list = (heading, items) =>
-    items.length ? [el("p", {}, heading), el("ul", {}, ...items.map((item) => el("li", {}, item)))] : [];
+  const list = (heading, items) => (items.length ? [el("p", {}, heading), advice(items)] : []);
   said.replaceChildren(
     el("h2", {}, title),
     ...[text].flat().map((paragraph) => el("p", {}, paragraph)),
     ...list(tone === "problematic" ? "What to do:" : "What would make it better:", todo),
-    ...list(lead, next.map((command) => el("code", {}, command))),
+    ...list(lead, next),
   );
 }
 
-controls.addEventListener("click", async (event) => {
-  const request = event.target.dataset?.request;
-  if (!request) return;
-  if (request === "stop" && !confirm("End the training? It saves a checkpoint first.")) return;
-  event.target.disabled = true;
-  say(event.target, ASKED[request]);
+const asking = requests(controls, async (request) => {
   const refused = await ask(request);
-  if (!refused) return;
-  event.target.disabled = false;
-  say(event.target, LABELS[request]);
-  tell({ tone: "problematic", title: "That was not possible", ...refused });
+  if (refused) tell({ tone: "problematic", title: "That was not possible", ...refused });
+  return !refused;
 });
 
 /** Why a request was not taken, and what to do instead; null if it was. */
@@ -141,8 +128,8 @@ document.getElementById("run").addEventListener("change", (event) => {
   location.assign(`/runs/${encodeURIComponent(event.target.value)}`);
 });
 document.getElementById("others")?.addEventListener("change", () => {
-  const chosen = [...document.querySelectorAll("#others input:checked")].map((box) => box.value);
-  location.assign(`/runs/${encodeURIComponent(run)}${chosen.length ? `?with=${chosen.map(encodeURIComponent).join(",")}` : ""}`);
+  const chosen = [...document.querySelectorAll("#others input:checked")].map((box) => ["with", box.value]);
+  location.assign(`/runs/${encodeURIComponent(run)}${chosen.length ? `?${new URLSearchParams(chosen)}` : ""}`);
 });
 
 const root = document.documentElement;

@@ -23,12 +23,26 @@ function inTurn(draw) {
 }
 
 /** What cannot change without drawing anew. */
-const shape = ({ curves, marks }) => JSON.stringify([curves.map((curve) => curve.name), marks]);
+const shape = ({ curves, marks, zones }) => JSON.stringify([curves.map((curve) => curve.name), marks, zones]);
 
 /** The first and the last step of curves and marks. */
 function ends(curves, marks = []) {
   const xs = [...curves.flatMap((curve) => [curve.x[0], curve.x.at(-1)]), ...marks.map((mark) => mark.x)];
   return xs.length ? [Math.min(...xs), Math.max(...xs)] : [0, 1];
+}
+
+const ROOM = 0.05;
+
+/** From where to where a picture of the curves between two steps goes. What is measured here is never
+ * negative, and zones reach beyond the curves: the curves alone say how high it is. */
+function heights({ curves, high }, from, to, log) {
+  const seen = curves.flatMap(({ x, y }) => y.filter((v, n) => v != null && x[n] >= from && x[n] <= to && (!log || v > 0)));
+  if (!seen.length) return { start: log ? 0.1 : 0, end: 1 };
+  const [low, top] = seen.reduce(([least, most], v) => [Math.min(least, v), Math.max(most, v)], [Infinity, -Infinity]);
+  if (log) return { start: low / 1.1, end: top * 1.1 };
+  const last = Math.min(top, high ?? Infinity);
+  const room = last > low ? ROOM * (last - low) : ROOM * (Math.abs(last) || 1);
+  return { start: Math.max(low - room, 0), end: last + room };
 }
 
 export class LineChart {
@@ -52,9 +66,10 @@ export class LineChart {
   }
 
   /**
-   * @param given {curves: [{name, x, y, colour, dash, width, alpha, dots, legend}], zones, marks}; a
-   * curve of which nothing was measured is left out, and those of one legend are hidden together;
-   * marks are {x, text}, a line across each
+   * @param given {curves: [{name, x, y, colour, dash, width, alpha, dots, legend}], zones, marks,
+   * high}; a curve of which nothing was measured is left out, and those of one legend are hidden
+   * together; marks are {x, text}, a line across each; high is where a linear picture ends, if it
+   * does not show all
    */
   update(given) {
     const curves = given.curves.filter((curve) => curve.y.some((v) => v != null));
@@ -102,9 +117,9 @@ export class LineChart {
       this.root.replaceChildren(none);
       return;
     }
-    const { Plotting, ColumnDataSource, Range1d, DataRange1d, BoxZoomTool, HoverTool, BoxAnnotation, Span, Label, BasicTickFormatter } = Bokeh;
+    const { Plotting, ColumnDataSource, Range1d, BoxZoomTool, HoverTool, BoxAnnotation, Span, Label, BasicTickFormatter } = Bokeh;
     const [ink, grid, paper] = [css("--ink"), css("--grid"), css("--panel")];
-    this.range = new Range1d({ start: 0, end: 1 });
+    [this.range, this.height_range] = [0, 1].map(() => new Range1d({ start: 0, end: 1 }));
     const tools = [new HoverTool({
       tooltips: [["", "$name"], [this.x, "@x{0,0}"], [this.y, "@y{%.5g}"]], formatters: { "@y": "printf" },
     })];
@@ -113,7 +128,7 @@ export class LineChart {
       tools.push(new BoxZoomTool({ dimensions: "width" }));
     const plot = Plotting.figure({
       height: this.height, sizing_mode: "stretch_width", tools, toolbar_location: null,
-      x_range: this.range, y_axis_type: this.log ? "log" : "linear",
+      x_range: this.range, y_range: this.height_range, y_axis_type: this.log ? "log" : "linear",
       background_fill_color: paper, border_fill_color: paper, outline_line_color: null,
       min_border_right: 12,
     });
@@ -141,7 +156,6 @@ export class LineChart {
         text, text_color: ink, text_font_size: "12px",
       }));
     }
-    const drawn = [];
     this.drawn = shape(this.given);
     this.lines = this.given.curves.map((curve, n) => {
       const source = new ColumnDataSource({ data: { x: [], y: [] } });
@@ -151,14 +165,12 @@ export class LineChart {
         line_dash: curve.dash ?? [], name: curve.name,
       };
       if (curve.legend !== false) style.legend_label = curve.legend ?? curve.name;
-      drawn.push(plot.line({ field: "x" }, { field: "y" }, style));
+      plot.line({ field: "x" }, { field: "y" }, style);
       if (curve.dots)
         plot.scatter({ field: "x" }, { field: "y" }, { source, color: line_color, size: 5, name: curve.name });
       this.fill(source, curve);
       return source;
     });
-    // Zones reach beyond the curves: the curves alone say how high the picture is.
-    plot.y_range = new DataRange1d({ renderers: drawn });
     Object.assign(plot.legend, {
       background_fill_color: paper, background_fill_alpha: 0.8, label_text_color: ink,
       border_line_color: null, click_policy: "hide", location: "top_right", padding: 4, spacing: 0,
@@ -187,6 +199,7 @@ export class LineChart {
     const [from, to] = this.zoom ?? [first, last > first ? last : first + 1];
     this.own = true;
     this.range.setv({ start: from, end: to });
+    this.height_range.setv(heights(this.given, from, to, this.log));
     this.own = false;
     this.root.dataset.points = this.given.curves.reduce((sum, c) => sum + c.x.length, 0);
   }

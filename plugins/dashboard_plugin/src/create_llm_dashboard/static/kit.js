@@ -17,6 +17,48 @@ export function say(element, text) {
   if (element.textContent !== text) element.textContent = text;
 }
 
+/** Tell a screen reader what it would not notice otherwise. */
+export function announce(text) {
+  const place = document.getElementById("announced");
+  if (place) say(place, text);
+}
+
+const COPIED_MS = 3000;
+
+/** A command with a button that copies it; it breaks between its words alone. */
+export function command(text) {
+  const words = text.split(" ").flatMap((word) => [" ", el("span", { class: "word" }, word)]);
+  const code = el("code", {}, ...words.slice(1));
+  const button = el("button", { type: "button", class: "copy", "aria-label": `Copy ${text}`, onclick: copy }, "Copy");
+
+  async function copy() {
+    let done = "Copied";
+    try {
+      await navigator.clipboard.writeText(text);
+    } catch { // a page that came without TLS from another machine has no clipboard
+      getSelection().selectAllChildren(code);
+      done = "Selected";
+    }
+    announce(done);
+    say(button, done);
+    setTimeout(() => say(button, "Copy"), COPIED_MS);
+  }
+  return el("span", { class: "command" }, code, " ", button);
+}
+
+/** "what it is for: llm …", or the command alone; what goes on as a sentence is none. */
+const COMMAND = /^(|.*?: )(llm [a-z].*)$/s;
+const QUOTED = /'[^']*'|"[^"]*"/g;
+
+/** Things to do, each on a line of its own; the commands among them can be copied. */
+export function advice(items) {
+  return el("ul", { class: "advice" }, ...items.map((item) => {
+    const [, before, line] = COMMAND.exec(item) ?? [];
+    if (!line || /[,.:;] |…/.test(line.replace(QUOTED, ""))) return el("li", {}, item);
+    return el("li", {}, before, command(line));
+  }));
+}
+
 export function table(caption, heads, rows) {
   const cell = (tag, value) =>
     typeof value === "number"

@@ -1,14 +1,12 @@
-import { el, table } from "/static/kit.js";
+import { command, el, table } from "/static/kit.js";
 
 export function mount(root) {
-  const command = el("code", {});
-  const copy = el("button", { type: "button", onclick: () => navigator.clipboard.writeText(command.textContent) }, "Copy");
   const all = el("details", {}, el("summary", {}, "All settings, and where each comes from"));
-  const line = el("p", { class: "command" }, command, " ", copy);
+  const line = el("p", {});
   root.append(line, all);
   return (data) => {
     line.hidden = !data.command;
-    command.textContent = data.command ?? "";
+    line.replaceChildren(...(data.command ? [command(data.command)] : []));
     all.replaceChildren(
       all.firstChild,
       table("Settings", ["setting", "value", "from"], data.settings.map((s) => [s.key, s.value, s.source])),

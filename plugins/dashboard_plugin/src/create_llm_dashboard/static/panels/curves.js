@@ -2,6 +2,7 @@ import { LineChart, colour } from "/static/chart.js";
 import { count, el, say, table, figure } from "/static/kit.js";
 
 const MARKS = { good: "✓", acceptable: "~", problematic: "!" };
+const NAMES = { quiet: "Just begun" };
 
 export function mount(root, api) {
   const chosen = { smoothing: 0, from: null, to: null };
@@ -10,7 +11,7 @@ export function mount(root, api) {
   const verdict = el("p", { class: "verdict" });
   const place = el("div", { class: "chart" });
   const chart = new LineChart(place, { label: "Loss", y: "loss", height: 340, onrange: zoomed });
-  const log = el("input", { type: "checkbox", onchange: () => chart.setLog(log.checked) });
+  const log = el("input", { type: "checkbox", onchange: () => { chart.setLog(log.checked); sayAbove(); } });
   const smoothing = el(
     "select",
     { onchange: () => { chosen.smoothing = Number(smoothing.value); ask(); } },
@@ -21,10 +22,11 @@ export function mount(root, api) {
   const rows = el("details", {}, el("summary", {}, "The evaluations as a table"));
   const zones = el("ul", { class: "zones" });
   const key = el("p", { class: "quiet", hidden: true }, "Solid lines: training; dashed lines and dots: validation.");
+  const above = el("p", { class: "quiet", hidden: true });
   root.append(
     verdict,
     el("div", { class: "tools" }, el("label", {}, log, " logarithmic"), el("label", {}, "Smoothing ", smoothing), latest, all),
-    place, key, zones, rows,
+    place, above, key, zones, rows,
   );
 
   function showLatest() {
@@ -59,7 +61,9 @@ export function mount(root, api) {
       ];
     });
     const marks = marksOf(found.went_back);
-    chart.update({ curves, zones: found.zones, marks });
+    const young = found.verdict?.zone === "quiet"; // then the zones would only alarm
+    chart.update({ curves, zones: young ? [] : found.zones, marks, high: found.high });
+    sayAbove();
     key.hidden = !several;
     const first = found.runs[0].train.y.find((v) => v != null);
     const lastVal = found.runs[0].val.y.at(-1);
@@ -67,9 +71,10 @@ export function mount(root, api) {
     if (found.verdict) {
       verdict.dataset.zone = found.verdict.zone;
       verdict.hidden = false;
-      const said = `${MARKS[found.verdict.zone]} ${found.verdict.zone}: ${found.verdict.reason}`;
-      say(verdict, said);
+      const { zone, reason } = found.verdict;
+      say(verdict, `${NAMES[zone] ?? `${MARKS[zone]} ${zone}`}: ${reason}`);
     } else verdict.hidden = true;
+    zones.hidden = young;
     zones.replaceChildren(...found.zones.map((zone) => {
       const to = zone.high == null ? "" : figure(zone.high, 2);
       const range = !to ? `above ${figure(zone.low, 2)}` : zone.low ? `${figure(zone.low, 2)} to ${to}` : `below ${to}`;
@@ -78,8 +83,19 @@ export function mount(root, api) {
     rows.replaceChildren(rows.firstChild, table("Evaluations", ["step", "training loss", "validation loss"], found.table.map((row) => [row.step, figure(row.train, 4), figure(row.val, 4)])));
   }
 
+  function sayAbove() {
+    above.hidden = data.high == null || log.checked;
+    if (above.hidden) return;
+    const top = ({ train, val }) => Math.max(...[...train.y, ...val.y].filter((v) => v != null));
+    const beyond = data.runs.map((run) => [run.name, top(run)]).filter(([, loss]) => loss > data.high);
+    const named = beyond.map(([name, loss]) => `${data.runs.length > 1 ? `${name}, ` : ""}up to ${large(loss)}`);
+    say(above, `Losses above ${large(data.high)} are above the picture: ${named.join("; ")}. "logarithmic" shows them.`);
+  }
+
   return (found) => (isPlain() ? draw(found) : ask());
 }
+
+const large = (loss) => (loss < 1e6 ? loss.toLocaleString("en", { maximumSignificantDigits: 4 }) : loss.toExponential(1));
 
 /** A line at each step that the run went back to. */
 function marksOf(times) {

@@ -1,18 +1,18 @@
 import { LineChart, colour } from "/static/chart.js";
-import { bytes, el, percent } from "/static/kit.js";
+import { bytes, el, percent, say } from "/static/kit.js";
 
 export function mount(root) {
   const tiles = el("dl", { class: "tiles" });
   const note = el("p", { class: "quiet" });
   const place = el("div", { class: "chart" });
   const chart = new LineChart(place, { label: "Use of the machine", y: "%", x: "seconds ago", height: 170 });
-  root.append(tiles, place, note);
+  root.append(note, tiles, place);
   const tile = (name, value) => el("div", {}, el("dt", {}, name), el("dd", {}, value));
 
   return (data) => {
     const now = data.readings.at(-1);
-    note.hidden = !data.elsewhere;
-    note.textContent = data.elsewhere ? `The training runs on ${data.elsewhere}; this is the machine of the page.` : "";
+    note.hidden = data.live && !data.elsewhere;
+    say(note, data.live ? `The training runs on ${data.elsewhere}; this is the machine of the page.` : "The run is over: this is the machine of the page, as it is now.");
     if (!now) return;
     tiles.replaceChildren(
       tile("processor", percent(now.cpu)),

@@ -12,6 +12,8 @@ export function mount(root) {
   }
   const range = el("dd", { class: "range" });
   values.get("time left").after(range);
+  const perByte = el("dd", { class: "beside" });
+  values.get("validation loss").after(perByte);
   const back = el("p", { class: "quiet", hidden: true });
   const awaited = el("p", { class: "quiet", role: "status", hidden: true });
   root.append(done, bar, awaited, back, tiles);
@@ -26,6 +28,7 @@ export function mount(root) {
     if (!back.hidden) say(back, wentBack(data.went_back));
     const left = data.left;
     say(range, left && left.high - left.low >= 2 ? `between ${duration(left.low)} and ${duration(left.high)}` : "");
+    say(perByte, data.bits_per_byte == null ? "" : `${figure(data.bits_per_byte)} bits/byte`);
     const shown = {
       "time left": left ? `about ${duration(left.likely)}` : "–",
       loss: figure(data.loss),
