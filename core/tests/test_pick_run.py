@@ -20,13 +20,10 @@ from create_llm.runs.lock import RunLock
 from create_llm.runs.run import run_folder
 from create_llm.storage.checkpoints import CheckpointStore
 from create_llm.storage.durable import Storage
+from create_llm.training.differences import refuse_if_another
 from create_llm.training.machine import announce_machine, look_at_machine
-from create_llm.training.pick_run import (
-    Chooser,
-    claim_run,
-    find_unfinished,
-    refuse_if_another,
-)
+from create_llm.training.pick_run import claim_run, find_unfinished
+from create_llm.training.picked import Chooser
 
 HERE = Hardware(2, 16 * 10**9, 8 * 10**9, "A processor")
 LLM_TOML = """

@@ -9,7 +9,7 @@ from create_llm.training.assemble import Assembled
 from create_llm.training.code import changed_code, code_of
 from create_llm.training.frozen import Frozen
 from create_llm.training.job import Job
-from create_llm.training.pick_run import Picked
+from create_llm.training.picked import Picked
 from create_llm.training.remedies import remedies_of, went_back
 from create_llm.training.session import Session
 from create_llm.training.trainer import Trainer

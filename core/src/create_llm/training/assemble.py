@@ -30,7 +30,7 @@ from create_llm.training.memory import keep_freed_memory, memory_in_use
 from create_llm.training.mixing import batches_of, tell_passes
 from create_llm.training.optimizers import build_updates
 from create_llm.training.parts import LoopSettings, Parts
-from create_llm.training.pick_run import Picked
+from create_llm.training.picked import Picked
 from create_llm.training.planned import Rehearsals, plan_of_run
 from create_llm.training.randomness import derive_seed
 from create_llm.training.remedies import combined, remedies_of

@@ -19,7 +19,7 @@ from create_llm.runs.again import without_secrets
 from create_llm.runs.run import RunFolder
 from create_llm.training.code import code_of
 from create_llm.training.job import Job, Surroundings
-from create_llm.training.pick_run import Picked
+from create_llm.training.picked import Picked
 
 
 @dataclass(frozen=True, slots=True)

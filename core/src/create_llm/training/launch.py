@@ -21,17 +21,13 @@ from create_llm.training.announcing import announce
 from create_llm.training.assemble import Assembled, assemble
 from create_llm.training.callbacks import Retry
 from create_llm.training.course import Course
+from create_llm.training.differences import refuse_if_another
 from create_llm.training.finish import Ended, end_run, tell_end
 from create_llm.training.job import Job, Surroundings, prepare_job
 from create_llm.training.machine import announce_machine, record_machine
 from create_llm.training.memory import release_memory
-from create_llm.training.pick_run import (
-    Chooser,
-    Picked,
-    claim_run,
-    find_unfinished,
-    refuse_if_another,
-)
+from create_llm.training.pick_run import claim_run, find_unfinished
+from create_llm.training.picked import Chooser, Picked
 from create_llm.training.remedies import follow, go_back
 from create_llm.training.stopping import Stop, StopWatch
 from create_llm.training.summary import summarize
