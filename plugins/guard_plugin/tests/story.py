@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from create_llm.runs.events import EvalEnd, StepEnd, TrainStart
+from create_llm.testing import events
 from create_llm_guard.findings import Finding
 from create_llm_guard.rules import rules_of
 from create_llm_guard.rules.base import Run
@@ -17,47 +18,36 @@ GUESS = math.log(300)
 
 
 def train_start(folder: Path = Path(), **changes: Any) -> TrainStart:
+    training = {"learning_rate": 3e-3, "warmup_steps": 10, "gradient_clip": 1.0}
     facts: dict[str, Any] = {
-        "step": 0,
-        "run": "r",
-        "folder": str(folder),
-        "model": "gpt",
         "parameters": 20_000,
         "total_steps": 200,
         "steps_per_epoch": 100.0,
         "tokens_per_step": 128,
         "train_tokens": 100_000,
-        "val_tokens": 1000,
-        "device": "cpu",
-        "precision": "fp32",
-        "optimizer": "adamw",
-        "seed": 1,
-        "config": {"training": {"learning_rate": 3e-3, "warmup_steps": 10, "gradient_clip": 1.0}},
+        "config": {"training": training},
         "vocab_size": 300,
     }
-    return TrainStart(**{**facts, **changes})
+    return events.train_start(folder, **{**facts, **changes})
 
 
 def step_end(step: int, loss: float = 4.0, **changes: Any) -> StepEnd:
     facts: dict[str, Any] = {
-        "step": step,
         "loss": loss,
         "learning_rate": 3e-3,
         "tokens_per_second": 1000.0,
         "grad_norm": 1.0,
-        "eta_seconds": 1.0,
-        "epoch": 0.5,
         "tokens": 128 * step,
         "memory_bytes": 10**8,
         "memory_total_bytes": 10**10,
     }
-    return StepEnd(**{**facts, **changes})
+    return events.step_end(step, **{**facts, **changes})
 
 
 def eval_end(step: int, val_loss: float, train_loss: float | None = None) -> EvalEnd:
     known = val_loss if train_loss is None else train_loss
-    return EvalEnd(
-        step=step, train_loss=known, val_loss=val_loss, val_bits_per_byte=None, best=False
+    return events.eval_end(
+        step, train_loss=known, val_loss=val_loss, val_bits_per_byte=None, best=False
     )
 
 

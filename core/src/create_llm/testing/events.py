@@ -48,10 +48,10 @@ def step_end(step: int, **changes: Any) -> StepEnd:
     """No figure of a step is the same as another's, so that a test sees one taken for the other."""
     event = StepEnd(
         step=step,
-        loss=6.0 / step,
+        loss=6.0 / max(step, 1),
         learning_rate=3e-4 * step,
         tokens_per_second=12345.5 + step,
-        grad_norm=1.0 / step,
+        grad_norm=1.0 / max(step, 1),
         eta_seconds=65.0,
         epoch=step / 10,
         tokens=step * _TOKENS,
