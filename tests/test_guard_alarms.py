@@ -60,6 +60,7 @@ def test_vanishing_gradients_are_told(spoilt):
     assert "the loss is still" in said
 
 
+@pytest.mark.slow
 def test_a_text_with_odd_places_spikes(project):
     """One that is learnt in no time, with a few blocks of noise, each met once."""
     easy = "the cat sat on the mat. " * 40
@@ -74,6 +75,7 @@ def test_a_text_with_odd_places_spikes(project):
     assert "came back" in found["seen"]
 
 
+@pytest.mark.slow
 def test_a_text_of_noise_is_a_plateau(project):
     """What there is to learn of it, which letters occur, is learnt soon."""
     (project / "data/raw/text.txt").write_text(NOISE)
@@ -90,6 +92,7 @@ def test_a_text_of_noise_is_a_plateau(project):
     assert "a quarter of the run" in finding(report, "plateau")["seen"]
 
 
+@pytest.mark.slow
 def test_a_text_with_something_to_learn_is_none(project):
     (project / "data/raw/text.txt").write_text(sentences(2000))
     report, _, _, _ = train(

@@ -296,9 +296,9 @@ def test_a_signal_while_the_model_is_built_leaves_no_run_behind(zygote, project,
 @pytest.mark.parametrize(
     ("phase", "number", "step"),
     [
-        ("start", INT, 0),
+        pytest.param("start", INT, 0, marks=pytest.mark.slow),
         ("step", TERM, 3),
-        ("saved", INT, 4),
+        pytest.param("saved", INT, 4, marks=pytest.mark.slow),
         ("scored", TERM, 4),
     ],
 )

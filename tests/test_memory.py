@@ -182,6 +182,7 @@ def test_a_plan_from_nothing_leaves_only_tokenizer_and_data(zygote, project):
     assert (plan["precision"], plan["compile"]) == ("fp32", "off")
 
 
+@pytest.mark.slow
 def test_a_plan_says_what_sets_the_steps(zygote, project):
     told = train(zygote, project, "--plan", "--epochs", "1", training__max_steps=500)
     rows = {line.split("  ")[0]: line for line in told.splitlines()}
@@ -249,6 +250,7 @@ def sha256(run):
     return read(run / "summary.json")["model_sha256"]
 
 
+@pytest.mark.slow
 def test_a_halved_run_goes_on_halved(zygote, project, tmp_path):
     options = {"plugin": "room", "room": ROOM_OF_HALF, "logging__halt": "true"}
     train(zygote, project, code=78, **options)

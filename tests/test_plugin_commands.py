@@ -88,7 +88,11 @@ def test_installing_again_says_so(apart, lion: Path):
         ("(register):", "(register)", "SyntaxError"),
     ],
 )
-@pytest.mark.parametrize("editable", [(), ("--editable",)], ids=["copied", "editable"])
+@pytest.mark.parametrize(
+    "editable",
+    [(), pytest.param(("--editable",), marks=pytest.mark.slow)],
+    ids=["copied", "editable"],
+)
 def test_a_plugin_that_does_not_load_is_not_called_ready(
     apart, write_distribution, editable: tuple[str, ...], old: str, new: str, says: str
 ):
@@ -106,6 +110,7 @@ def test_a_plugin_that_does_not_load_is_not_called_ready(
     assert again.returncode == 70
 
 
+@pytest.mark.slow
 def test_of_several_the_ready_are_told_beside_the_broken(apart, write_distribution, lion: Path):
     source = write_distribution("my-oops", "oops", GOOD)
     text = (source / "pyproject.toml").read_text()

@@ -197,16 +197,18 @@ def reproduced(scripted, project, script=()):
     return found, shown(scripted)["remedies"]
 
 
+SLOW = pytest.mark.slow
+AT_BEST = ("eval 8", "Retry", {"reason": "by heart", "overrides": {"end_at_best": True}})
 EARLIER = ("step 7", "Retry", {**BACK[2], "step": 2, "reason": "it jumps again"})
 
 
 @pytest.mark.parametrize(
     "script",
     [
-        [BACK, AGAIN],
+        pytest.param([BACK, AGAIN], marks=SLOW),
         [BACK, EARLIER, BACK],
-        [BACK, ("eval 8", "Retry", {"reason": "by heart", "overrides": {"end_at_best": True}})],
-        [BACK, ("step 6", "Signal", {"value": "stop"})],
+        pytest.param([BACK, AT_BEST], marks=SLOW),
+        pytest.param([BACK, ("step 6", "Signal", {"value": "stop"})], marks=SLOW),
     ],
     ids=["to the beginning", "behind an earlier time", "ended at its best", "stopped"],
 )
@@ -222,6 +224,7 @@ def test_a_run_that_went_back_is_reproduced_byte_for_byte(scripted, project, scr
     assert "otherwise" in told
 
 
+@pytest.mark.slow
 def test_a_run_that_was_left_alone_is_left_alone_when_it_is_reproduced(scripted, project):
     """Whatever callbacks would do today."""
     scripted("train", *QUICK)

@@ -296,7 +296,9 @@ def read(path):
 
 @with_signals
 @pytest.mark.parametrize(
-    "verb", [("train", "--max-steps", 2), ("data", "prepare")], ids=["train", "prepare"]
+    "verb",
+    [pytest.param(("train", "--max-steps", 2), marks=pytest.mark.slow), ("data", "prepare")],
+    ids=["train", "prepare"],
 )
 def test_a_termination_before_the_loop_ends_with_its_own_code(project, stranger, verb):
     settings = flags({"data.source": "endless", "tokenizer.name": "byte"})

@@ -6,6 +6,8 @@ Sampled: 8 of the kill points, 20 random moments, 4 chains of kills, 8 power los
 
 from __future__ import annotations
 
+import pytest
+
 from tests.faults.bench import Bench
 from tests.faults.errnos import errors
 from tests.faults.kills import moments, recoveries, sweep
@@ -26,6 +28,7 @@ def test_a_kill_at_any_moment_loses_nothing(bench: Bench):
     assert figures.numbers["kills"] > 10
 
 
+@pytest.mark.slow
 def test_kills_of_the_runs_that_go_on_lose_nothing(bench: Bench):
     figures = recoveries(bench, 4)
     assert figures.wrong == []

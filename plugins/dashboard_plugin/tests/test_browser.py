@@ -218,7 +218,7 @@ def test_a_run_that_went_back_says_so_and_goes_on(story: Story, serve: Any, look
         chart = page.locator("[data-panel=curves] [role=img]").get_attribute("aria-label")
         assert "At step 20: back from step 40." in chart
         said = page.locator("[data-panel=progress]").inner_text()
-        assert "went back once at step 40 to step 20" in said
+        assert "It went back, once from step 40 to step 20" in said
         assert "Step 21 of 100" in said
         assert page.evaluate(STATUS) == "running"
         assert page.locator("#said").is_hidden()

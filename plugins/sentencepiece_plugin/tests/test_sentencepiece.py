@@ -244,6 +244,7 @@ def test_training_that_is_broken_off_leaves_nothing_behind(tmp_path, monkeypatch
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(sys.platform == "win32", reason="there are no such signals")
 def test_a_signal_ends_training_at_once_and_it_can_be_done_again(tmp_path):
     """Half a minute of compiled code lies ahead of it."""

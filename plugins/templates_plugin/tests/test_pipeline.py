@@ -81,6 +81,7 @@ def test_a_slip_in_the_name_is_told(tmp_path: Path, capsys: pytest.CaptureFixtur
     assert "did you mean 'pipeline'?" in capsys.readouterr().err
 
 
+@pytest.mark.slow
 def test_trains_a_new_project_on_a_folder_without_asking(tmp_path: Path) -> None:
     folder = tmp_path / "books"
     folder.mkdir()

@@ -112,6 +112,7 @@ def test_rows_of_a_json_file_that_a_row_of_80_mb_hides_are_said_to_be_possible(t
     assert [isinstance(item, Rejected) for item in items] == [True, False]
 
 
+@pytest.mark.slow
 def test_a_quote_that_is_never_closed_does_not_fill_the_memory(tmp_path):
     def write(file):
         file.write(b'id,text\n1,ok\n2,"open\n')

@@ -128,14 +128,20 @@ def _facts(run: ReadRun, model: object) -> Iterable[str]:
         yield f"The model is saved as {shown(saved)}."
 
 
-def _back(run: ReadRun) -> Iterable[str]:
-    """That the run went back on the way, if it did."""
+def went_back(run: ReadRun) -> str:
+    """How often the run went back, and where from and to; "" if it never did."""
     times = run.history.went_back
-    if times:
-        at, to = times[-1]
-        often = "once" if len(times) == 1 else f"{len(times)} times, last"
-        where = f"step {count(to)}" if to else "its beginning"
-        yield f"On the way it went back, {often} from step {count(at)} to {where} (see Warnings)."
+    if not times:
+        return ""
+    at, to = times[-1]
+    often = "once" if len(times) == 1 else f"{len(times)} times, last"
+    where = f"step {count(to)}" if to else "its beginning"
+    return f"it went back, {often} from step {count(at)} to {where}"
+
+
+def _back(run: ReadRun) -> Iterable[str]:
+    if told := went_back(run):
+        yield f"On the way {told} (see Warnings)."
 
 
 def _noted(run: ReadRun, said: Said) -> Said:

@@ -10,6 +10,7 @@ from create_llm_dashboard.panels import SCRIPTS
 from create_llm_dashboard.panels.due import due
 from create_llm_dashboard.reading import ReadRun
 from create_llm_dashboard.series import finite
+from create_llm_dashboard.state import went_back
 from create_llm_dashboard.timeleft import time_left
 
 
@@ -21,7 +22,7 @@ def data(view: View) -> Json:
     return {
         "step": run.step(),
         "total_steps": run.total_steps(),
-        "went_back": [{"at": at, "to": to} for at, to in run.history.went_back],
+        "went_back": _went_back(run),
         "awaited": (finishing or " ".join(_awaited(run))) if view.is_live else "",
         "left": {name: round(value) for name, value in asdict(left).items()} if left else None,
         "loss": finite(float(steps["loss"][-1])) if len(steps) else None,
@@ -32,6 +33,12 @@ def data(view: View) -> Json:
         "memory_bytes": finite(float(steps["memory_bytes"][-1])) if len(steps) else None,
         "parameters": run.history.latest("train_start").get("parameters"),
     }
+
+
+def _went_back(run: ReadRun) -> str:
+    told = went_back(run)
+    tail = "the curves show the way taken since, and the warnings say why."
+    return f"{told[0].upper()}{told[1:]}; {tail}" if told else ""
 
 
 def _finishing(run: ReadRun) -> str:

@@ -24,8 +24,8 @@ export function mount(root) {
     say(done, `Step ${count(data.step)}${data.total_steps ? ` of ${count(data.total_steps)} (${Math.floor(share * 100)} %)` : ""}`);
     awaited.hidden = !data.awaited;
     say(awaited, data.awaited);
-    back.hidden = !data.went_back.length;
-    if (!back.hidden) say(back, wentBack(data.went_back));
+    back.hidden = !data.went_back;
+    say(back, data.went_back);
     const left = data.left;
     say(range, left && left.high - left.low >= 2 ? `between ${duration(left.low)} and ${duration(left.high)}` : "");
     say(perByte, data.bits_per_byte == null ? "" : `${figure(data.bits_per_byte)} bits/byte`);
@@ -41,11 +41,4 @@ export function mount(root) {
     values.get("time left").parentElement.hidden = !left;
     for (const [name, text] of Object.entries(shown)) say(values.get(name), text);
   };
-}
-
-function wentBack(times) {
-  const { at, to } = times.at(-1);
-  const often = times.length === 1 ? "once" : `${times.length} times, last`;
-  const where = to ? `step ${count(to)}` : "its beginning";
-  return `The run went back ${often} at step ${count(at)} to ${where}; the curves show the way taken since, and the warnings say why.`;
 }
