@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import re
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,6 +18,7 @@ from create_llm.models.engine import Notice
 from create_llm_hf.hub import found_token, open_hub
 
 _WRITTEN = re.compile(r"([A-Za-z0-9][\w.-]*(?:/[A-Za-z0-9][\w.-]*)?)(?:@(.+))?")
+_LOOKS, _QUIET_LOOKS, _BETWEEN_LOOKS = 40, 6, 0.05
 _PICKLES = (".bin", ".pt", ".pth", ".ckpt")
 
 
@@ -97,13 +99,26 @@ def fetch_model(written: str, patterns: Sequence[str], notice: Notice) -> Fetche
 
 def _forget_unfinished() -> None:
     """Remove the parts of files that this process was fetching: its threads end with it, and never
-    come to remove them, and nobody goes on with them."""
-    cache = Path(constants.HF_HUB_CACHE).resolve()
+    come to remove them, and nobody goes on with them. Until then they may begin with other files,
+    so this looks again until there have been none for a while."""
+    quiet = 0
+    for _ in range(_LOOKS):
+        quiet = 0 if _remove_unfinished() else quiet + 1
+        if quiet == _QUIET_LOOKS:
+            return
+        time.sleep(_BETWEEN_LOOKS)
+
+
+def _remove_unfinished() -> bool:
+    """Whether there was any."""
+    cache, found = Path(constants.HF_HUB_CACHE).resolve(), False
     for file in psutil.Process().open_files():
         path = Path(file.path)
         if path.suffix == ".incomplete" and path.is_relative_to(cache):
             with contextlib.suppress(OSError):  # Windows keeps a file that is open
                 path.unlink()
+                found = True
+    return found
 
 
 def _without_weights(name: str, files: Sequence[str]) -> DataError:
